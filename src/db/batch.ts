@@ -1,0 +1,31 @@
+// The hot batch: rows for narrow tables, packed into one buffer that crosses to the store's thread by transfer.
+
+/** `integer` takes a safe number or a bigint; everything may be null. */
+export type HotColumnType = 'integer' | 'text' | 'blob'
+
+/**
+ * A table of the hot path. `insert` appends rows; `add` adds the value columns onto the row with the same key
+ * (INSERT … ON CONFLICT (keys) DO UPDATE SET c = c + excluded.c). Engines prepare their SQL from this description.
+ */
+export interface HotTable {
+  readonly name: string
+  readonly mode: 'insert' | 'add'
+  /** Key columns first; in `add` mode all others are summed and must be integers. */
+  readonly keys: readonly string[]
+  readonly columns: Readonly<Record<string, HotColumnType>>
+}
+
+export type HotValue = number | bigint | string | Uint8Array | null
+
+/** Rows in order of arrival: [table, values in the order of its columns]. Encoded by `encodeBatch` for a thread. */
+export class HotBatch {
+  readonly rows: { readonly table: HotTable; readonly values: readonly HotValue[] }[] = []
+
+  add(table: HotTable, values: readonly HotValue[]): void {
+    this.rows.push({ table, values })
+  }
+
+  get size(): number {
+    return this.rows.length
+  }
+}

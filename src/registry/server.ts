@@ -1,0 +1,80 @@
+// A registered MCP server: where it is, how we log in to it, who may use it, and its limits.
+
+export interface HttpTransport {
+  readonly type: 'streamable-http'
+  readonly url: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export interface StdioTransport {
+  readonly type: 'stdio'
+  readonly command: string
+  readonly args: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd?: string
+}
+
+export type ServerTransport = HttpTransport | StdioTransport
+
+/** A credential for the upstream, unsealed; never leaves the process except towards that upstream. */
+export type ServerAuth =
+  | { readonly type: 'none' }
+  | { readonly type: 'api-key'; readonly in: 'header' | 'query'; readonly name: string; readonly value: string }
+  | { readonly type: 'basic'; readonly username: string; readonly password: string }
+  | { readonly type: 'bearer'; readonly token: string }
+
+export const accessLevels = ['private', 'authenticated', 'public'] as const
+export type Access = (typeof accessLevels)[number]
+
+export interface ServerTimeouts {
+  /** From the start of a connection (or a child) to its being usable. */
+  readonly connectMs: number
+  /** From sending a call to its final answer. */
+  readonly callMs: number
+  /** Without any message: after this a session is closed. */
+  readonly idleMs: number
+}
+
+export interface ServerLimits {
+  /** Largest body of one answer, or of one SSE event. */
+  readonly maxResponseBytes: number
+  /** Upstream connections per origin and credential. */
+  readonly maxConnections: number
+  /** Open sessions (for stdio: children) of this server. */
+  readonly maxSessions: number
+}
+
+export type ServerStatus = 'registered' | 'active' | 'inactive' | 'error'
+
+/** Why the server's last handshake or call failed. Times in milliseconds since the epoch. */
+export interface LastFailure {
+  readonly stage: 'egress' | 'connect' | 'handshake' | 'call' | 'process'
+  readonly message: string
+  readonly atMs: number
+  readonly sinceMs: number
+}
+
+export interface Server {
+  readonly id: string
+  readonly name: string
+  readonly description?: string
+  readonly iconUrl?: string
+  readonly repositoryUrl?: string
+  readonly ownerId: string
+  readonly transport: ServerTransport
+  readonly auth: ServerAuth
+  readonly access: Access
+  /** The account that pays for calls without a credential; set where `access` is `public`. */
+  readonly publicAccountId?: string
+  readonly sharing: 'session'
+  readonly timeouts: ServerTimeouts
+  readonly limits: ServerLimits
+  /** Whether answers carry `_meta["tollbridge/cost"]` without being asked. */
+  readonly reportCost: boolean
+  readonly status: ServerStatus
+  readonly lastFailure?: LastFailure
+  readonly createdAtMs: number
+  readonly updatedAtMs: number
+  /** Grows with each change of the registration; pools and catalogues of an older revision are dropped. */
+  readonly revision: number
+}

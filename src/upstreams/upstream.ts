@@ -1,0 +1,78 @@
+// What the gateway needs of a connection to an MCP server, whatever its transport.
+import type { JsonRpcMessage } from '../wire/json-rpc.ts'
+import type { LastFailure } from '../registry/server.ts'
+
+/** One message from the client, on its way to the server. */
+export interface UpstreamRequest {
+  /** The client's own bytes; sent unchanged. */
+  readonly body: Uint8Array
+  readonly message: JsonRpcMessage
+  /**
+   * MCP headers for this message in lower case (mcp-protocol-version, mcp-session-id, mcp-method, mcp-name,
+   * mcp-param-*, accept, last-event-id). Vetted by the caller; transports without headers ignore them.
+   */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** One message from the server. */
+export interface UpstreamMessage {
+  /** Parsed payload; undefined for an SSE event without one (priming event, comment) and for a body that is not JSON-RPC. */
+  readonly message: JsonRpcMessage | undefined
+  /** The payload's bytes, without framing. */
+  readonly bytes: Uint8Array
+  /** The whole SSE event as it came, ending in its blank line; undefined where the transport has no such frame. */
+  readonly frame?: Uint8Array
+}
+
+/** How the answer begins. stdio has no such thing, so its transport reports 200 (202 where nothing will follow). */
+export interface UpstreamHead {
+  readonly status: number
+  readonly contentType: 'json' | 'event-stream' | 'none' | 'other'
+  /** As the server sent it, for bodies of kind `other` and `json`. */
+  readonly contentTypeText?: string
+  /** A session id that the server minted with this answer. */
+  readonly sessionId?: string
+}
+
+/** Why an exchange broke off. `sent: false` says for certain that no byte of the request left the gateway. */
+export interface UpstreamFailure {
+  readonly stage: LastFailure['stage']
+  readonly message: string
+  readonly sent: boolean
+  /** The answer passed the server's `maxResponseBytes`. */
+  readonly tooLarge?: boolean
+  readonly cause?: unknown
+}
+
+/** Receives one exchange: `head` once, then messages, then exactly one of `end` or `fail`. Never called after `abort`. */
+export interface UpstreamSink {
+  head(head: UpstreamHead): void
+  message(message: UpstreamMessage): void
+  end(): void
+  fail(failure: UpstreamFailure): void
+}
+
+/** An exchange in flight. */
+export interface UpstreamExchange {
+  /** Ends it; the sink hears nothing more. Over HTTP this closes the connection's stream. Safe to call twice. */
+  abort(): void
+  /** Stops and resumes reading, for backpressure. */
+  pause(): void
+  resume(): void
+}
+
+/**
+ * A way to one server. For HTTP it is shared by all callers and holds no session; for stdio it is one child process,
+ * made for one session. `send` never throws: failures reach the sink.
+ */
+export interface Upstream {
+  readonly transport: 'streamable-http' | 'stdio'
+  /** Sends a message. For a request the sink gets everything that belongs to it, the final answer last. */
+  send(request: UpstreamRequest, sink: UpstreamSink): UpstreamExchange
+  /** Opens the stream of unsolicited messages (legacy GET). At most one per session on stdio. */
+  listen(headers: Readonly<Record<string, string>>, sink: UpstreamSink): UpstreamExchange
+  /** Ends the server's session (legacy DELETE); resolves with the status, 405 where the server has no such thing. */
+  endSession(headers: Readonly<Record<string, string>>): Promise<number>
+  /** stdio: kills the process group and fails what is pending. HTTP: nothing, the pool is shared. */
+  close(): Promise<void>
+}
