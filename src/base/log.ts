@@ -13,8 +13,21 @@ export type LogLevel = 'silent' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
 
 /** Names of fields that are never written, at the top and one level down. */
 const secretFields = [
-  'password', 'token', 'refreshToken', 'accessToken', 'secret', 'key', 'value', 'authorization', 'cookie',
-  'env', 'headers', 'body', 'arguments', 'secretKey', 'databaseUrl',
+  'password',
+  'token',
+  'refreshToken',
+  'accessToken',
+  'secret',
+  'key',
+  'value',
+  'authorization',
+  'cookie',
+  'env',
+  'headers',
+  'body',
+  'arguments',
+  'secretKey',
+  'databaseUrl',
 ]
 
 /** The process's log. Control characters in values stay escaped, since every line is JSON (trust A 66). */

@@ -1,7 +1,13 @@
 // The shapes of rules and prices. Decimal strings as the contract has them; rating reads them once, into bigint.
 
 export const outcomes = [
-  'success', 'tool_error', 'error', 'timeout', 'cancelled', 'denied', 'unknown',
+  'success',
+  'tool_error',
+  'error',
+  'timeout',
+  'cancelled',
+  'denied',
+  'unknown',
 ] as const
 export type Outcome = (typeof outcomes)[number]
 

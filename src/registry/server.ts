@@ -19,7 +19,12 @@ export type ServerTransport = HttpTransport | StdioTransport
 /** A credential for the upstream, unsealed; never leaves the process except towards that upstream. */
 export type ServerAuth =
   | { readonly type: 'none' }
-  | { readonly type: 'api-key'; readonly in: 'header' | 'query'; readonly name: string; readonly value: string }
+  | {
+      readonly type: 'api-key'
+      readonly in: 'header' | 'query'
+      readonly name: string
+      readonly value: string
+    }
   | { readonly type: 'basic'; readonly username: string; readonly password: string }
   | { readonly type: 'bearer'; readonly token: string }
 
