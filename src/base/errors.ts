@@ -214,6 +214,12 @@ export const errorCodes = {
     fault: 'gateway',
     sentence: 'The usage store is unavailable, so no call can be accepted; try again shortly.',
   },
+  store_refused: {
+    status: 503,
+    rpc: 50304,
+    fault: 'gateway',
+    sentence: 'The store was refused and left as it is; see the detail for what to do.',
+  },
   shutting_down: {
     status: 503,
     rpc: 50301,

@@ -17,9 +17,15 @@ export interface HotTable {
 
 export type HotValue = number | bigint | string | Uint8Array | null
 
+/** One row of a hot table: values in the order of its columns. */
+export interface HotRow {
+  readonly table: HotTable
+  readonly values: readonly HotValue[]
+}
+
 /** Rows in order of arrival: [table, values in the order of its columns]. Encoded by `encodeBatch` for a thread. */
 export class HotBatch {
-  readonly rows: { readonly table: HotTable; readonly values: readonly HotValue[] }[] = []
+  readonly rows: HotRow[] = []
 
   add(table: HotTable, values: readonly HotValue[]): void {
     this.rows.push({ table, values })

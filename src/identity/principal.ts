@@ -14,6 +14,8 @@ export interface Principal {
   readonly via: 'token' | 'key' | 'public'
   /** Set where an API key was used. */
   readonly keyId?: string
+  /** Set where an access token was used: the login that it came from, which a logout ends. */
+  readonly loginId?: string
   /** Names of the servers that the key is limited to; absent means all that the user may use. */
   readonly servers?: readonly string[]
   /** Wall time at which the credential ends, where it does. */

@@ -1,4 +1,19 @@
 // The schema's steps, in order. Each folder owns the tables of its own steps.
 import type { Migration } from '../migration.ts'
+import { identityTables } from './0001-identity.ts'
+import { registryTables } from './0002-registry.ts'
+import { pricingTables } from './0003-pricing.ts'
+import { ledgerTables } from './0004-ledger.ts'
+import { usageTables } from './0005-usage.ts'
+import { sessionTables } from './0006-sessions.ts'
+import { idempotencyTables } from './0007-idempotency.ts'
 
-export const migrations: readonly Migration[] = []
+export const migrations: readonly Migration[] = [
+  identityTables,
+  registryTables,
+  pricingTables,
+  ledgerTables,
+  usageTables,
+  sessionTables,
+  idempotencyTables,
+]

@@ -1,0 +1,76 @@
+// `account`: balances, grants, and whether an account has to be funded.
+import { Argument, type Command } from 'commander'
+import { CliError, type Io } from './io.ts'
+import { clientOf, compact, examples, segment, showList, showThing } from './show.ts'
+
+interface ShownAccount {
+  readonly id: string
+  readonly name?: string
+  readonly mode: string
+  readonly currency: string
+  readonly balance: string
+  readonly held?: string
+  readonly spent?: string
+}
+
+export function addAccountCommands(program: Command, io: Io): void {
+  const account = program.command('account').description('accounts that pay for calls')
+  account
+    .command('ls')
+    .description('list accounts')
+    .addHelpText('after', examples('account ls'))
+    .action(async (_options: object, command: Command) => {
+      const rows = await clientOf(io, command).list<ShownAccount>('/billing/accounts')
+      const columns = [
+        { title: 'ID', value: (row: ShownAccount) => row.id },
+        { title: 'NAME', value: (row: ShownAccount) => row.name },
+        { title: 'MODE', value: (row: ShownAccount) => row.mode },
+        { title: 'BALANCE', align: 'right' as const, value: (row: ShownAccount) => row.balance },
+        { title: 'HELD', align: 'right' as const, value: (row: ShownAccount) => row.held },
+        { title: 'SPENT', align: 'right' as const, value: (row: ShownAccount) => row.spent },
+        { title: '', value: (row: ShownAccount) => row.currency },
+      ]
+      showList(io, command, { rows, columns, none: 'No account that you may see.' })
+    })
+  account
+    .command('show [account]')
+    .description('show an account, by id or name; your own without one')
+    .addHelpText('after', examples('account show', 'account show ann'))
+    .action(async (name: string | undefined, _options: object, command: Command) => {
+      const id = await idOf(io, command, name)
+      showThing(io, command, await clientOf(io, command).get(`/billing/accounts/${segment(id)}`))
+    })
+  account
+    .command('grant <account> <amount>')
+    .description('add credit to an account')
+    .option('--priority <number>', 'lower burns first')
+    .option('--expires <time>', 'when it ends, ISO 8601')
+    .option('--reason <text>', 'why, for the statement')
+    .addHelpText('after', examples('account grant ann 25.00', "account grant ann 5 --reason 'welcome' --expires 2027-01-01T00:00:00Z"))
+    .action(async (name: string, amount: string, options: Record<string, string>, command: Command) => {
+      const id = await idOf(io, command, name)
+      const priority = options['priority'] === undefined ? undefined : Number(options['priority'])
+      const body = compact({ amount, priority, expiresAt: options['expires'], reason: options['reason'] })
+      showThing(io, command, await clientOf(io, command).post(`/billing/accounts/${segment(id)}/grants`, body))
+    })
+  account
+    .command('mode <account>')
+    .addArgument(new Argument('<mode>', 'prepaid has a hard balance; postpaid is only metered').choices(['prepaid', 'postpaid']))
+    .description('choose whether an account has to be funded')
+    .addHelpText('after', examples('account mode ann prepaid'))
+    .action(async (name: string, mode: string, _options: object, command: Command) => {
+      const id = await idOf(io, command, name)
+      showThing(io, command, await clientOf(io, command).patch(`/billing/accounts/${segment(id)}`, { mode }))
+    })
+}
+
+async function idOf(io: Io, command: Command, name: string | undefined): Promise<string> {
+  const client = clientOf(io, command)
+  if (name === undefined) return (await client.get<{ accountId: string }>('/me')).accountId
+  if (name.startsWith('acc_')) return name
+  const found = (await client.list<ShownAccount>('/billing/accounts')).filter((each) => each.name === name)
+  const [only] = found
+  if (!only) throw new CliError(`There is no account "${name}"; \`tollbridge account ls\` lists them.`)
+  if (found.length > 1) throw new CliError(`${found.length} accounts are called "${name}"; name one by its id.`)
+  return only.id
+}

@@ -1,0 +1,56 @@
+// The tree of commands, and what happens to their errors.
+import { Command, CommanderError, Option } from 'commander'
+import manifest from '../../package.json' with { type: 'json' }
+import { addAccountCommands } from './account.ts'
+import { CliError, type Io } from './io.ts'
+import { addKeyCommands } from './key.ts'
+import { addLocalCommands } from './local.ts'
+import { addLoginCommands } from './login.ts'
+import { addRuleCommands } from './rule.ts'
+import { addServeCommand } from './serve.ts'
+import { addServerCommands } from './server.ts'
+import { addUsageCommands } from './usage.ts'
+
+/** Runs a command line. Returns the exit code: 0 fine, 1 failed, 2 wrong use, 78 wrong configuration. */
+export async function runCli(args: readonly string[], io: Io): Promise<number> {
+  const program = makeProgram(io)
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return 0
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2
+    if (thrown instanceof CliError) {
+      if (thrown.message !== '') io.talk(`tollbridge: ${thrown.message}`)
+      return thrown.exitCode
+    }
+    io.talk(`tollbridge: ${thrown instanceof Error ? thrown.message : String(thrown)}`)
+    return 1
+  }
+}
+
+/** The whole tree; nothing has run yet. */
+export function makeProgram(io: Io): Command {
+  const program = new Command('tollbridge')
+    .description('A metered MCP gateway: any client reaches any server, and the bill is right.')
+    .version(manifest.version, '-V, --version')
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.talk(text.trimEnd()) })
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError('(--help shows how it is used)')
+    .addOption(new Option('--url <url>', "the gateway's URL (TOLLBRIDGE_URL)"))
+    .addOption(new Option('--key <key>', 'an API key or access token (TOLLBRIDGE_KEY)'))
+    .option('--json', 'print JSON')
+    .addHelpText('after', examples('serve --demo', 'login', 'server ls', 'usage summary --group-by server,tool'))
+  addServeCommand(program, io)
+  addLoginCommands(program, io)
+  addServerCommands(program, io)
+  addKeyCommands(program, io)
+  addUsageCommands(program, io)
+  addRuleCommands(program, io)
+  addAccountCommands(program, io)
+  addLocalCommands(program, io)
+  return program
+}
+
+const examples = (...lines: string[]): string =>
+  `\nExamples:\n${lines.map((line) => `  $ tollbridge ${line}`).join('\n')}`

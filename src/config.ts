@@ -1,0 +1,370 @@
+// The configuration: one strict schema, read from flags, environment and file, with the place of every fault.
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import ipaddr from 'ipaddr.js'
+import { z } from 'zod'
+import { parseMasterSecret } from './base/keyring.ts'
+import { nearestName } from './base/nearest-name.ts'
+import { readYaml, type YamlFile } from './base/yaml-file.ts'
+
+const maxFileBytes = 1024 * 1024
+const prefix = 'TOLLBRIDGE_'
+
+function whole(min: number, max: number, usual: number) {
+  const message = `must be a whole number from ${min} to ${max}`
+  return z.int(message).min(min, message).max(max, message).default(usual)
+}
+const choice = <const Values extends readonly [string, ...string[]]>(values: Values) =>
+  z.enum(values, `must be one of ${values.join(', ')}`)
+const text = (message: string) => z.string(message).min(1, message)
+const section = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.strictObject(shape, { error: ({ code }) => (code === 'invalid_type' ? 'must be a section with keys' : undefined) })
+
+const milliseconds = (min: number, max: number, usual: number, what: string) =>
+  whole(min, max, usual).describe(`${what} Milliseconds.`)
+const hourMs = 3_600_000
+const dayMs = 24 * hourMs
+
+const webOrigin = text('must be a list of origins such as https://app.example').refine(
+  (value) => URL.canParse(value) && new URL(value).origin === value,
+  'must be an origin such as https://app.example, without a path',
+)
+const publicUrl = text('must be an http or https URL').refine(
+  (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol) && !/[?#@]/.test(value),
+  'must be an http or https URL without credentials, query or fragment',
+)
+const egressRule = text('must be a list').refine(
+  (value) => value === 'loopback' || value === 'private' || ipaddr.isValidCIDR(value),
+  'must be loopback, private or a CIDR such as 10.1.0.0/16',
+)
+const command = text('must be a list').refine(
+  (value) => value.startsWith('/') || !value.includes('/'),
+  'must be a command name or an absolute path',
+)
+const timeZone = text('must be a time zone such as UTC or Europe/Berlin').refine(
+  isTimeZone,
+  'must be a time zone such as UTC or Europe/Berlin',
+)
+
+/** Everything that file, environment and (some of it) flags may set. Descriptions go into the published JSON Schema. */
+const schema = section({
+  host: text('must be a host name or address').default('127.0.0.1').describe('Address to listen on.'),
+  port: whole(0, 65_535, 8080).describe('Port to listen on; 0 takes any free one.'),
+  data: text('must be a path').default('./data').describe('Folder of the embedded store and the secret key.'),
+  databaseUrl: z
+    .string()
+    .regex(/^postgres(ql)?:\/\/./, 'must be a postgres:// URL')
+    .optional()
+    .describe('PostgreSQL; absent means SQLite in the data folder.'),
+  publicUrl: publicUrl.optional().describe('Base of the URLs that are shown to clients. Default: http://HOST:PORT.'),
+  logLevel: choice(['silent', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
+  durability: choice(['disk', 'process'])
+    .default('disk')
+    .describe('disk: an answered call survives a power loss; process: it survives a killed process.'),
+  demo: z.boolean('must be true or false').default(false).describe('Registers a sample server, prices and an account.'),
+  stdio: section({
+    allow: z.array(command, 'must be a list').default([]).describe('Commands that stdio servers may run.'),
+  }).prefault({}),
+  egress: section({
+    allow: z
+      .array(egressRule, 'must be a list')
+      .optional()
+      .describe('Non-public addresses of upstreams: loopback, private, CIDRs. Default: loopback while host is.'),
+  }).prefault({}),
+  auth: section({
+    registration: choice(['closed', 'open']).default('closed').describe('Whether anybody may make a user.'),
+    accessTokenMinutes: whole(1, 1440, 15),
+    refreshTokenDays: whole(1, 365, 30),
+  }).prefault({}),
+  accounts: section({
+    defaultMode: choice(['postpaid', 'prepaid']).default('postpaid'),
+    currency: z.string().regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code such as USD').default('USD'),
+    timeZone: timeZone.default('UTC'),
+  }).prefault({}),
+  http: section({
+    allowedOrigins: z.array(webOrigin, 'must be a list').default([]).describe('Origins of web pages that may call.'),
+    allowedHosts: z.array(text('must be a list'), 'must be a list').default([]).describe('Host names served besides our own.'),
+    maxBodyBytes: whole(1024, 256 * 1024 * 1024, 4 * 1024 * 1024),
+    maxDepth: whole(4, 1000, 64).describe('Nesting of a JSON body.'),
+    maxHeaderBytes: whole(1024, 1024 * 1024, 16 * 1024),
+    maxHeaders: whole(10, 2000, 100),
+    maxConnections: whole(1, 1_000_000, 10_000),
+    headersTimeoutMs: milliseconds(1000, hourMs, 15_000, 'Until the head of a request has come.'),
+    requestTimeoutMs: milliseconds(1000, hourMs, 60_000, 'Until a whole request has come.'),
+    keepAliveMs: milliseconds(0, hourMs, 65_000, 'An idle connection is kept.'),
+  }).prefault({}),
+  sessions: section({
+    idleMs: milliseconds(1000, 30 * dayMs, hourMs, 'Without a message, a session expires.'),
+    absoluteMs: milliseconds(1000, 365 * dayMs, dayMs, 'A session expires, whatever it does.'),
+    maxPerPrincipal: whole(1, 100_000, 1000),
+    maxTotal: whole(1, 1_000_000, 10_000),
+  }).prefault({}),
+  calls: section({
+    timeoutMs: milliseconds(100, dayMs, 60_000, 'From sending a call to its final answer.'),
+    maxResponseBytes: whole(1024, 1024 * 1024 * 1024, 16 * 1024 * 1024),
+    maxInFlight: whole(1, 1_000_000, 4096),
+  }).prefault({}),
+  shutdown: section({
+    drainMs: milliseconds(0, hourMs, 20_000, 'Calls in flight may still finish.'),
+  }).prefault({}),
+  metrics: section({
+    token: z.string().min(16, 'must have at least 16 characters').optional().describe('Bearer token of /metrics.'),
+  }).prefault({}),
+})
+
+/** Secrets that have no business in a file that is shared. */
+const environmentOnly = {
+  secretKey: `${prefix}SECRET_KEY`,
+  adminPassword: `${prefix}ADMIN_PASSWORD`,
+} as const
+/** Names that the command line's client reads. */
+const clientNames = [`${prefix}URL`, `${prefix}KEY`, `${prefix}CONFIG`]
+
+export interface Origin {
+  readonly kind: 'flag' | 'env' | 'file' | 'default'
+  /** `--port`, `TOLLBRIDGE_PORT`, `tollbridge.yaml:3:1`, or `default`. */
+  readonly where: string
+}
+
+type Settings = z.output<typeof schema>
+
+/** The whole configuration, valid. Paths are absolute. */
+export interface Config extends Omit<Settings, 'egress'> {
+  readonly egress: { readonly allow: readonly string[] }
+  /** The master secret where the environment gives one; else it is in the data folder. */
+  readonly secretKey?: Uint8Array
+  readonly adminPassword?: string
+  /** What of our own environment the children of stdio servers may see. */
+  readonly childEnvironment: Readonly<Record<string, string | undefined>>
+  /** Where each value came from, by key (`http.maxDepth`). */
+  readonly origins: Readonly<Record<string, Origin>>
+  /** What is odd but no reason to refuse; one sentence each. */
+  readonly warnings: readonly string[]
+}
+
+export interface ConfigFault {
+  /** `--port`, `TOLLBRIDGE_PORT`, or `tollbridge.yaml:3:1`. */
+  readonly where: string
+  readonly message: string
+}
+
+/** Flags by key, as the command line gives them. `config` is the file's path. */
+export type ConfigFlags = Readonly<Record<string, string | boolean | undefined>>
+type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Reads the configuration: flags, else environment, else file, else defaults. Returns every fault there is, with its
+ * place, where there is any.
+ */
+export function loadConfig(flags: ConfigFlags, env: Environment): Config | { faults: ConfigFault[] } {
+  const faults: ConfigFault[] = []
+  const file = readFile(flags, env, faults)
+  const origins: Record<string, Origin> = {}
+  const merged = structuredClone(isObject(file?.yaml.value) ? file.yaml.value : {})
+  if (file && file.yaml.value !== null && file.yaml.value !== undefined && !isObject(file.yaml.value))
+    faults.push({ where: file.path, message: 'must be a mapping of keys to values' })
+  for (const leaf of leaves) {
+    const found = findText(leaf, flags, env)
+    if (found) {
+      setIn(merged, leaf.path, fromText(leaf.kind, found.text))
+      origins[leaf.key] = found.origin
+      continue
+    }
+    const value = getIn(merged, leaf.path)
+    if (typeof value === 'string') setIn(merged, leaf.path, fromText(leaf.kind, value))
+    origins[leaf.key] =
+      file && value !== undefined ? { kind: 'file', where: placeIn(file, leaf.path) } : { kind: 'default', where: 'default' }
+  }
+  const parsed = schema.safeParse(merged)
+  for (const issue of parsed.error?.issues ?? []) faults.push(...faultsOf(issue, origins, file))
+  const secrets = readSecrets(env, faults)
+  if (!parsed.success || faults.length > 0) return { faults }
+  return {
+    ...parsed.data,
+    data: resolve(parsed.data.data),
+    egress: { allow: parsed.data.egress.allow ?? (isLoopback(parsed.data.host) ? ['loopback'] : []) },
+    ...secrets,
+    childEnvironment: { PATH: env['PATH'], HOME: env['HOME'], LANG: env['LANG'], TMPDIR: env['TMPDIR'] },
+    origins,
+    warnings: unknownNames(env),
+  }
+}
+
+/** Whether a host means this machine only. */
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
+
+/** The JSON Schema of the file, for editors. */
+export function configJsonSchema(): object {
+  const title = 'Tollbridge configuration'
+  return { ...z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }), title }
+}
+
+/** Every key with its value and origin, secrets covered; for `config print`. */
+export function describeConfig(config: Config): { key: string; value: unknown; origin: Origin }[] {
+  return leaves.map(({ path, key }) => {
+    const value = getIn(config as unknown as Record<string, unknown>, path)
+    const origin = config.origins[key] ?? { kind: 'default', where: 'default' }
+    return { key, value: covered(key, value), origin }
+  })
+}
+
+function covered(key: string, value: unknown): unknown {
+  if (value === undefined) return null
+  if (key === 'metrics.token') return '[redacted]'
+  return key === 'databaseUrl' ? String(value).replace(/(:\/\/[^:@/]*):[^@]*@/, '$1:[redacted]@') : value
+}
+
+interface Leaf {
+  readonly path: readonly string[]
+  /** `http.maxDepth` */
+  readonly key: string
+  /** `TOLLBRIDGE_HTTP_MAX_DEPTH` */
+  readonly variable: string
+  readonly kind: 'text' | 'number' | 'boolean' | 'list'
+}
+
+const leaves = leavesOf(schema, [])
+
+function leavesOf(node: z.ZodType, path: readonly string[]): Leaf[] {
+  const inner = unwrap(node)
+  if (inner instanceof z.ZodObject) {
+    return Object.entries(inner.shape).flatMap(([name, child]) => leavesOf(child as z.ZodType, [...path, name]))
+  }
+  const kinds = { number: 'number', boolean: 'boolean', array: 'list' } as const
+  const kind = kinds[inner.type as keyof typeof kinds] ?? 'text'
+  const variable = prefix + path.map((name) => name.replaceAll(/[A-Z]/g, '_$&').toUpperCase()).join('_')
+  return [{ path, key: path.join('.'), variable, kind }]
+}
+
+function unwrap(node: z.ZodType): z.ZodType {
+  const wrapped = node instanceof z.ZodDefault || node instanceof z.ZodPrefault || node instanceof z.ZodOptional
+  return wrapped ? unwrap(node.unwrap() as z.ZodType) : node
+}
+
+function findText(leaf: Leaf, flags: ConfigFlags, env: Environment): { text: string; origin: Origin } | undefined {
+  const flag = leaf.path.length === 1 ? flags[leaf.key] : undefined
+  if (flag !== undefined) {
+    const where = `--${leaf.key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+    return { text: String(flag), origin: { kind: 'flag', where } }
+  }
+  const value = env[leaf.variable]
+  // An empty variable is an unset one, except for lists: there it says "none".
+  if (value === undefined || (value === '' && leaf.kind !== 'list')) return undefined
+  // Kubernetes sets NAME_PORT=tcp://… in every pod for a service of that name.
+  if (leaf.key === 'port' && value.startsWith('tcp://')) return undefined
+  return { text: value, origin: { kind: 'env', where: leaf.variable } }
+}
+
+/** Text as the kind of value that the key takes; what does not fit stays text, and the schema refuses it. */
+function fromText(kind: Leaf['kind'], value: string): unknown {
+  if (kind === 'number' && /^-?\d{1,15}$/.test(value)) return Number(value)
+  if (kind === 'boolean' && /^(true|false)$/.test(value)) return value === 'true'
+  if (kind !== 'list') return value
+  return value.split(',').map((item) => item.trim()).filter((item) => item !== '')
+}
+
+interface ConfigFile {
+  readonly path: string
+  readonly yaml: YamlFile
+}
+
+function readFile(flags: ConfigFlags, env: Environment, faults: ConfigFault[]): ConfigFile | undefined {
+  const named = typeof flags['config'] === 'string' ? flags['config'] : env[`${prefix}CONFIG`]
+  const where = typeof flags['config'] === 'string' ? '--config' : `${prefix}CONFIG`
+  const path = named || 'tollbridge.yaml'
+  if (!named && !existsSync(path)) return undefined
+  try {
+    if (statSync(path).size > maxFileBytes) throw new Error('it is larger than 1 MiB')
+    const yaml = readYaml(readFileSync(path, 'utf8'), env)
+    for (const { line, column, message } of yaml.faults) faults.push({ where: `${path}:${line}:${column}`, message })
+    return { path, yaml }
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const reason = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'it may not be read' : message
+    faults.push({ where: named ? where : path, message: `cannot read ${path}: ${reason}` })
+    return undefined
+  }
+}
+
+function placeIn(file: ConfigFile, path: readonly PropertyKey[]): string {
+  const { line, column } = file.yaml.placeOf(path)
+  return `${file.path}:${line}:${column}`
+}
+
+function faultsOf(issue: z.core.$ZodIssue, origins: Record<string, Origin>, file: ConfigFile | undefined): ConfigFault[] {
+  const place = (path: readonly PropertyKey[]): string => {
+    const known = leaves.find((leaf) => leaf.path.every((name, index) => path[index] === name))
+    const origin = known && origins[known.key]
+    if (origin && origin.kind !== 'file') return origin.where
+    return file ? placeIn(file, path) : 'configuration'
+  }
+  const key = issue.path.map(String).join('.')
+  if (issue.code !== 'unrecognized_keys') return [{ where: place(issue.path), message: `${key} ${issue.message}` }]
+  return issue.keys.map((name) => ({
+    where: place([...issue.path, name]),
+    message: `unknown key ${[...issue.path, name].map(String).join('.')}${hintFor(name, issue.path)}`,
+  }))
+}
+
+function hintFor(name: string, path: readonly PropertyKey[]): string {
+  if (Object.hasOwn(environmentOnly, name))
+    return `; set ${environmentOnly[name as keyof typeof environmentOnly]} in the environment instead`
+  const siblings = leaves.filter((leaf) => path.every((step, index) => leaf.path[index] === step))
+  const near = nearestName(name, [...new Set(siblings.map((leaf) => leaf.path[path.length] ?? ''))])
+  const elsewhere = leaves.find((leaf) => leaf.path.at(-1) === name)?.key
+  if (near !== undefined) return `; did you mean ${[...path, near].map(String).join('.')}?`
+  return elsewhere === undefined ? '' : `; did you mean ${elsewhere}?`
+}
+
+function readSecrets(env: Environment, faults: ConfigFault[]): { secretKey?: Uint8Array; adminPassword?: string } {
+  const secret = env[environmentOnly.secretKey]
+  const adminPassword = env[environmentOnly.adminPassword]
+  const secretKey = secret ? parseMasterSecret(secret) : undefined
+  if (secretKey && 'problem' in secretKey)
+    faults.push({ where: environmentOnly.secretKey, message: secretKey.problem })
+  if (adminPassword && (adminPassword.length < 10 || adminPassword.length > 200))
+    faults.push({ where: environmentOnly.adminPassword, message: 'must have 10 to 200 characters' })
+  return {
+    ...(secretKey && !('problem' in secretKey) && { secretKey }),
+    ...(adminPassword && { adminPassword }),
+  }
+}
+
+/** Variables that look like ours and are none: a warning only, since others (such as Kubernetes) make some too. */
+function unknownNames(env: Environment): string[] {
+  const known = [...leaves.map(({ variable }) => variable), ...Object.values(environmentOnly), ...clientNames]
+  return Object.keys(env)
+    .filter((name) => name.startsWith(prefix) && !known.includes(name))
+    .map((name) => {
+      const near = nearestName(name, known)
+      return `The environment variable ${name} means nothing here${near ? `; did you mean ${near}?` : '.'}`
+    })
+}
+
+function isTimeZone(value: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: value }).resolvedOptions().timeZone !== ''
+  } catch {
+    return false
+  }
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function getIn(root: Record<string, unknown>, path: readonly string[]): unknown {
+  return path.reduce<unknown>((node, name) => (isObject(node) ? node[name] : undefined), root)
+}
+
+/** Sets a leaf; where a section is not an object the fault is found by the schema, and nothing is set. */
+function setIn(root: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  let node: unknown = root
+  for (const name of path.slice(0, -1)) {
+    if (!isObject(node)) return
+    node[name] ??= {}
+    node = node[name]
+  }
+  const last = path.at(-1)
+  if (isObject(node) && last !== undefined) node[last] = value
+}

@@ -1,0 +1,123 @@
+// Routes of API keys: one's own, and for administrators a look at everybody's and their end.
+import { z } from 'zod'
+import { GatewayError } from '../../base/errors.ts'
+import type { ApiKey } from '../../identity/key-store.ts'
+import { keyInput, keyRotation, type Keys, type KeyScope, type ShownKey } from '../../identity/keys.ts'
+import type { Principal } from '../../identity/principal.ts'
+import { may } from '../../policy/roles.ts'
+import { pageOf, pageQuery } from './page.ts'
+import { defineRoute, type Route } from './route.ts'
+import { idParams, isoTime, pageById, readId, timeShape } from './view.ts'
+
+export interface KeyRouteDeps {
+  readonly keys: Keys
+}
+
+const keyShape = z
+  .strictObject({
+    id: z.string(),
+    userId: z.string(),
+    prefix: z.string().describe('The first, public part of the key.'),
+    name: z.string(),
+    servers: z.array(z.string()).optional().describe('Names of the servers that the key is limited to.'),
+    createdAt: timeShape,
+    expiresAt: timeShape.optional(),
+    lastUsedAt: timeShape.optional().describe('To the minute.'),
+  })
+  .meta({ id: 'Key' })
+
+const shownKeyShape = keyShape
+  .extend({ key: z.string().describe('The key itself; shown this once.') })
+  .meta({ id: 'NewKey' })
+
+function keyView(key: ApiKey): z.input<typeof keyShape> {
+  const { createdAtMs, expiresAtMs, lastUsedAtMs, servers, ...rest } = key
+  return {
+    ...rest,
+    ...(servers && { servers: [...servers] }),
+    createdAt: isoTime(createdAtMs),
+    ...(expiresAtMs !== undefined && { expiresAt: isoTime(expiresAtMs) }),
+    ...(lastUsedAtMs !== undefined && { lastUsedAt: isoTime(lastUsedAtMs) }),
+  }
+}
+
+const shownKeyView = ({ apiKey, key }: ShownKey): z.input<typeof shownKeyShape> => ({
+  ...keyView(apiKey),
+  key,
+})
+
+/** The keys that a list is about: the caller's own unless it asks for others and may see them. */
+function listScope(principal: Principal, user: string | undefined): KeyScope {
+  if (user === undefined || user === principal.userId) return { userId: principal.userId }
+  if (!may(principal, 'keys:manage-all')) throw new GatewayError('forbidden')
+  return user === '*' ? {} : { userId: readId(user, 'usr') }
+}
+
+/** `/keys` and `/keys/{id}`. */
+export function keyRoutes(deps: KeyRouteDeps): Route[] {
+  const path = '/api/v1/keys'
+  return [
+    defineRoute({
+      method: 'POST',
+      path,
+      summary: 'Makes an API key of your own; it is shown once',
+      permission: 'keys:manage',
+      body: keyInput,
+      response: shownKeyShape,
+      status: 201,
+      errors: [403, 422],
+      handler: async ({ principal, body, setHeader }) => {
+        const shown = await deps.keys.create(principal.userId, body)
+        setHeader('location', `${path}/${shown.apiKey.id}`)
+        return shownKeyView(shown)
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path,
+      summary: 'Lists your API keys, oldest first',
+      permission: 'keys:manage',
+      query: z.strictObject({
+        ...pageQuery,
+        user: z.string().max(64).optional().describe('For administrators: a user id, or `*` for everybody.'),
+      }),
+      response: pageOf(keyShape),
+      errors: [403],
+      handler: ({ principal, query }) => {
+        const scope = listScope(principal, query.user)
+        return pageById(query, {
+          fetch: ({ limit, id }) => deps.keys.list({ limit, afterId: id }, scope),
+          show: keyView,
+        })
+      },
+    }),
+    defineRoute({
+      method: 'DELETE',
+      path: `${path}/{id}`,
+      summary: 'Revokes an API key, at once',
+      description: 'Administrators may revoke the keys of others.',
+      permission: 'keys:manage',
+      params: idParams,
+      errors: [403, 404],
+      handler: async ({ principal, params }) => {
+        const scope = may(principal, 'keys:manage-all') ? {} : { userId: principal.userId }
+        await deps.keys.delete(readId(params.id, 'key'), scope)
+        return undefined
+      },
+    }),
+    defineRoute({
+      method: 'POST',
+      path: `${path}/{id}/rotate`,
+      summary: 'Gives your key a new secret, which is shown once',
+      permission: 'keys:manage',
+      params: idParams,
+      body: keyRotation.prefault({}),
+      response: shownKeyShape,
+      errors: [403, 404],
+      handler: async ({ principal, params, body }) =>
+        shownKeyView(
+          await deps.keys.rotate(readId(params.id, 'key'), body, { userId: principal.userId }),
+        ),
+    }),
+  ]
+}

@@ -1,0 +1,46 @@
+// Which Host names are served and which web pages may call: the guard against DNS rebinding.
+import type { IncomingMessage } from 'node:http'
+import { GatewayError } from '../base/errors.ts'
+
+export interface OriginOptions {
+  /** Address that the gateway listens on. */
+  readonly host: string
+  /** Configured public URL, if any. */
+  readonly publicUrl: string | undefined
+  readonly allowedHosts: readonly string[]
+  readonly allowedOrigins: readonly string[]
+}
+
+const loopbackNames = ['localhost', '127.0.0.1', '[::1]']
+
+/**
+ * A check of Host and Origin (MCP, "Security Warning": servers MUST validate Origin). On a loopback address only local
+ * names are served, besides the configured ones; on others every Host is, unless hosts are configured. An Origin
+ * must be on the list, or be a page of a host that is served.
+ */
+export function originCheck(options: OriginOptions): (request: IncomingMessage) => GatewayError | undefined {
+  const local = loopbackNames.includes(options.host) || options.host === '::1'
+  const configured = [
+    ...options.allowedHosts,
+    ...(options.publicUrl ? [new URL(options.publicUrl).hostname] : []),
+  ]
+  const restricted = local || configured.length > 0
+  const hosts = new Set(
+    [...configured, ...(local ? loopbackNames : [options.host])].map((name) => name.toLowerCase()),
+  )
+  const origins = new Set(options.allowedOrigins)
+  return ({ headers }) => {
+    const host = hostName(headers.host)
+    if (host === undefined || (restricted && !hosts.has(host))) return new GatewayError('host_denied')
+    const { origin } = headers
+    if (origin === undefined || origins.has(origin)) return undefined
+    const from = URL.canParse(origin) ? new URL(origin).hostname : undefined
+    const own = restricted ? from !== undefined && hosts.has(from) : from === host
+    return own ? undefined : new GatewayError('origin_denied')
+  }
+}
+
+/** The name in a Host header, without its port; undefined where the header is not a plain host. */
+function hostName(header: string | undefined): string | undefined {
+  return /^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?$/i.exec(header ?? '')?.[1]?.toLowerCase()
+}

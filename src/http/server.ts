@@ -1,0 +1,77 @@
+// The one HTTP server: strict parsing, Host and Origin, then MCP endpoints or the API.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { GatewayError } from '../base/errors.ts'
+import { sendError } from '../transports/http-reply.ts'
+import { findMcpPath, type McpEndpoints } from './mcp.ts'
+
+export interface HttpLimits {
+  readonly maxHeaderBytes: number
+  readonly maxHeaders: number
+  readonly maxConnections: number
+  readonly headersTimeoutMs: number
+  readonly requestTimeoutMs: number
+  readonly keepAliveMs: number
+}
+
+export interface HttpServerOptions {
+  readonly limits: HttpLimits
+  readonly originFault: (request: IncomingMessage) => GatewayError | undefined
+  readonly mcp: McpEndpoints
+  readonly api: (request: IncomingMessage, response: ServerResponse) => void
+}
+
+/** Listens once everything behind it is ready. */
+export class HttpServer {
+  readonly #server: Server
+
+  constructor({ limits, originFault, mcp, api }: HttpServerOptions) {
+    this.#server = createServer(
+      {
+        maxHeaderSize: limits.maxHeaderBytes,
+        headersTimeout: limits.headersTimeoutMs,
+        requestTimeout: limits.requestTimeoutMs,
+        keepAliveTimeout: limits.keepAliveMs,
+        connectionsCheckingInterval: 1000,
+        insecureHTTPParser: false,
+        requireHostHeader: true,
+        noDelay: true,
+      },
+      (request, response) => {
+        const fault =
+          request.rawHeaders.length > 2 * limits.maxHeaders ? tooManyHeaders() : originFault(request)
+        if (fault) return sendError(response, fault, null)
+        const path = findMcpPath(request.url ?? '/')
+        if (path) mcp.handle(request, response, path)
+        else api(request, response)
+      },
+    )
+    // Node would drop what is over its count in silence; we refuse it ourselves.
+    this.#server.maxHeadersCount = 0
+    this.#server.maxConnections = limits.maxConnections
+  }
+
+  /** Resolves with the port, which differs from the asked one where that is 0. */
+  listen(host: string, port: number): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>()
+    this.#server.once('error', reject)
+    this.#server.listen(port, host, () => {
+      this.#server.off('error', reject)
+      resolve((this.#server.address() as AddressInfo).port)
+    })
+    return promise
+  }
+
+  /** Stops listening and ends what is left of connections after `graceMs`. */
+  async close(graceMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#server.close(() => resolve())
+    this.#server.closeIdleConnections()
+    const timer = setTimeout(() => this.#server.closeAllConnections(), graceMs)
+    await promise
+    clearTimeout(timer)
+  }
+}
+
+const tooManyHeaders = (): GatewayError =>
+  new GatewayError('invalid_request', { detail: 'The request has too many headers; send fewer.' })

@@ -1,0 +1,193 @@
+// What a caller may say of a server: the strict shape of a registration, its defaults, and how a patch changes it.
+import { z } from 'zod'
+import { GatewayError, type FieldError } from '../base/errors.ts'
+import { accessLevels, type Server } from './server.ts'
+
+/** Words that are, or may become, routes beside `/mcp/{NAME}`. */
+const reservedNames = new Set([
+  'all',
+  'api',
+  'auth',
+  'connect',
+  'health',
+  'livez',
+  'mcp',
+  'message',
+  'metrics',
+  'readyz',
+  'sse',
+  'ws',
+])
+
+const name = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$/, 'use 1 to 64 of a-z, 0-9 and -, not - at the ends')
+  .refine((value) => !reservedNames.has(value), 'this name is reserved; choose another')
+
+const link = z
+  .string()
+  .max(2048)
+  .refine(
+    (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol),
+    'must be an http or https URL',
+  )
+
+const plainText = (maxLength: number) =>
+  z
+    .string()
+    .max(maxLength)
+    .refine((value) => !value.includes('\0'), 'must not hold NUL')
+
+const secret = plainText(8192).min(1)
+
+const httpTransport = z.strictObject({
+  type: z.literal('streamable-http'),
+  url: z.string().min(1).max(2048),
+  headers: z
+    .record(z.string().max(128), z.string().max(8192))
+    .refine((value) => Object.keys(value).length <= 32, 'has more than 32 headers')
+    .optional(),
+})
+
+const stdioTransport = z.strictObject({
+  type: z.literal('stdio'),
+  command: plainText(4096).min(1),
+  args: z.array(plainText(8192)).max(256).default([]),
+  env: z
+    .record(z.string().max(128), plainText(32_768))
+    .refine((value) => Object.keys(value).length <= 128, 'has more than 128 variables')
+    .default({}),
+  cwd: plainText(4096)
+    .refine((value) => value.startsWith('/'), 'must be an absolute path')
+    .optional(),
+})
+
+const notYet = (what: string, known: string) => (issue: { code?: string; input?: unknown }) =>
+  issue.code === 'invalid_union'
+    ? `${JSON.stringify((issue.input as { type?: unknown } | undefined)?.type)} is not supported yet; ${what} is one of ${known}`
+    : undefined
+
+const transport = z.discriminatedUnion('type', [httpTransport, stdioTransport], {
+  error: notYet('a transport type', 'streamable-http, stdio'),
+})
+
+const auth = z.discriminatedUnion(
+  'type',
+  [
+    z.strictObject({ type: z.literal('none') }),
+    z.strictObject({
+      type: z.literal('api-key'),
+      in: z.enum(['header', 'query']),
+      name: z.string().min(1).max(128),
+      value: secret,
+    }),
+    z.strictObject({
+      type: z.literal('basic'),
+      username: plainText(256).regex(/^[^:]*$/, 'must not hold a colon'),
+      password: plainText(8192),
+    }),
+    z.strictObject({ type: z.literal('bearer'), token: secret }),
+  ],
+  { error: notYet('an auth type', 'none, api-key, basic, bearer') },
+)
+
+const whole = (min: number, max: number, standard: number) => z.int().min(min).max(max).default(standard)
+
+const timeouts = z.strictObject({
+  connectMs: whole(100, 120_000, 10_000),
+  callMs: whole(100, 3_600_000, 60_000),
+  idleMs: whole(1000, 86_400_000, 1_800_000),
+})
+
+const limits = z.strictObject({
+  maxResponseBytes: whole(1024, 268_435_456, 16_777_216),
+  maxConnections: whole(1, 1024, 64),
+  maxSessions: whole(1, 100_000, 1000),
+})
+
+/** The body of `POST /servers`. Unknown members are errors. */
+const serverInput = z
+  .strictObject({
+    name,
+    description: plainText(2000).optional(),
+    iconUrl: link.optional(),
+    repositoryUrl: link.optional(),
+    transport,
+    auth: auth.default({ type: 'none' }),
+    access: z.enum(accessLevels).default('private'),
+    /** Pays for calls without a credential. */
+    account: z.string().min(1).max(64).optional(),
+    sharing: z.literal('session', 'only "session" is supported yet').default('session'),
+    timeouts: timeouts.prefault({}),
+    limits: limits.prefault({}),
+    reportCost: z.boolean().default(false),
+  })
+  .check(({ value, issues }) => {
+    const isPublic = value.access === 'public'
+    if (isPublic === (value.account !== undefined)) return
+    const message = isPublic
+      ? 'a public server needs the account that pays for calls without a credential'
+      : 'only a public server has an account'
+    issues.push({ code: 'custom', path: ['account'], message, input: value.account })
+  })
+
+export type ServerInput = z.output<typeof serverInput>
+
+/** Reads a registration; throws `validation_failed` with every fault and its JSON pointer. */
+export function parseServerInput(body: unknown): ServerInput {
+  const parsed = serverInput.safeParse(body)
+  if (parsed.success) return parsed.data
+  throw new GatewayError('validation_failed', { fields: parsed.error.issues.flatMap(fieldErrors) })
+}
+
+const pointer = (path: readonly PropertyKey[]): string =>
+  path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+
+function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+  if (issue.code !== 'unrecognized_keys') return [{ field: pointer(issue.path), message: issue.message }]
+  return issue.keys.map((key) => ({
+    field: pointer([...issue.path, key]),
+    message: 'there is no such field',
+  }))
+}
+
+/** A server as the registration that would make it, secrets included. */
+function inputOf(server: Server): Record<string, unknown> {
+  const { name, description, iconUrl, repositoryUrl, transport, auth, access, sharing, timeouts } = server
+  const { limits, reportCost, publicAccountId: account } = server
+  const optional = { description, iconUrl, repositoryUrl, account }
+  const present = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined))
+  return { ...present, name, transport, auth, access, sharing, timeouts, limits, reportCost }
+}
+
+/**
+ * A JSON merge patch (RFC 7396): members replace, `null` removes, objects merge; but a transport or auth of another
+ * `type` replaces the old one, and an account goes when the server stops being public. Throws `validation_failed`.
+ */
+export function applyPatch(server: Server, patch: unknown): ServerInput {
+  if (!isObject(patch))
+    throw new GatewayError('validation_failed', { fields: [{ field: '', message: 'must be an object' }] })
+  const merged = mergePatch(inputOf(server), patch)
+  if (merged.access !== 'public' && patch.account === undefined) delete merged.account
+  return parseServerInput(merged)
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function mergePatch(
+  target: Record<string, unknown>,
+  patch: Record<string, unknown>,
+): Record<string, unknown> {
+  const merged = new Map(Object.entries(target))
+  for (const [key, value] of Object.entries(patch)) {
+    const old = merged.get(key)
+    if (value === null) merged.delete(key)
+    else if (!isObject(value)) merged.set(key, value)
+    else {
+      const sameType = isObject(old) && (value.type === undefined || value.type === old.type)
+      merged.set(key, mergePatch(sameType ? old : {}, value))
+    }
+  }
+  return Object.fromEntries(merged)
+}

@@ -1,0 +1,163 @@
+// What a well-formed registration still may not do: addresses, commands, variables and headers that would be harm.
+import { GatewayError, type ErrorCode } from '../base/errors.ts'
+import type { ServerInput } from './server-input.ts'
+
+export interface ServerRules {
+  /** Commands that stdio servers may run: bare names and absolute paths, compared exactly. */
+  readonly stdioAllow: readonly string[]
+  /** Throws `egress_denied` or `unprocessable`. */
+  checkUrl(url: string): unknown
+}
+
+/**
+ * Checks a registration. Throws `forbidden` where a stdio server is not the caller's to register, `command_denied`,
+ * `egress_denied`, or `unprocessable`; each names its field.
+ */
+export function checkServer(input: ServerInput, rules: ServerRules, allowStdio: boolean): void {
+  const { transport, auth } = input
+  refuseReferences(transport, '/transport')
+  refuseReferences(auth, '/auth')
+  if (transport.type === 'streamable-http') {
+    rules.checkUrl(transport.url)
+    checkHeaders(transport.headers ?? {}, auth)
+    checkAuth(auth)
+    return
+  }
+  if (!allowStdio)
+    throw new GatewayError('forbidden', { detail: 'Only administrators may register stdio servers.' })
+  const isPath = transport.command.startsWith('/')
+  if (!rules.stdioAllow.includes(transport.command) || (!isPath && /[/\\]/.test(transport.command)))
+    refuse('/transport/command', 'is not on the list of commands (TOLLBRIDGE_STDIO_ALLOW)', 'command_denied')
+  for (const variable of Object.keys(transport.env)) checkVariable(variable)
+  if (auth.type !== 'none')
+    refuse('/auth/type', 'auth is for HTTP; give a command its credential as a variable in transport.env')
+}
+
+function refuse(field: string, message: string, code: ErrorCode = 'unprocessable'): never {
+  throw new GatewayError(code, {
+    ...(code === 'unprocessable' && { detail: `${field}: ${message}.` }),
+    fields: [{ field, message }],
+  })
+}
+
+/** A value that asks the gateway for another secret could read any of them (trust: secret-reference escape). */
+function refuseReferences(value: unknown, field: string): void {
+  if (typeof value === 'string') {
+    if (/\$\{\s*[\w-]+\s*:/.test(value)) refuse(field, 'references such as ${env:NAME} are not supported')
+  } else if (typeof value === 'object' && value !== null)
+    for (const [key, member] of Object.entries(value)) refuseReferences(member, `${field}/${key}`)
+}
+
+/** Variables that change what a program loads or runs, so that an allowed command would be another one. */
+const loaderVariables = new Set([
+  '_JAVA_OPTIONS',
+  'BASH_ENV',
+  'BASHOPTS',
+  'CDPATH',
+  'CLASSPATH',
+  'DOTNET_STARTUP_HOOKS',
+  'ENV',
+  'GCONV_PATH',
+  'GLOBIGNORE',
+  'IFS',
+  'JAVA_TOOL_OPTIONS',
+  'JDK_JAVA_OPTIONS',
+  'LOCPATH',
+  'NLSPATH',
+  'NODE_OPTIONS',
+  'NODE_PATH',
+  'NODE_REPL_EXTERNAL_MODULE',
+  'PATH',
+  'PERL5DB',
+  'PERL5LIB',
+  'PERL5OPT',
+  'PERLLIB',
+  'PROMPT_COMMAND',
+  'PS4',
+  'RUBYLIB',
+  'RUBYOPT',
+  'SHELLOPTS',
+])
+const loaderPrefixes = [
+  'BASH_FUNC_',
+  'COR_',
+  'CORECLR_',
+  'DYLD_',
+  'GIT_',
+  'LD_',
+  'NPM_CONFIG_',
+  'PIP_',
+  'PYTHON',
+  'TOLLBRIDGE_',
+  'UV_',
+]
+
+function checkVariable(variable: string): void {
+  const field = `/transport/env/${variable}`
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) refuse(field, 'is not a name of a variable')
+  const upper = variable.toUpperCase()
+  if (loaderVariables.has(upper) || loaderPrefixes.some((prefix) => upper.startsWith(prefix)))
+    refuse(field, 'changes how programs load and is not allowed')
+}
+
+/** Headers that the gateway writes itself, or that belong to one connection (RFC 9110, 7.6.1). */
+const ownHeaders = new Set([
+  'accept',
+  'accept-encoding',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'cookie',
+  'expect',
+  'forwarded',
+  'host',
+  'keep-alive',
+  'last-event-id',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'via',
+])
+
+function checkHeaderName(name: string, field: string): void {
+  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) refuse(field, 'is not a name of a header')
+  const lower = name.toLowerCase()
+  if (ownHeaders.has(lower) || lower.startsWith('mcp-') || lower.startsWith('x-forwarded-'))
+    refuse(field, 'is a header that the gateway sets itself')
+}
+
+/** Visible ASCII, spaces and tabs inside (RFC 9110, 5.5): no CR, LF or NUL can begin a header of its own. */
+function checkHeaderValue(value: string, field: string): void {
+  if (!/^([\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?)?$/.test(value))
+    refuse(field, 'must be visible ASCII without spaces at its ends')
+}
+
+function checkHeaders(headers: Readonly<Record<string, string>>, auth: ServerInput['auth']): void {
+  const seen = new Set<string>()
+  if (auth.type === 'bearer' || auth.type === 'basic') seen.add('authorization')
+  if (auth.type === 'api-key' && auth.in === 'header') seen.add(auth.name.toLowerCase())
+  for (const [name, value] of Object.entries(headers)) {
+    const field = `/transport/headers/${name}`
+    checkHeaderName(name, field)
+    checkHeaderValue(value, field)
+    if (seen.has(name.toLowerCase())) refuse(field, 'is set twice, here or under auth')
+    seen.add(name.toLowerCase())
+  }
+}
+
+function checkAuth(auth: ServerInput['auth']): void {
+  if (auth.type === 'bearer' && !/^[\x21-\x7e]+$/.test(auth.token))
+    refuse('/auth/token', 'must be visible ASCII without spaces')
+  if (auth.type !== 'api-key') return
+  if (auth.in === 'query') {
+    if (!/^[A-Za-z0-9._~-]+$/.test(auth.name)) refuse('/auth/name', 'is not a plain name of a parameter')
+    return
+  }
+  checkHeaderName(auth.name, '/auth/name')
+  checkHeaderValue(auth.value, '/auth/value')
+}

@@ -1,0 +1,262 @@
+// The money of one call: the rule in force when it arrived, the hold while it runs, and the record it ends in.
+import { assert, GatewayError } from '../base/errors.ts'
+import type { Clock } from '../base/clock.ts'
+import { formatCallId, type CallIds } from '../base/id.ts'
+import { formatAmount } from '../base/money.ts'
+import type { Transfer } from '../ledger/account.ts'
+import type { Hold, Ledger } from '../ledger/ledger.ts'
+import type { CompiledRule } from '../pricing/choice.ts'
+import type { Outcome } from '../pricing/price.ts'
+import { rate, worstCase } from '../pricing/rating.ts'
+import type { RuleBook } from '../pricing/rules.ts'
+import type { Client, Transport, UsageRecord } from '../usage/record.ts'
+import type { UsageWriter } from '../usage/writer.ts'
+import type { KeptAnswer } from './store.ts'
+
+/** What is known of a call when it arrives; everything on its record that does not depend on the answer. */
+export interface CallOrigin {
+  readonly userId: string
+  readonly accountId: string
+  readonly keyId?: string
+  readonly sessionId?: string
+  readonly serverId: string
+  readonly server: string
+  readonly method: string
+  readonly tool?: string
+  readonly transport: Transport
+  readonly upstreamTransport: Transport | 'none'
+  readonly era: 'legacy' | 'modern'
+  readonly upstreamEra: 'legacy' | 'modern' | 'none'
+  readonly requestBytes: number
+  readonly client: Client
+  readonly idempotencyKey?: string
+}
+
+/** How a call ended. */
+export interface CallEnd {
+  readonly outcome: Outcome
+  readonly statusCode: number
+  /** Bytes of all messages that the server sent for this call, without their framing. */
+  readonly responseBytes: number
+  /** Never sent, or refused by the server as malformed: the hold is released without a charge. */
+  readonly free: boolean
+  readonly error?: string
+}
+
+/** The end of a call that was refused before anything was sent. */
+export const denied = (refusal: GatewayError): CallEnd => ({
+  outcome: 'denied',
+  statusCode: refusal.status,
+  responseBytes: 0,
+  free: true,
+  error: refusal.code,
+})
+
+/** What a settled call cost, for the answer and for those who watch. */
+export interface Settled {
+  readonly record: UsageRecord
+  readonly balance: bigint
+}
+
+export type SettledListener = (error: GatewayError | undefined, settled: Settled) => void
+
+/** What commits together with a usage record. */
+export type CommitExtra = Transfer | KeptAnswer
+
+export interface MeteringOptions {
+  readonly clock: Clock
+  readonly callIds: CallIds
+  readonly rules: RuleBook
+  readonly ledger: Ledger
+  readonly writer: UsageWriter<CommitExtra>
+  /** Hears of each call once it is durable. */
+  readonly onSettled: (settled: Settled) => void
+}
+
+/** What a hold covers at first; it grows with the answer, so that a large cap does not starve parallel calls. */
+const firstCoverBytes = 4096
+const firstCoverUs = 1_000_000
+
+/** Opens charges against the rules, the ledger and the writer of this node. */
+export class Metering {
+  readonly #options: MeteringOptions
+
+  constructor(options: MeteringOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Chooses the rule and holds the worst case of the first stretch. Where the account does not cover it, the charge
+   * comes with a `refusal` and must be settled as `denied`; nothing may be sent upstream.
+   */
+  begin(origin: CallOrigin): { readonly charge: Charge; readonly refusal?: GatewayError } {
+    const charge = new Charge(origin, this.#options)
+    const refusal = charge.open()
+    return refusal ? { charge, refusal } : { charge }
+  }
+
+  /** Whether the store takes records; where it does not, no call is sent upstream. */
+  get accepting(): boolean {
+    return this.#options.writer.accepting
+  }
+}
+
+/** One call's rule, hold and record. Settled exactly once. */
+export class Charge {
+  readonly origin: CallOrigin
+  readonly id: bigint
+  /** The public id of the record that this call will have. */
+  readonly callId: string
+  readonly #options: MeteringOptions
+  readonly #startedMs: number
+  readonly #rule: CompiledRule | undefined
+  readonly #currency: string
+  #hold: Hold | undefined
+  #coveredBytes: number
+  #coveredUs = firstCoverUs
+  #settled = false
+  #coverTimer: NodeJS.Timeout | undefined
+
+  constructor(origin: CallOrigin, options: MeteringOptions) {
+    const { clock, callIds, ledger, rules } = options
+    const account = ledger.findAccount(origin.accountId)
+    assert(account, 'every caller has an account')
+    this.origin = origin
+    this.id = callIds.next()
+    this.callId = formatCallId(this.id)
+    this.#options = options
+    this.#startedMs = clock.monotonicMs()
+    this.#currency = account.currency
+    this.#coveredBytes = origin.requestBytes + firstCoverBytes
+    this.#rule = rules.findRule({
+      server: origin.server,
+      method: origin.method,
+      user: origin.userId,
+      account: origin.accountId,
+      transport: origin.transport,
+      currency: account.currency,
+      atMs: clock.now(),
+      ...(origin.tool !== undefined && { tool: origin.tool }),
+    })
+  }
+
+  /** Takes the first hold; returns the refusal where the account does not cover it. */
+  open(): GatewayError | undefined {
+    const required = this.#worst(this.#coveredBytes, this.#coveredUs)
+    this.#hold = this.#options.ledger.hold(this.origin.accountId, required)
+    return this.#hold ? undefined : this.#exhausted(required)
+  }
+
+  /**
+   * Looks after the hold of a price that grows with time while the call runs. `responseBytes` tells what has come so
+   * far; `cut` hears of it when the account no longer covers the call.
+   */
+  keepCovered(responseBytes: () => number, cut: (refusal: GatewayError) => void): void {
+    if (!this.#rule || this.#rule.rates.perSecond === 0n) return
+    const delayMs = Math.max(10, (this.#coveredUs / 1000 - this.elapsedMs) / 2)
+    this.#coverTimer = setTimeout(() => {
+      const refusal = this.cover(responseBytes())
+      if (refusal) cut(refusal)
+      else if (!this.#settled) this.keepCovered(responseBytes, cut)
+    }, delayMs)
+  }
+
+  get elapsedMs(): number {
+    return this.#options.clock.monotonicMs() - this.#startedMs
+  }
+
+  /**
+   * Makes sure that the hold covers an answer of `responseBytes` so far and the time passed, with as much again in
+   * reserve. Returns the refusal where the account does not: the call must be cut.
+   */
+  cover(responseBytes: number): GatewayError | undefined {
+    const bytes = this.origin.requestBytes + responseBytes
+    const us = this.elapsedMs * 1000
+    if (!this.#hold || (bytes <= this.#coveredBytes && us < this.#coveredUs)) return undefined
+    const least = this.#worst(Math.max(bytes, this.#coveredBytes), Math.max(us, this.#coveredUs))
+    const ample = { bytes: Math.max(2 * bytes, this.#coveredBytes), us: Math.max(2 * us, this.#coveredUs) }
+    if (this.#options.ledger.extend(this.#hold, this.#worst(ample.bytes, ample.us))) {
+      this.#coveredBytes = ample.bytes
+      this.#coveredUs = ample.us
+      return undefined
+    }
+    if (!this.#options.ledger.extend(this.#hold, least)) return this.#exhausted(least)
+    this.#coveredBytes = Math.max(bytes, this.#coveredBytes)
+    this.#coveredUs = Math.max(us, this.#coveredUs)
+    return undefined
+  }
+
+  /**
+   * Replaces the hold by the real cost and commits the record; `done` runs once it is durable, or with
+   * `store_unavailable` when it is not: then nothing is charged and the answer must not leave. `kept` is the answer to
+   * keep for repeats; it commits with the record.
+   */
+  settle(end: CallEnd, done: SettledListener, kept?: KeptAnswer): void {
+    assert(!this.#settled, 'a call is settled exactly once')
+    this.#settled = true
+    clearTimeout(this.#coverTimer)
+    const { ledger, writer, onSettled } = this.#options
+    const durationUs = Math.max(0, Math.round(this.elapsedMs * 1000))
+    const cost = this.#cost(end, durationUs)
+    const record = this.#record(end, { durationUs, cost })
+    if (!writer.accepting) {
+      if (this.#hold) ledger.release(this.#hold)
+      const error = new GatewayError('store_unavailable', { retryAfterS: 1 })
+      return done(error, { record, balance: this.#balance() })
+    }
+    const extras: CommitExtra[] = this.#hold ? ledger.settle(this.#hold, cost, this.id) : []
+    if (kept) extras.push(kept)
+    const finish = (error?: GatewayError) => {
+      const settled = { record, balance: this.#balance() }
+      if (!error) onSettled(settled)
+      done(error, settled)
+    }
+    writer.submit({ record, done: finish }, extras)
+  }
+
+  #cost(end: CallEnd, durationUs: number): bigint {
+    if (!this.#rule || !this.#hold || end.free || !this.#rule.rule.billOn.includes(end.outcome)) return 0n
+    const bytes = this.origin.requestBytes + end.responseBytes
+    const cost = rate(this.#rule.rates, { calls: 1, bytes, durationUs })
+    if (this.#options.ledger.extend(this.#hold, cost)) return cost
+    // The time that passed since the hold was last looked after is the only thing it may not cover.
+    return this.#hold.amount
+  }
+
+  #worst(bytes: number, us: number): bigint {
+    if (!this.#rule) return 0n
+    const caps = { requestBytes: 0, responseBytes: Math.ceil(bytes), durationUs: Math.ceil(us) }
+    return worstCase(this.#rule.rates, caps)
+  }
+
+  #balance(): bigint {
+    return this.#options.ledger.totals(this.origin.accountId).balance
+  }
+
+  #exhausted(required: bigint): GatewayError {
+    const { balance, held } = this.#options.ledger.totals(this.origin.accountId)
+    const [has, needs, inUse] = [balance, required, held].map(formatAmount)
+    const data = { balance: has, required: needs, held: inUse, currency: this.#currency }
+    const detail = `The account balance of ${has} ${this.#currency} does not cover this call, which may cost ${needs}; top up the account and try again.`
+    return new GatewayError('balance_exhausted', { detail, data })
+  }
+
+  #record(end: CallEnd, { durationUs, cost }: { durationUs: number; cost: bigint }): UsageRecord {
+    const { requestBytes, ...origin } = this.origin
+    const rule = this.#rule?.rule
+    return {
+      ...origin,
+      id: this.id,
+      outcome: end.outcome,
+      statusCode: end.statusCode,
+      requestBytes,
+      responseBytes: end.responseBytes,
+      durationUs,
+      cost,
+      currency: this.#currency,
+      priced: rule !== undefined,
+      ...(rule && { ruleId: rule.ruleId, ruleVersion: rule.version }),
+      ...(end.error !== undefined && { error: end.error }),
+    }
+  }
+}

@@ -1,0 +1,37 @@
+// Whether the `Mcp-Param-*` headers of a modern tool call say what its arguments say.
+import type { Server } from '../registry/server.ts'
+import type { Catalogues } from '../upstreams/catalogue.ts'
+import type { JsonRpcMessage } from '../wire/json-rpc.ts'
+import { mirroredParams, paramMismatch, type MirroredParam } from '../wire/param-headers.ts'
+
+type Headers = Readonly<Record<string, string | string[] | undefined>>
+
+/**
+ * Compares with the tool's schema where the call carries such headers; a call without them goes to the server, which
+ * knows whether it wants some. The catalogue is fetched at most once in its lifetime, so that the check is rarely felt.
+ */
+export class ParamChecks {
+  readonly #catalogues: Catalogues
+  /** By schema object, which the catalogue keeps for as long as it is current. */
+  readonly #mirrored = new WeakMap<object, readonly MirroredParam[]>()
+
+  constructor(catalogues: Catalogues) {
+    this.#catalogues = catalogues
+  }
+
+  /** Undefined at once where there is nothing to compare; else the first disagreement, as a sentence. */
+  mismatch(server: Server, message: JsonRpcMessage, headers: Headers): undefined | Promise<string | undefined> {
+    if (message.method !== 'tools/call') return undefined
+    for (const name in headers) if (name.startsWith('mcp-param-')) return this.#compare(server, message, headers)
+    return undefined
+  }
+
+  async #compare(server: Server, message: JsonRpcMessage, headers: Headers): Promise<string | undefined> {
+    const { tools } = await this.#catalogues.get(server)
+    const schema = tools.find((tool) => tool.name === message.params?.['name'])?.inputSchema
+    if (!schema) return undefined
+    let mirrored = this.#mirrored.get(schema)
+    if (!mirrored) this.#mirrored.set(schema, (mirrored = mirroredParams(schema)))
+    return paramMismatch(mirrored, message.params?.['arguments'], headers)
+  }
+}

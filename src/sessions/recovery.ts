@@ -1,0 +1,106 @@
+// Opening a server's session again after the server has lost it, so that the client need not notice.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Server } from '../registry/server.ts'
+import type {
+  Upstream,
+  UpstreamExchange,
+  UpstreamHead,
+  UpstreamMessage,
+  UpstreamSink,
+} from '../upstreams/upstream.ts'
+import type { JsonRpcMessage } from '../wire/json-rpc.ts'
+import type { Session } from './session.ts'
+
+/** A child that keeps dying is started at most this often: 0.5 s, doubling to 30 s; a quiet minute forgives. */
+const firstBackoffMs = 500
+const longestBackoffMs = 30_000
+const forgivenAfterMs = 60_000
+
+export interface RecoveryOptions {
+  readonly upstreamFor: (server: Server) => Upstream
+  readonly openUpstream: (server: Server) => Upstream
+}
+
+/**
+ * Sends the client's own initialize again and notes the new session. Shared by all calls that wait for it.
+ * False where the server cannot be opened again, or only later: the caller then gets an error of its own.
+ */
+export async function recoverSession(
+  session: Session,
+  server: Server,
+  options: RecoveryOptions,
+): Promise<boolean> {
+  if (!session.initializeBody || !session.open) return false
+  session.recovery ??= reopen(session, server, options).finally(() => (session.recovery = undefined))
+  return session.recovery.then(
+    () => true,
+    () => false,
+  )
+}
+
+async function reopen(session: Session, server: Server, options: RecoveryOptions): Promise<void> {
+  const now = performance.now()
+  const { count, lastMs } = session.recoveries
+  const attempts = now - lastMs > forgivenAfterMs ? 0 : count
+  const backoffMs = attempts === 0 ? 0 : Math.min(firstBackoffMs * 2 ** (attempts - 1), longestBackoffMs)
+  const waitMs = lastMs + backoffMs - now
+  if (attempts > 0 && waitMs > server.timeouts.connectMs) throw new Error('too many restarts; backing off')
+  if (attempts > 0 && waitMs > 0) await sleep(waitMs)
+  session.recoveries = { count: attempts + 1, lastMs: performance.now() }
+  if (server.transport.type === 'stdio') {
+    await session.upstream?.close()
+    session.upstream = options.openUpstream(server)
+  }
+  const upstream = session.upstream ?? options.upstreamFor(server)
+  const headers = { accept: 'application/json, text/event-stream' }
+  session.upstreamSessionId = await initialize(upstream, session.initializeBody ?? new Uint8Array(), {
+    headers,
+    timeoutMs: server.timeouts.connectMs + server.timeouts.callMs,
+  })
+  const initialized: JsonRpcMessage = { jsonrpc: '2.0', method: 'notifications/initialized' }
+  sendSilently(upstream, initialized, {
+    ...headers,
+    ...(session.upstreamSessionId !== undefined && { 'mcp-session-id': session.upstreamSessionId }),
+    ...(session.protocolVersion !== undefined && { 'mcp-protocol-version': session.protocolVersion }),
+  })
+}
+
+/** Resolves with the session id that the server minted, if any; rejects where it does not answer with a result. */
+function initialize(
+  upstream: Upstream,
+  body: Uint8Array,
+  options: { headers: Readonly<Record<string, string>>; timeoutMs: number },
+): Promise<string | undefined> {
+  const message = JSON.parse(Buffer.from(body).toString()) as JsonRpcMessage
+  const { promise, resolve, reject } = Promise.withResolvers<string | undefined>()
+  let head: UpstreamHead | undefined
+  const sink = {
+    head: (got: UpstreamHead) => (head = got),
+    message: ({ message: answer }: UpstreamMessage) => {
+      if (answer?.id === message.id && answer?.result) resolve(head?.sessionId)
+      else if (answer?.error) reject(new Error('the server refused to initialize again'))
+    },
+    end: () => reject(new Error('the server did not answer initialize')),
+    fail: () => reject(new Error('the server cannot be reached')),
+  }
+  const exchange = upstream.send({ body, message, headers: options.headers }, sink)
+  const timer = setTimeout(() => {
+    exchange.abort()
+    reject(new Error('the server did not answer initialize in time'))
+  }, options.timeoutMs)
+  return promise.finally(() => clearTimeout(timer))
+}
+
+const nothing = (): void => {}
+
+/** Takes an answer that nobody needs. */
+export const ignoredAnswer: UpstreamSink = { head: nothing, message: nothing, end: nothing, fail: nothing }
+
+/** Sends a message of the gateway's own whose answer nobody needs. */
+export function sendSilently(
+  upstream: Upstream,
+  message: JsonRpcMessage,
+  headers: Readonly<Record<string, string>>,
+): UpstreamExchange {
+  return upstream.send({ body: Buffer.from(JSON.stringify(message)), message, headers }, ignoredAnswer)
+}

@@ -1,0 +1,41 @@
+// The gateway's own answers to a call: a tool result that a model can act on, or a JSON-RPC error.
+import { GatewayError } from '../base/errors.ts'
+import { errorResponse, resultResponse, type JsonRpcRequest } from '../wire/json-rpc.ts'
+import type { Era } from '../wire/protocol-version.ts'
+
+export interface RefusalAnswer {
+  readonly status: number
+  readonly text: string
+}
+
+/** Codes that a model can act on, so that a tool call is answered by a tool result. */
+const actionable = new Set([
+  'balance_exhausted',
+  'budget_exhausted',
+  'rate_limited',
+  'upstream_unavailable',
+  'upstream_timeout',
+  'store_unavailable',
+  'server_inactive',
+  'shutting_down',
+  'overloaded',
+])
+
+/**
+ * The answer to a refused request. A `tools/call` gets a result with `isError: true`, one sentence and
+ * `structuredContent {code, message, …}`; any other method gets a JSON-RPC error under the matching HTTP status.
+ */
+export function refusalAnswer(request: JsonRpcRequest, error: GatewayError, era: Era): RefusalAnswer {
+  const data = { ...error.data, ...(error.retryAfterS !== undefined && { retryAfterS: error.retryAfterS }) }
+  if (request.method === 'tools/call' && actionable.has(error.code)) {
+    const result = {
+      ...(era === 'modern' && { resultType: 'complete' }),
+      content: [{ type: 'text', text: error.message }],
+      structuredContent: { code: error.code, message: error.message, ...data },
+      isError: true,
+    }
+    return { status: 200, text: resultResponse(request.id, result) }
+  }
+  const body = { code: error.rpcCode, message: error.message, data: { code: error.code, ...data } }
+  return { status: error.status, text: errorResponse(request.id, body) }
+}

@@ -1,0 +1,321 @@
+// One message from start to end: refuse it, or price it, send it, and see it answered.
+import { asGatewayError, GatewayError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type { Principal } from '../identity/principal.ts'
+import { isRevokedBy, type Revocation } from '../identity/revocations.ts'
+import type { Server } from '../registry/server.ts'
+import type { Client, Transport } from '../usage/record.ts'
+import type { Upstream, UpstreamExchange, UpstreamFailure, UpstreamSink } from '../upstreams/upstream.ts'
+import { formatCallId } from '../base/id.ts'
+import { isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from '../wire/json-rpc.ts'
+import type { Era } from '../wire/protocol-version.ts'
+import { Call, type CallHost } from './call.ts'
+import { denied, type CallOrigin, type Metering } from './charge.ts'
+import { Notice } from './notice.ts'
+import { ignoredAnswer, recoverSession, sendSilently } from './recovery.ts'
+import { refusalAnswer } from './refusal.ts'
+import { fingerprint, repeatedAnswer, type Claim, type Replays } from './replays.ts'
+import type { Reply } from './reply.ts'
+import { ServerStream } from './server-stream.ts'
+import type { Session } from './session.ts'
+
+type Headers = Readonly<Record<string, string>>
+
+/** One message as a client transport hands it over: authenticated, parsed, classified. */
+export interface Incoming {
+  readonly principal: Principal
+  readonly server: Server
+  /** The legacy era's session; absent in the modern era. */
+  readonly session?: Session
+  readonly message: JsonRpcMessage
+  /** The message's original bytes. */
+  readonly body: Uint8Array
+  /** MCP headers to pass on, in lower case, without the session id. */
+  readonly headers: Headers
+  readonly era: Era
+  readonly transport: Transport
+  readonly client: Client
+  /** From the Idempotency-Key header or `_meta["tollbridge/idempotency-key"]`. */
+  readonly idempotencyKey?: string
+}
+
+export interface RelayOptions {
+  readonly metering: Metering
+  readonly replays: Replays
+  readonly log: Log
+  /** The way to a server for a message without a session of its own child. */
+  readonly upstreamFor: (server: Server) => Upstream
+  /** A fresh way to a server for one session (stdio: a child). */
+  readonly openUpstream: (server: Server) => Upstream
+  readonly reportFailure: (server: Server, failure: UpstreamFailure) => void
+  readonly reportSuccess: (server: Server) => void
+  /** The server did not let a session begin that was made for it alone. */
+  readonly onInitializeFailed: (session: Session) => void
+  readonly maxInFlight: number
+}
+
+/** Methods whose answer is a stream that may stay open for good. */
+const openEnded = new Set(['subscriptions/listen'])
+/** Methods that are never repeated from a kept answer: they make or watch state that cannot be handed out twice. */
+const unrepeatable = new Set(['initialize', 'subscriptions/listen'])
+const maxNameLength = 256
+
+/** A message that expects an answer. */
+type Asking = Incoming & { readonly message: JsonRpcRequest }
+
+const noExchange: UpstreamExchange = { abort: () => {}, pause: () => {}, resume: () => {} }
+
+export class Relay implements CallHost {
+  readonly #options: RelayOptions
+  readonly #calls = new Set<Call>()
+  #draining = false
+
+  constructor(options: RelayOptions) {
+    this.#options = options
+  }
+
+  /** Calls in flight. */
+  get inFlight(): number {
+    return this.#calls.size
+  }
+
+  /** Handles one message; the reply is answered exactly once. */
+  handle(incoming: Incoming, reply: Reply): void {
+    const { message } = incoming
+    if (isRequest(message)) this.#request({ ...incoming, message }, reply)
+    else this.#forward(incoming, reply, !isResponse(message))
+  }
+
+  /** Opens the session's stream of unsolicited messages; recorded as method `stream`. */
+  stream(
+    incoming: Omit<Incoming, 'message' | 'body' | 'session'> & { session: Session },
+    reply: Reply,
+  ): void {
+    const { session } = incoming
+    if (session.endStream) return reply.refuse(new GatewayError('stream_conflict'))
+    const blocked = this.#blocked(incoming.server)
+    if (blocked) return reply.refuse(blocked)
+    const origin = originOf({ ...incoming, body: new Uint8Array() }, 'stream')
+    const { charge, refusal } = this.#options.metering.begin(origin)
+    if (refusal) return charge.settle(denied(refusal), (failure) => reply.refuse(failure ?? refusal))
+    const headers = withSession(incoming.headers, session)
+    const stream = new ServerStream(session, reply, charge)
+    stream.start((sink) => this.#reach(incoming, sink, (upstream) => upstream.listen(headers, sink)))
+    stream.endAt(incoming.principal.expiresAtMs)
+  }
+
+  /** From now on new requests are refused; resolves when the calls in flight are done or `drainMs` have passed. */
+  async drain(drainMs: number): Promise<void> {
+    this.#draining = true
+    const deadline = performance.now() + drainMs
+    while (this.#calls.size > 0 && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    for (const call of this.#calls) call.abandon(new GatewayError('shutting_down'))
+  }
+
+  /** Ends the open-ended calls of whoever lost their credential; ordinary calls may still finish. */
+  endStreamsOf(revocation: Revocation): void {
+    for (const call of this.#calls)
+      if (call.input.timeoutMs === undefined && isRevokedBy(revocation, call.input.principal))
+        call.abandon(new GatewayError('unauthorized'))
+  }
+
+  dispatch(call: Call): UpstreamExchange {
+    const { body, request, session, headers } = call.input
+    const message = { body, message: request, headers: withSession(headers, session) }
+    return this.#reach(call.input, call, (upstream) => upstream.send(message, call))
+  }
+
+  recover(call: Call): Promise<boolean> {
+    const { session, server } = call.input
+    return session ? recoverSession(session, server, this.#options) : Promise.resolve(false)
+  }
+
+  cancelUpstream(call: Call, reason: string): void {
+    const { request, session, headers } = call.input
+    const params = { requestId: request.id, reason }
+    const message: JsonRpcMessage = { jsonrpc: '2.0', method: 'notifications/cancelled', params }
+    this.#reach(call.input, ignoredAnswer, (upstream) =>
+      sendSilently(upstream, message, withSession(headers, session)),
+    )
+  }
+
+  reportFailure(call: Call, failure: UpstreamFailure): void {
+    this.#options.log.debug(
+      { server: call.input.server.name, call: call.input.charge.callId, failure },
+      'a call failed',
+    )
+    this.#options.reportFailure(call.input.server, failure)
+  }
+
+  reportSuccess(call: Call): void {
+    this.#options.reportSuccess(call.input.server)
+  }
+
+  finished(call: Call): void {
+    this.#calls.delete(call)
+    const { session, request } = call.input
+    if (!session?.open) return
+    if (request.method !== 'initialize') session.advance('active')
+    else if (session.status === 'created' && session.ephemeral) this.#options.onInitializeFailed(session)
+  }
+
+  #request(incoming: Asking, reply: Reply): void {
+    const { idempotencyKey, message, server } = incoming
+    const refusal = this.#blocked(server) ?? this.#overloaded() ?? this.#prepare(incoming)
+    if (refusal) return refuse(incoming, reply, refusal)
+    if (idempotencyKey === undefined || unrepeatable.has(message.method)) return this.#run(incoming, reply)
+    void this.#runOnce(incoming, reply, idempotencyKey)
+  }
+
+  async #runOnce(incoming: Asking, reply: Reply, key: string): Promise<void> {
+    const { message, server, principal } = incoming
+    try {
+      const verdict = await this.#options.replays.claim(
+        principal.accountId,
+        key,
+        fingerprint(server.id, message),
+      )
+      if (verdict.kind === 'run') return this.#run(incoming, reply, verdict.claim)
+      if (verdict.kind === 'refuse') return refuse(incoming, reply, verdict.error)
+      const { kept } = verdict
+      const bytes = repeatedAnswer(kept, message)
+      reply.final({ status: kept.status, bytes, callId: formatCallId(kept.record), cost: '0' })
+    } catch (cause) {
+      refuse(incoming, reply, new GatewayError('store_unavailable', { cause, retryAfterS: 1 }))
+    }
+  }
+
+  #run(incoming: Asking, reply: Reply, claim?: Claim): void {
+    const { message, server, session } = incoming
+    const { charge, refusal } = this.#options.metering.begin(originOf(incoming, message.method))
+    if (refusal) {
+      claim?.finish(undefined)
+      return charge.settle(denied(refusal), (failure) =>
+        refuse(incoming, reply, failure ?? refusal, charge.callId),
+      )
+    }
+    const meta = message.params?.['_meta'] as Record<string, unknown> | undefined
+    const call = new Call(
+      {
+        principal: incoming.principal,
+        request: message,
+        body: incoming.body,
+        era: incoming.era,
+        server,
+        charge,
+        reply,
+        headers: incoming.headers,
+        timeoutMs: openEnded.has(message.method) ? undefined : server.timeouts.callMs,
+        report: server.reportCost || meta?.['tollbridge/report'] === true,
+        ...(session && { session }),
+        ...(claim && { claim }),
+      },
+      this,
+    )
+    this.#calls.add(call)
+    call.start()
+  }
+
+  /** Readies a session for its initialize; returns why its server cannot be reached. */
+  #prepare({ session, message, body, server }: Asking): GatewayError | undefined {
+    if (!session || message.method !== 'initialize') return undefined
+    session.initializeBody = body
+    try {
+      if (server.transport.type === 'stdio') session.upstream ??= this.#options.openUpstream(server)
+      return undefined
+    } catch (error) {
+      if (session.ephemeral) this.#options.onInitializeFailed(session)
+      return asGatewayError(error)
+    }
+  }
+
+  /** A notification (recorded), or a response to a request of the server (part of the call that it belongs to). */
+  #forward(incoming: Incoming, reply: Reply, recorded: boolean): void {
+    const { message, session, body } = incoming
+    const blocked = this.#blocked(incoming.server)
+    if (blocked) return reply.refuse(blocked)
+    const begun = recorded
+      ? this.#options.metering.begin(originOf(incoming, message.method ?? ''))
+      : undefined
+    if (begun?.refusal) {
+      const { refusal, charge } = begun
+      return charge.settle(denied(refusal), (failure) => reply.refuse(failure ?? refusal))
+    }
+    const headers = withSession(incoming.headers, session)
+    const notice = new Notice(reply, begun?.charge)
+    this.#reach(incoming, notice, (upstream) => upstream.send({ body, message, headers }, notice))
+    if (message.method === 'notifications/cancelled')
+      session?.findCall(message.params?.['requestId'])?.cancel()
+  }
+
+  /** Why nothing may be sent to this server now. */
+  #blocked(server: Server): GatewayError | undefined {
+    if (this.#draining) return new GatewayError('shutting_down', { retryAfterS: 5 })
+    if (server.status === 'inactive') return new GatewayError('server_inactive')
+    if (!this.#options.metering.accepting) return new GatewayError('store_unavailable', { retryAfterS: 1 })
+    return undefined
+  }
+
+  #overloaded(): GatewayError | undefined {
+    const full = this.#calls.size >= this.#options.maxInFlight
+    return full ? new GatewayError('overloaded', { retryAfterS: 1 }) : undefined
+  }
+
+  /** Uses the way to the server; where there is none (address no longer allowed, shut down), the sink hears of it. */
+  #reach(to: To, sink: UpstreamSink, use: (upstream: Upstream) => UpstreamExchange): UpstreamExchange {
+    try {
+      return use(to.session?.upstream ?? this.#options.upstreamFor(to.server))
+    } catch (cause) {
+      const message = cause instanceof GatewayError ? cause.message : 'there is no way to the server'
+      queueMicrotask(() => sink.fail({ stage: 'connect', message, sent: false, cause }))
+      return noExchange
+    }
+  }
+}
+
+interface To {
+  readonly server: Server
+  readonly session?: Session
+}
+
+function withSession(headers: Headers, session: Session | undefined): Headers {
+  const id = session?.upstreamSessionId
+  return id === undefined ? headers : { ...headers, 'mcp-session-id': id }
+}
+
+function refuse(incoming: Asking, reply: Reply, error: GatewayError, callId?: string): void {
+  const { status, text } = refusalAnswer(incoming.message, error, incoming.era)
+  const retry = error.retryAfterS === undefined ? {} : { retryAfterS: error.retryAfterS }
+  reply.final({
+    status,
+    bytes: Buffer.from(text),
+    ...retry,
+    ...(callId !== undefined && { callId, cost: '0' }),
+  })
+}
+
+function originOf(
+  incoming: Omit<Incoming, 'message'> & { message?: JsonRpcMessage },
+  method: string,
+): CallOrigin {
+  const { principal, server, session, era, message } = incoming
+  const name = method === 'tools/call' ? message?.params?.['name'] : undefined
+  return {
+    userId: principal.userId,
+    accountId: principal.accountId,
+    serverId: server.id,
+    server: server.name,
+    method: method.slice(0, maxNameLength),
+    transport: incoming.transport,
+    upstreamTransport: server.transport.type,
+    era,
+    upstreamEra: era,
+    requestBytes: incoming.body.length,
+    client: incoming.client,
+    ...(principal.keyId !== undefined && { keyId: principal.keyId }),
+    ...(session && { sessionId: session.id }),
+    ...(typeof name === 'string' && { tool: name.slice(0, maxNameLength) }),
+    ...(incoming.idempotencyKey !== undefined && { idempotencyKey: incoming.idempotencyKey }),
+  }
+}

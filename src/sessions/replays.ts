@@ -1,0 +1,89 @@
+// Idempotency keys of calls: one execution a key, and the same answer for every repeat, for the life of the record.
+import { createHash } from 'node:crypto'
+import { GatewayError } from '../base/errors.ts'
+import type { JsonRpcRequest } from '../wire/json-rpc.ts'
+import type { KeptAnswer, SessionStore } from './store.ts'
+
+/** The right to run a call for its key. Finished exactly once. */
+export interface Claim {
+  /** The row that keeps this answer; commit it with the record. Answers over the cap are kept as a mark only. */
+  keep(answer: { record: bigint; status: number; bytes: Uint8Array }): KeptAnswer
+  /** The answer is durable, or (undefined) nothing ran and the key is free again. */
+  finish(kept: KeptAnswer | undefined): void
+}
+
+export type Verdict =
+  | { readonly kind: 'run'; readonly claim: Claim }
+  | { readonly kind: 'repeat'; readonly kept: KeptAnswer }
+  | { readonly kind: 'refuse'; readonly error: GatewayError }
+
+interface InFlight {
+  readonly fingerprint: string
+  readonly done: Promise<void>
+}
+
+/** Requests are the same when server, method and parameters are; `_meta` may differ between tries. */
+export function fingerprint(serverId: string, request: JsonRpcRequest): string {
+  const { _meta, ...params } = request.params ?? {}
+  return createHash('sha256')
+    .update(JSON.stringify([serverId, request.method, params]))
+    .digest('base64url')
+}
+
+/** Keys are the account's own: nobody can probe for another account's. */
+export class Replays {
+  readonly #store: SessionStore
+  readonly #maxBytes: number
+  readonly #inFlight = new Map<string, InFlight>()
+
+  constructor(store: SessionStore, options: { maxBytes: number }) {
+    this.#store = store
+    this.#maxBytes = options.maxBytes
+  }
+
+  /** Runs, repeats or refuses. Waits for a call that is running with the same key. */
+  async claim(accountId: string, key: string, print: string): Promise<Verdict> {
+    const name = `${accountId} ${key}`
+    for (let running = this.#inFlight.get(name); running; running = this.#inFlight.get(name)) {
+      if (running.fingerprint !== print)
+        return { kind: 'refuse', error: new GatewayError('idempotency_conflict') }
+      await running.done
+    }
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const end = () => {
+      this.#inFlight.delete(name)
+      resolve()
+    }
+    this.#inFlight.set(name, { fingerprint: print, done: promise })
+    const kept = await this.#store.findKept(accountId, key).catch((error: unknown) => {
+      end()
+      throw error
+    })
+    if (!kept) return { kind: 'run', claim: this.#claim({ accountId, key, fingerprint: print }, end) }
+    end()
+    if (kept.fingerprint !== print) return { kind: 'refuse', error: new GatewayError('idempotency_conflict') }
+    if (kept.bytes === null) {
+      const detail = 'The first call with this idempotency key is done, but its answer was too large to keep.'
+      return { kind: 'refuse', error: new GatewayError('idempotency_unknown', { detail }) }
+    }
+    return { kind: 'repeat', kept }
+  }
+
+  #claim(of: Pick<KeptAnswer, 'accountId' | 'key' | 'fingerprint'>, end: () => void): Claim {
+    return {
+      keep: ({ record, status, bytes }) => ({
+        ...of,
+        record,
+        status,
+        bytes: bytes.length > this.#maxBytes ? null : bytes,
+      }),
+      finish: end,
+    }
+  }
+}
+
+/** A kept answer under the id of the request that repeats. */
+export function repeatedAnswer(kept: KeptAnswer, request: JsonRpcRequest): Uint8Array {
+  const answer: unknown = JSON.parse(Buffer.from(kept.bytes ?? []).toString())
+  return Buffer.from(JSON.stringify({ ...(answer as object), id: request.id }))
+}

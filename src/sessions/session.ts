@@ -1,0 +1,124 @@
+// One client's session with one server: whose it is, where it stands, and what is in flight in it.
+import { assert } from '../base/errors.ts'
+import type { Principal } from '../identity/principal.ts'
+import type { Server } from '../registry/server.ts'
+import type { Client, Transport } from '../usage/record.ts'
+import type { Upstream } from '../upstreams/upstream.ts'
+import type { RequestId } from '../wire/json-rpc.ts'
+import type { Call } from './call.ts'
+
+export type SessionStatus = 'created' | 'connected' | 'active' | 'expired' | 'closed'
+
+/** What a session starts from. */
+export interface SessionOrigin {
+  readonly id: string
+  /** What the client sends as Mcp-Session-Id: 192 random bits, so possession cannot be guessed; never an authentication. */
+  readonly token: string
+  /** Who opened it; the session ends when this credential is revoked. */
+  readonly principal: Principal
+  readonly server: Server
+  readonly transport: Transport
+  readonly client: Client
+  /** Made by initialize alone: it ends where that fails. A session made by the API can be tried again. */
+  readonly ephemeral: boolean
+  readonly nowMs: number
+  readonly idleMs: number
+  readonly expiresAtMs: number
+}
+
+const order: readonly SessionStatus[] = ['created', 'connected', 'active']
+
+/** States only move on: created → connected → active → expired | closed. */
+export class Session {
+  readonly id: string
+  readonly token: string
+  readonly principal: Principal
+  readonly serverId: string
+  readonly serverName: string
+  readonly transport: Transport
+  readonly ephemeral: boolean
+  readonly createdAtMs: number
+  readonly expiresAtMs: number
+  readonly idleMs: number
+  client: Client
+  lastActiveAtMs: number
+  #status: SessionStatus = 'created'
+
+  /** The way to the server; for stdio this session's own child. */
+  upstream: Upstream | undefined
+  upstreamSessionId: string | undefined
+  protocolVersion: string | undefined
+  /** The client's initialize as it came, to open the server's session again when the server has lost it. */
+  initializeBody: Uint8Array | undefined
+  /** A re-initialisation in flight, shared by all calls that wait for it. */
+  recovery: Promise<void> | undefined
+  /** Since when and how often the server had to be opened again; spaces the attempts. */
+  recoveries = { count: 0, lastMs: 0 }
+  /** Ends the open stream of unsolicited messages. */
+  endStream: (() => void) | undefined
+  readonly #calls = new Map<string, Call>()
+
+  constructor(origin: SessionOrigin) {
+    this.id = origin.id
+    this.token = origin.token
+    this.principal = origin.principal
+    this.serverId = origin.server.id
+    this.serverName = origin.server.name
+    this.transport = origin.transport
+    this.client = origin.client
+    this.ephemeral = origin.ephemeral
+    this.createdAtMs = origin.nowMs
+    this.lastActiveAtMs = origin.nowMs
+    this.idleMs = origin.idleMs
+    this.expiresAtMs = origin.expiresAtMs
+  }
+
+  get userId(): string {
+    return this.principal.userId
+  }
+
+  get status(): SessionStatus {
+    return this.#status
+  }
+
+  get open(): boolean {
+    return this.#status !== 'expired' && this.#status !== 'closed'
+  }
+
+  /** Moves on to `status`; moving back is not possible, and a repeated status changes nothing. */
+  advance(status: SessionStatus): void {
+    if (status === 'expired' || status === 'closed') {
+      if (this.open) this.#status = status
+      return
+    }
+    assert(this.open, 'a session that has ended does not come back')
+    if (order.indexOf(status) > order.indexOf(this.#status)) this.#status = status
+  }
+
+  /** What has passed its idle or its absolute limit at this time; a call or a stream in flight is not idle. */
+  overdue(nowMs: number): boolean {
+    if (nowMs >= this.expiresAtMs) return true
+    const busy = this.#calls.size > 0 || this.endStream !== undefined
+    return !busy && nowMs - this.lastActiveAtMs >= this.idleMs
+  }
+
+  addCall(id: RequestId, call: Call): void {
+    this.#calls.set(callKey(id), call)
+  }
+
+  removeCall(id: RequestId, call: Call): void {
+    const key = callKey(id)
+    if (this.#calls.get(key) === call) this.#calls.delete(key)
+  }
+
+  /** The call in flight with this JSON-RPC id; `1` and `"1"` are different ids. */
+  findCall(id: unknown): Call | undefined {
+    return typeof id === 'string' || typeof id === 'number' ? this.#calls.get(callKey(id)) : undefined
+  }
+
+  get calls(): readonly Call[] {
+    return [...this.#calls.values()]
+  }
+}
+
+const callKey = (id: RequestId): string => `${typeof id === 'number' ? 'n' : 's'}${id}`

@@ -1,0 +1,119 @@
+// An answer over Streamable HTTP: one JSON body, or an SSE stream that ends with the final answer.
+import type { ServerResponse } from 'node:http'
+import type { GatewayError } from '../base/errors.ts'
+import type { FinalAnswer, Reply } from '../sessions/reply.ts'
+import { formatEvent } from '../wire/sse-frame.ts'
+import { errorResponse, type RequestId } from '../wire/json-rpc.ts'
+
+type StreamHead = Parameters<Reply['stream']>[0]
+type Message = Parameters<Reply['message']>[0]
+
+/** Headers of every answer under /mcp: nothing is cached, sniffed or framed. */
+export const answerHeaders = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' } as const
+
+export class HttpReply implements Reply {
+  readonly #response: ServerResponse
+  readonly #id: RequestId | null
+  #streaming = false
+  #done = false
+
+  constructor(response: ServerResponse, id: RequestId | null) {
+    this.#response = response
+    this.#id = id
+  }
+
+  stream({ callId, sessionToken }: StreamHead): void {
+    if (this.#streaming || this.#done) return
+    this.#streaming = true
+    this.#response.writeHead(200, {
+      ...answerHeaders,
+      'content-type': 'text/event-stream',
+      // Tells buffering proxies to let each event through (MCP 2026-07-28, "Streamable HTTP").
+      'x-accel-buffering': 'no',
+      'tollbridge-call-id': callId,
+      ...(sessionToken !== undefined && { 'mcp-session-id': sessionToken }),
+    })
+    this.#response.flushHeaders()
+  }
+
+  message({ frame, bytes }: Message): boolean {
+    return this.#done || this.#response.destroyed || this.#response.write(frame ?? wrap(bytes))
+  }
+
+  final(answer: FinalAnswer): void {
+    if (this.#done) return
+    const { callId: recorded } = answer
+    if (answer.frame && recorded !== undefined) this.stream({ ...answer, callId: recorded })
+    this.#done = true
+    if (this.#streaming) {
+      this.#response.end(answer.frame ?? wrap(answer.bytes))
+      return
+    }
+    const { status, bytes, callId, cost, sessionToken, retryAfterS } = answer
+    this.#response.writeHead(status, {
+      ...answerHeaders,
+      'content-type': 'application/json',
+      'content-length': String(bytes.length),
+      ...(callId !== undefined && { 'tollbridge-call-id': callId }),
+      ...(cost !== undefined && { 'tollbridge-cost': cost }),
+      ...(sessionToken !== undefined && { 'mcp-session-id': sessionToken }),
+      ...(retryAfterS !== undefined && { 'retry-after': String(retryAfterS) }),
+    })
+    this.#response.end(bytes)
+  }
+
+  accepted(callId: string | undefined): void {
+    if (this.#done) return
+    this.#done = true
+    this.#response.writeHead(202, {
+      ...answerHeaders,
+      ...(callId !== undefined && { 'tollbridge-call-id': callId }),
+    })
+    this.#response.end()
+  }
+
+  end(): void {
+    if (this.#done) return
+    this.#done = true
+    if (!this.#streaming)
+      this.#response.writeHead(200, { ...answerHeaders, 'content-type': 'text/event-stream' })
+    this.#response.end()
+  }
+
+  refuse(error: GatewayError): void {
+    if (this.#streaming || this.#done) return this.end()
+    this.#done = true
+    sendError(this.#response, error, this.#id)
+  }
+
+  onDrain(listener: () => void): void {
+    this.#response.once('drain', listener)
+  }
+
+  onGone(listener: () => void): void {
+    this.#response.once('close', () => {
+      if (!this.#done) listener()
+    })
+  }
+}
+
+/** A refusal as a JSON-RPC error under its HTTP status, with the headers that belong to its code. */
+export function sendError(
+  response: ServerResponse,
+  error: GatewayError,
+  id: RequestId | null,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const data = { code: error.code, ...error.data, ...(error.fields.length > 0 && { errors: error.fields }) }
+  const body = Buffer.from(errorResponse(id, { code: error.rpcCode, message: error.message, data }))
+  response.writeHead(error.status, {
+    ...answerHeaders,
+    'content-type': 'application/json',
+    'content-length': String(body.length),
+    ...(error.retryAfterS !== undefined && { 'retry-after': String(error.retryAfterS) }),
+    ...headers,
+  })
+  response.end(body)
+}
+
+const wrap = (bytes: Uint8Array): Uint8Array => formatEvent({ data: bytes, event: 'message' })

@@ -1,0 +1,187 @@
+// A client of our own for one short visit: finds a server's era, says hello, lists its tools, and leaves.
+import type { Clock } from '../base/clock.ts'
+import { GatewayError } from '../base/errors.ts'
+import type { LastFailure, Server } from '../registry/server.ts'
+import { ask, notify, type Reply, type Visit } from './ask.ts'
+import type { Upstream } from './upstream.ts'
+
+/** A tool as the server describes it; members that we do not know are kept. */
+export interface ToolDescription {
+  readonly name: string
+  readonly title?: string
+  readonly description?: string
+  readonly inputSchema?: Readonly<Record<string, unknown>>
+  readonly annotations?: Readonly<Record<string, unknown>>
+  readonly [member: string]: unknown
+}
+
+export interface Handshake {
+  readonly ok: boolean
+  readonly era?: 'legacy' | 'modern'
+  readonly protocolVersion?: string
+  readonly serverInfo?: Readonly<Record<string, unknown>>
+  readonly capabilities?: Readonly<Record<string, unknown>>
+  readonly tools: readonly ToolDescription[]
+  /** From the first byte sent to the answer of the greeting. */
+  readonly latencyMs: number
+  readonly error?: { readonly stage: LastFailure['stage']; readonly message: string }
+}
+
+export interface HandshakeOptions {
+  readonly clock: Clock
+  /** The gateway's own version, which servers see. */
+  readonly version: string
+  /** For everything together; the server's own time limits apply where they are shorter. */
+  readonly maxMs?: number
+  readonly maxPages?: number
+  readonly maxTools?: number
+}
+
+const legacyVersion = '2025-11-25'
+const modernVersion = '2026-07-28'
+const metaPrefix = 'io.modelcontextprotocol/'
+
+type Greeting = Pick<Handshake, 'era' | 'protocolVersion' | 'serverInfo' | 'capabilities'> & {
+  /** Headers of everything that follows. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly meta?: Readonly<Record<string, unknown>>
+}
+
+/**
+ * Visits a server through an upstream that the caller opened and closes. Never rejects: what went wrong is in
+ * `error`. Over HTTP `server/discover` is tried first and anything but a modern answer means legacy, as the official
+ * SDK decides (mcp.md 1.5); a refused credential or a 5xx is no evidence and ends the visit.
+ */
+export async function shakeHands(
+  upstream: Upstream,
+  server: Server,
+  options: HandshakeOptions,
+): Promise<Handshake> {
+  const { clock, maxMs = 30_000, maxPages = 100, maxTools = 10_000 } = options
+  const begin = clock.monotonicMs()
+  const limitMs = Math.min(maxMs, server.timeouts.connectMs + server.timeouts.callMs)
+  const visit: Visit = { upstream, clock, deadlineMs: begin + limitMs, lastId: 0 }
+  let latencyMs = 0
+  try {
+    const clientInfo = { name: 'tollbridge', version: options.version }
+    const modern = upstream.transport === 'stdio' ? undefined : await discover(visit, clientInfo)
+    const greeting = modern ?? (await initialize(visit, clientInfo))
+    latencyMs = clock.monotonicMs() - begin
+    const { headers, meta: _, ...facts } = greeting
+    try {
+      const tools = facts.capabilities?.tools ? await listTools(visit, greeting, { maxPages, maxTools }) : []
+      return { ok: true, ...facts, tools, latencyMs }
+    } finally {
+      if (headers['mcp-session-id'] !== undefined) await upstream.endSession(headers)
+    }
+  } catch (error) {
+    if (!(error instanceof GatewayError) || error.code !== 'upstream_unavailable') throw error
+    const stage = error.data.stage as LastFailure['stage']
+    return {
+      ok: false,
+      tools: [],
+      latencyMs: latencyMs || clock.monotonicMs() - begin,
+      error: { stage, message: error.message },
+    }
+  }
+}
+
+type ClientInfo = { readonly name: string; readonly version: string }
+
+/** Undefined where the server is legacy. */
+async function discover(visit: Visit, clientInfo: ClientInfo): Promise<Greeting | undefined> {
+  const meta = {
+    [`${metaPrefix}protocolVersion`]: modernVersion,
+    [`${metaPrefix}clientCapabilities`]: {},
+    [`${metaPrefix}clientInfo`]: clientInfo,
+  }
+  const headers = { 'mcp-protocol-version': modernVersion }
+  const reply = await ask(
+    visit,
+    'server/discover',
+    { _meta: meta },
+    { ...headers, 'mcp-method': 'server/discover' },
+  )
+  refuseStatus(reply)
+  const result = reply.message?.result
+  const versions = result?.supportedVersions
+  if (!result || !Array.isArray(versions) || !versions.includes(modernVersion)) return undefined
+  const serverInfo = asObject(asObject(result._meta)?.[`${metaPrefix}serverInfo`])
+  return {
+    era: 'modern',
+    protocolVersion: modernVersion,
+    capabilities: asObject(result.capabilities) ?? {},
+    ...(serverInfo && { serverInfo }),
+    headers,
+    meta,
+  }
+}
+
+async function initialize(visit: Visit, clientInfo: ClientInfo): Promise<Greeting> {
+  const params = { protocolVersion: legacyVersion, capabilities: {}, clientInfo }
+  const reply = await ask(visit, 'initialize', params, {})
+  refuseStatus(reply)
+  const result = resultOf(reply, 'initialize')
+  if (typeof result.protocolVersion !== 'string')
+    throw handshakeError('The server answered initialize without a protocol version.')
+  const headers = {
+    'mcp-protocol-version': result.protocolVersion,
+    ...(reply.sessionId !== undefined && { 'mcp-session-id': reply.sessionId }),
+  }
+  await notify(visit, 'notifications/initialized', headers)
+  const serverInfo = asObject(result.serverInfo)
+  return {
+    era: 'legacy',
+    protocolVersion: result.protocolVersion,
+    capabilities: asObject(result.capabilities) ?? {},
+    ...(serverInfo && { serverInfo }),
+    headers,
+  }
+}
+
+async function listTools(
+  visit: Visit,
+  { headers, meta }: Greeting,
+  limits: { maxPages: number; maxTools: number },
+): Promise<ToolDescription[]> {
+  const tools: ToolDescription[] = []
+  let cursor: unknown
+  for (let page = 0; page < limits.maxPages; page++) {
+    const params = { ...(typeof cursor === 'string' && { cursor }), ...(meta && { _meta: meta }) }
+    const all = meta ? { ...headers, 'mcp-method': 'tools/list' } : headers
+    const result = resultOf(await ask(visit, 'tools/list', params, all), 'tools/list')
+    if (Array.isArray(result.tools)) tools.push(...result.tools.filter(isTool))
+    if (tools.length > limits.maxTools) throw handshakeError('The server lists more tools than are accepted.')
+    const next = result.nextCursor
+    // A cursor that repeats would never end.
+    if (typeof next !== 'string' || next === cursor) return tools
+    cursor = next
+  }
+  throw handshakeError('The list of tools has more pages than are accepted.')
+}
+
+function resultOf(reply: Reply, method: string): Readonly<Record<string, unknown>> {
+  const { message, status } = reply
+  if (message?.result) return message.result
+  if (message?.error) throw handshakeError(`The server refused ${method}: ${oneLine(message.error.message)}`)
+  if (status >= 300) throw handshakeError(`The server answered ${method} with HTTP ${status}.`)
+  throw handshakeError(`The server gave no MCP answer to ${method}; check the URL.`)
+}
+
+function refuseStatus({ status }: Reply): void {
+  if (status === 401 || status === 403)
+    throw handshakeError(`The server refused our credential (HTTP ${status}); check auth.`)
+  if (status >= 500) throw handshakeError(`The server answered with HTTP ${status}.`)
+}
+
+const handshakeError = (detail: string): GatewayError =>
+  new GatewayError('upstream_unavailable', { detail, data: { stage: 'handshake' } })
+
+const oneLine = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').slice(0, 200)
+
+const asObject = (value: unknown): Readonly<Record<string, unknown>> | undefined =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined
+
+const isTool = (value: unknown): value is ToolDescription => typeof asObject(value)?.name === 'string'

@@ -1,0 +1,71 @@
+// The usage tables: committing batches of settled calls, and reading records, rollups and dimensions.
+import { HotBatch, type HotRow } from '../db/batch.ts'
+import type { Database } from '../db/database.ts'
+import type { Dimension, DimensionKind } from './dimensions.ts'
+
+export type { HotRow, HotTable } from '../db/batch.ts'
+
+export interface UsageTables {
+  dimension: { id: bigint; kind: DimensionKind; value: string }
+  usage_record: {
+    id: bigint
+    account: bigint
+    caller: bigint
+    api_key: bigint | null
+    session: bigint | null
+    server: bigint
+    method: bigint
+    tool: bigint | null
+    client: bigint
+    route: bigint
+    outcome: bigint
+    status: bigint
+    request_bytes: bigint
+    response_bytes: bigint
+    duration_us: bigint
+    cost: bigint
+    currency: bigint
+    rule: bigint | null
+    rule_version: bigint | null
+    error: string | null
+    idempotency_key: string | null
+  }
+}
+
+export class UsageStore {
+  readonly #db: Database
+  readonly #sql
+
+  constructor(db: Database) {
+    this.#db = db
+    this.#sql = db.builder<UsageTables>()
+  }
+
+  /** Commits rows of any folder's hot tables in one durable transaction. */
+  async commit(rows: readonly HotRow[]): Promise<void> {
+    const batch = new HotBatch()
+    for (const { table, values } of rows) batch.add(table, values)
+    await this.#db.commit(batch)
+  }
+
+  /** Whether the store takes writes again; rejects while it does not. */
+  probe(): Promise<void> {
+    return this.#db.probe()
+  }
+
+  async newestRecordId(): Promise<bigint> {
+    const [row] = await this.#db.read(
+      this.#sql.selectFrom('usage_record').select((e) => e.fn.max('id').as('id')),
+    )
+    return row?.id ?? 0n
+  }
+
+  /** The newest dimensions, oldest first, and the next free integer. */
+  async loadDimensions(limit: number): Promise<{ known: Dimension[]; next: number }> {
+    const rows = await this.#db.read(
+      this.#sql.selectFrom('dimension').selectAll().orderBy('id', 'desc').limit(limit),
+    )
+    const known = rows.map((row) => ({ id: Number(row.id), kind: row.kind, value: row.value })).reverse()
+    return { known, next: (known.at(-1)?.id ?? 0) + 1 }
+  }
+}

@@ -1,0 +1,61 @@
+// The hot tables of usage/, as the batch writes them.
+import { latencyBoundsUs } from './record.ts'
+import type { HotTable } from './store.ts'
+
+const integers = (...names: string[]): Record<string, 'integer'> =>
+  Object.fromEntries(names.map((name) => [name, 'integer']))
+
+export const latencyColumns: readonly string[] = Array.from(
+  { length: latencyBoundsUs.length + 1 },
+  (_, index) => `l${index}`,
+)
+
+export const dimensionTable: HotTable = {
+  name: 'dimension',
+  mode: 'insert',
+  keys: ['id'],
+  columns: { id: 'integer', kind: 'text', value: 'text' },
+}
+
+export const recordTable: HotTable = {
+  name: 'usage_record',
+  mode: 'insert',
+  keys: ['id'],
+  columns: {
+    ...integers(
+      'id',
+      'account',
+      'caller',
+      'api_key',
+      'session',
+      'server',
+      'method',
+      'tool',
+      'client',
+      'route',
+      'outcome',
+    ),
+    ...integers(
+      'status',
+      'request_bytes',
+      'response_bytes',
+      'duration_us',
+      'cost',
+      'currency',
+      'rule',
+      'rule_version',
+    ),
+    error: 'text',
+    idempotency_key: 'text',
+  },
+}
+
+export const rollupTable: HotTable = {
+  name: 'usage_rollup',
+  mode: 'add',
+  keys: ['bucket', 'account', 'caller', 'api_key', 'server', 'method', 'tool', 'outcome', 'currency'],
+  columns: integers(
+    ...['bucket', 'account', 'caller', 'api_key', 'server', 'method', 'tool', 'outcome', 'currency'],
+    ...['calls', 'unpriced', 'cost', 'request_bytes', 'response_bytes', 'duration_us', ...latencyColumns],
+  ),
+}

@@ -1,0 +1,128 @@
+// The single writer of the hot path: groups settled calls into durable commits and tells each caller when its is done.
+import { GatewayError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import { usageRows } from './batch.ts'
+import type { Dimensions } from './dimensions.ts'
+import type { UsageRecord } from './record.ts'
+import type { HotRow, UsageStore } from './store.ts'
+
+/** A call that has its outcome and its price, with the rows of other folders that must commit together with it. */
+export interface SettledCall {
+  readonly record: UsageRecord
+  /** Runs once: without an error when everything is durable, with one when nothing of it counts. */
+  readonly done: (error?: GatewayError) => void
+}
+
+export interface WriterOptions<Extra> {
+  readonly store: UsageStore
+  readonly dimensions: Dimensions
+  readonly log: Log
+  /** Rows for the extras of a whole batch (the ledger's transfers and balances). */
+  readonly extraRows: (extras: readonly Extra[]) => HotRow[]
+  /** Runs after the store took a probe again and before calls are accepted: fold memory anew from the store. */
+  readonly onHeal: () => Promise<void>
+  readonly maxBatch: number
+  readonly maxQueue: number
+  readonly probeEveryMs: number
+  /** Observes each commit: calls in it, milliseconds it took. */
+  readonly onCommit?: (calls: number, ms: number) => void
+}
+
+interface Waiting<Extra> extends SettledCall {
+  readonly extras: readonly Extra[]
+}
+
+/**
+ * One commit is in flight at a time; what arrives meanwhile forms the next batch. So an idle gateway commits at once
+ * and a busy one in large groups. When a commit fails, every call in it and behind it is told so, nothing more is
+ * accepted, and the store is probed until it takes writes again.
+ */
+export class UsageWriter<Extra> {
+  readonly #options: WriterOptions<Extra>
+  #queue: Waiting<Extra>[] = []
+  #committing: Promise<void> | undefined
+  #failed = false
+  #probe: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(options: WriterOptions<Extra>) {
+    this.#options = options
+  }
+
+  /** Whether a call can be accepted: ask before it is sent upstream, and again before it is settled. */
+  get accepting(): boolean {
+    return !this.#failed && !this.#closed && this.#queue.length < this.#options.maxQueue
+  }
+
+  /** Queues a settled call. Must be called in the same turn in which `accepting` was true. */
+  submit(call: SettledCall, extras: readonly Extra[]): void {
+    this.#queue.push({ ...call, extras })
+    this.#committing ??= this.#run()
+  }
+
+  /** Resolves when everything that was submitted has its answer. */
+  async flush(): Promise<void> {
+    while (this.#committing) await this.#committing
+  }
+
+  async close(): Promise<void> {
+    await this.flush()
+    this.#closed = true
+    clearTimeout(this.#probe)
+  }
+
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const batch = this.#queue.splice(0, this.#options.maxBatch)
+      const failure = await this.#commit(batch)
+      if (failure) this.#fail(failure, batch)
+      else for (const call of batch) call.done()
+    }
+    this.#committing = undefined
+  }
+
+  async #commit(batch: readonly Waiting<Extra>[]): Promise<unknown> {
+    const { store, dimensions, extraRows, onCommit } = this.#options
+    const started = performance.now()
+    try {
+      const rows = usageRows(
+        batch.map((call) => call.record),
+        dimensions,
+      )
+      await store.commit([...rows, ...extraRows(batch.flatMap((call) => call.extras))])
+      onCommit?.(batch.length, performance.now() - started)
+      return undefined
+    } catch (error) {
+      return error ?? new Error('commit failed')
+    }
+  }
+
+  #fail(cause: unknown, batch: readonly Waiting<Extra>[]): void {
+    this.#failed = true
+    this.#options.log.error(
+      { err: cause, calls: batch.length + this.#queue.length },
+      'usage could not be committed',
+    )
+    this.#options.dimensions.clear()
+    const error = new GatewayError('store_unavailable', { cause, retryAfterS: 1 })
+    for (const call of [...batch, ...this.#queue.splice(0)]) call.done(error)
+    this.#probeLater()
+  }
+
+  #probeLater(): void {
+    this.#probe = setTimeout(() => void this.#heal(), this.#options.probeEveryMs)
+    this.#probe.unref()
+  }
+
+  async #heal(): Promise<void> {
+    try {
+      await this.#options.store.probe()
+      await this.#options.onHeal()
+      this.#failed = false
+      this.#options.log.info({}, 'the usage store takes writes again')
+    } catch (error) {
+      this.#options.log.debug({ err: error }, 'the usage store is still unavailable')
+      if (!this.#closed) this.#probeLater()
+    }
+  }
+}

@@ -1,0 +1,87 @@
+// A look at the raw bytes of a message before they are trusted: nesting depth, and keys that two parsers could read differently.
+
+/** What is wrong with the bytes; undefined where nothing is. */
+export type EnvelopeFault = 'too-deep' | 'duplicate-key' | 'ambiguous-key'
+
+/** Members that decide what is run, who is asked and what it costs, at the top level and in `params`. */
+const decisive = [
+  new Set(['jsonrpc', 'id', 'method', 'params']),
+  new Set(['name', 'uri', 'arguments', '_meta', 'taskid']),
+]
+
+const quote = 0x22
+const backslash = 0x5c
+
+/**
+ * Scans a JSON object once. The gateway forwards the original bytes, so an upstream whose parser takes the first of
+ * two equal keys, or ignores case, must not run something else than what was authorised and billed (trust A 19).
+ * Keys with escapes are compared decoded. Assumes that JSON.parse has accepted the bytes or will be asked next.
+ */
+export function scanEnvelope(bytes: Uint8Array, maxDepth: number): EnvelopeFault | undefined {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const seen: (Set<string> | undefined)[] = []
+  let depth = 0
+  let inParams = false
+  let lastTopKey = ''
+  for (let at = 0; at < buffer.length; at++) {
+    const byte = buffer[at]
+    if (byte === quote) {
+      const end = stringEnd(buffer, at)
+      const isKey = (depth === 1 || (depth === 2 && inParams)) && nextSignificant(buffer, end + 1) === 0x3a
+      if (isKey) {
+        const key = readKey(buffer, at, end)
+        const fault = judgeKey(key, decisive[depth - 1], (seen[depth] ??= new Set()))
+        if (fault) return fault
+        if (depth === 1) lastTopKey = key
+      }
+      at = end
+    } else if (byte === 0x7b || byte === 0x5b) {
+      depth++
+      if (depth > maxDepth) return 'too-deep'
+      if (depth === 2) inParams = byte === 0x7b && lastTopKey === 'params'
+    } else if (byte === 0x7d || byte === 0x5d) {
+      depth--
+    }
+  }
+  return undefined
+}
+
+function judgeKey(
+  key: string,
+  decisiveKeys: Set<string> | undefined,
+  seen: Set<string>,
+): EnvelopeFault | undefined {
+  const folded = key.toLowerCase()
+  if (!decisiveKeys?.has(folded)) return undefined
+  // `taskId` is the one decisive member with a capital letter.
+  if (key !== folded && key !== 'taskId') return 'ambiguous-key'
+  if (seen.has(folded)) return 'duplicate-key'
+  seen.add(folded)
+  return undefined
+}
+
+/** Index of the closing quote of the string that opens at `start`; the end of the buffer where there is none. */
+function stringEnd(buffer: Buffer, start: number): number {
+  for (let end = buffer.indexOf(quote, start + 1); end >= 0; end = buffer.indexOf(quote, end + 1)) {
+    let slashes = 0
+    while (buffer[end - 1 - slashes] === backslash) slashes++
+    if (slashes % 2 === 0) return end
+  }
+  return buffer.length
+}
+
+function nextSignificant(buffer: Buffer, start: number): number | undefined {
+  let at = start
+  while (at < buffer.length && (buffer[at] ?? 0) <= 0x20) at++
+  return buffer[at]
+}
+
+function readKey(buffer: Buffer, start: number, end: number): string {
+  const raw = buffer.toString('utf8', start + 1, end)
+  if (!raw.includes('\\')) return raw
+  try {
+    return String(JSON.parse(`"${raw}"`))
+  } catch {
+    return raw
+  }
+}
