@@ -114,7 +114,7 @@ async function startTollbridge(
     name,
     pid,
     endpoint: (mode) => ({ url: `${url}/mcp/bench-${mode}`, token: key }),
-    stop: () => gateway.stop(),
+    stop: async () => void (await gateway.stop()),
   }
 }
 

@@ -1,7 +1,16 @@
 // Installs what is missing before npm's scripts run: the locked packages and the pinned Node. Plain JS for Node ≥ 20.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -16,7 +25,10 @@ export const pinnedNode = (root) => join(root, 'node_modules', '.bin', 'node')
 /** Whether this is a clone (it has a lock file), not an installed package. */
 export const isClone = (root) => existsSync(lockPath(root))
 
-const lockHash = (root) => createHash('sha256').update(readFileSync(lockPath(root))).digest('hex')
+const lockHash = (root) =>
+  createHash('sha256')
+    .update(readFileSync(lockPath(root)))
+    .digest('hex')
 
 /** Whether the packages of the lock file are installed; reads two small files. */
 export function isInstalled(root) {
@@ -45,7 +57,8 @@ export function setUp(root) {
         stdio: ['ignore', 2, 2],
         shell: process.platform === 'win32',
       })
-      if (npm.error) return `npm could not be started (${npm.error.message}); install Node with npm and try again`
+      if (npm.error)
+        return `npm could not be started (${npm.error.message}); install Node with npm and try again`
       if (npm.status !== 0) return '`npm install` failed; its messages above say why'
     }
     const fault = judgeNode(root)
@@ -58,7 +71,11 @@ export function setUp(root) {
 }
 
 function withoutNpm(env) {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^npm_(config_(?!registry|cache|userconfig)|lifecycle|package|command)/i.test(name)))
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      ([name]) => !/^npm_(config_(?!registry|cache|userconfig)|lifecycle|package|command)/i.test(name),
+    ),
+  )
 }
 
 /** Whether what npm says it installed is what the lock file wants; packages for other platforms may be missing. */
@@ -68,7 +85,8 @@ function matchesLock(root) {
     const there = JSON.parse(readFileSync(join(root, 'node_modules', '.package-lock.json'), 'utf8')).packages
     return Object.entries(wanted).every(
       ([path, { version, optional }]) =>
-        path === '' || (there[path] ? there[path].version === version && existsSync(join(root, path)) : optional),
+        path === '' ||
+        (there[path] ? there[path].version === version && existsSync(join(root, path)) : optional),
     )
   } catch {
     return false

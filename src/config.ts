@@ -5,6 +5,7 @@ import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
 import { parseMasterSecret } from './base/keyring.ts'
 import { nearestName } from './base/nearest-name.ts'
+import { getIn, isObject, setIn } from './base/object-path.ts'
 import { readYaml, type YamlFile } from './base/yaml-file.ts'
 
 const maxFileBytes = 1024 * 1024
@@ -18,7 +19,9 @@ const choice = <const Values extends readonly [string, ...string[]]>(values: Val
   z.enum(values, `must be one of ${values.join(', ')}`)
 const text = (message: string) => z.string(message).min(1, message)
 const section = <Shape extends z.ZodRawShape>(shape: Shape) =>
-  z.strictObject(shape, { error: ({ code }) => (code === 'invalid_type' ? 'must be a section with keys' : undefined) })
+  z.strictObject(shape, {
+    error: ({ code }) => (code === 'invalid_type' ? 'must be a section with keys' : undefined),
+  })
 
 const milliseconds = (min: number, max: number, usual: number, what: string) =>
   whole(min, max, usual).describe(`${what} Milliseconds.`)
@@ -56,12 +59,17 @@ const schema = section({
     .regex(/^postgres(ql)?:\/\/./, 'must be a postgres:// URL')
     .optional()
     .describe('PostgreSQL; absent means SQLite in the data folder.'),
-  publicUrl: publicUrl.optional().describe('Base of the URLs that are shown to clients. Default: http://HOST:PORT.'),
+  publicUrl: publicUrl
+    .optional()
+    .describe('Base of the URLs that are shown to clients. Default: http://HOST:PORT.'),
   logLevel: choice(['silent', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
   durability: choice(['disk', 'process'])
     .default('disk')
     .describe('disk: an answered call survives a power loss; process: it survives a killed process.'),
-  demo: z.boolean('must be true or false').default(false).describe('Registers a sample server, prices and an account.'),
+  demo: z
+    .boolean('must be true or false')
+    .default(false)
+    .describe('Registers a sample server, prices and an account.'),
   stdio: section({
     allow: z.array(command, 'must be a list').default([]).describe('Commands that stdio servers may run.'),
   }).prefault({}),
@@ -69,7 +77,9 @@ const schema = section({
     allow: z
       .array(egressRule, 'must be a list')
       .optional()
-      .describe('Non-public addresses of upstreams: loopback, private, CIDRs. Default: loopback while host is.'),
+      .describe(
+        'Non-public addresses of upstreams: loopback, private, CIDRs. Default: loopback while host is.',
+      ),
   }).prefault({}),
   auth: section({
     registration: choice(['closed', 'open']).default('closed').describe('Whether anybody may make a user.'),
@@ -78,12 +88,21 @@ const schema = section({
   }).prefault({}),
   accounts: section({
     defaultMode: choice(['postpaid', 'prepaid']).default('postpaid'),
-    currency: z.string().regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code such as USD').default('USD'),
+    currency: z
+      .string()
+      .regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code such as USD')
+      .default('USD'),
     timeZone: timeZone.default('UTC'),
   }).prefault({}),
   http: section({
-    allowedOrigins: z.array(webOrigin, 'must be a list').default([]).describe('Origins of web pages that may call.'),
-    allowedHosts: z.array(text('must be a list'), 'must be a list').default([]).describe('Host names served besides our own.'),
+    allowedOrigins: z
+      .array(webOrigin, 'must be a list')
+      .default([])
+      .describe('Origins of web pages that may call.'),
+    allowedHosts: z
+      .array(text('must be a list'), 'must be a list')
+      .default([])
+      .describe('Host names served besides our own.'),
     maxBodyBytes: whole(1024, 256 * 1024 * 1024, 4 * 1024 * 1024),
     maxDepth: whole(4, 1000, 64).describe('Nesting of a JSON body.'),
     maxHeaderBytes: whole(1024, 1024 * 1024, 16 * 1024),
@@ -108,7 +127,11 @@ const schema = section({
     drainMs: milliseconds(0, hourMs, 20_000, 'Calls in flight may still finish.'),
   }).prefault({}),
   metrics: section({
-    token: z.string().min(16, 'must have at least 16 characters').optional().describe('Bearer token of /metrics.'),
+    token: z
+      .string()
+      .min(16, 'must have at least 16 characters')
+      .optional()
+      .describe('Bearer token of /metrics.'),
   }).prefault({}),
 })
 
@@ -173,7 +196,9 @@ export function loadConfig(flags: ConfigFlags, env: Environment): Config | { fau
     const value = getIn(merged, leaf.path)
     if (typeof value === 'string') setIn(merged, leaf.path, fromText(leaf.kind, value))
     origins[leaf.key] =
-      file && value !== undefined ? { kind: 'file', where: placeIn(file, leaf.path) } : { kind: 'default', where: 'default' }
+      file && value !== undefined
+        ? { kind: 'file', where: placeIn(file, leaf.path) }
+        : { kind: 'default', where: 'default' }
   }
   const parsed = schema.safeParse(merged)
   for (const issue of parsed.error?.issues ?? []) faults.push(...faultsOf(issue, origins, file))
@@ -212,7 +237,9 @@ export function describeConfig(config: Config): { key: string; value: unknown; o
 function covered(key: string, value: unknown): unknown {
   if (value === undefined) return null
   if (key === 'metrics.token') return '[redacted]'
-  return key === 'databaseUrl' ? String(value).replace(/(:\/\/[^:@/]*):[^@]*@/, '$1:[redacted]@') : value
+  return key === 'databaseUrl' && typeof value === 'string'
+    ? value.replace(/(:\/\/[^:@/]*):[^@]*@/, '$1:[redacted]@')
+    : value
 }
 
 interface Leaf {
@@ -229,7 +256,9 @@ const leaves = leavesOf(schema, [])
 function leavesOf(node: z.ZodType, path: readonly string[]): Leaf[] {
   const inner = unwrap(node)
   if (inner instanceof z.ZodObject) {
-    return Object.entries(inner.shape).flatMap(([name, child]) => leavesOf(child as z.ZodType, [...path, name]))
+    return Object.entries(inner.shape).flatMap(([name, child]) =>
+      leavesOf(child as z.ZodType, [...path, name]),
+    )
   }
   const kinds = { number: 'number', boolean: 'boolean', array: 'list' } as const
   const kind = kinds[inner.type as keyof typeof kinds] ?? 'text'
@@ -238,11 +267,16 @@ function leavesOf(node: z.ZodType, path: readonly string[]): Leaf[] {
 }
 
 function unwrap(node: z.ZodType): z.ZodType {
-  const wrapped = node instanceof z.ZodDefault || node instanceof z.ZodPrefault || node instanceof z.ZodOptional
+  const wrapped =
+    node instanceof z.ZodDefault || node instanceof z.ZodPrefault || node instanceof z.ZodOptional
   return wrapped ? unwrap(node.unwrap() as z.ZodType) : node
 }
 
-function findText(leaf: Leaf, flags: ConfigFlags, env: Environment): { text: string; origin: Origin } | undefined {
+function findText(
+  leaf: Leaf,
+  flags: ConfigFlags,
+  env: Environment,
+): { text: string; origin: Origin } | undefined {
   const flag = leaf.path.length === 1 ? flags[leaf.key] : undefined
   if (flag !== undefined) {
     const where = `--${leaf.key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
@@ -261,7 +295,10 @@ function fromText(kind: Leaf['kind'], value: string): unknown {
   if (kind === 'number' && /^-?\d{1,15}$/.test(value)) return Number(value)
   if (kind === 'boolean' && /^(true|false)$/.test(value)) return value === 'true'
   if (kind !== 'list') return value
-  return value.split(',').map((item) => item.trim()).filter((item) => item !== '')
+  return value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
 }
 
 interface ConfigFile {
@@ -277,11 +314,13 @@ function readFile(flags: ConfigFlags, env: Environment, faults: ConfigFault[]): 
   try {
     if (statSync(path).size > maxFileBytes) throw new Error('it is larger than 1 MiB')
     const yaml = readYaml(readFileSync(path, 'utf8'), env)
-    for (const { line, column, message } of yaml.faults) faults.push({ where: `${path}:${line}:${column}`, message })
+    for (const { line, column, message } of yaml.faults)
+      faults.push({ where: `${path}:${line}:${column}`, message })
     return { path, yaml }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    const reason = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'it may not be read' : message
+    const reason =
+      code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'it may not be read' : message
     faults.push({ where: named ? where : path, message: `cannot read ${path}: ${reason}` })
     return undefined
   }
@@ -292,7 +331,11 @@ function placeIn(file: ConfigFile, path: readonly PropertyKey[]): string {
   return `${file.path}:${line}:${column}`
 }
 
-function faultsOf(issue: z.core.$ZodIssue, origins: Record<string, Origin>, file: ConfigFile | undefined): ConfigFault[] {
+function faultsOf(
+  issue: z.core.$ZodIssue,
+  origins: Record<string, Origin>,
+  file: ConfigFile | undefined,
+): ConfigFault[] {
   const place = (path: readonly PropertyKey[]): string => {
     const known = leaves.find((leaf) => leaf.path.every((name, index) => path[index] === name))
     const origin = known && origins[known.key]
@@ -300,7 +343,8 @@ function faultsOf(issue: z.core.$ZodIssue, origins: Record<string, Origin>, file
     return file ? placeIn(file, path) : 'configuration'
   }
   const key = issue.path.map(String).join('.')
-  if (issue.code !== 'unrecognized_keys') return [{ where: place(issue.path), message: `${key} ${issue.message}` }]
+  if (issue.code !== 'unrecognized_keys')
+    return [{ where: place(issue.path), message: `${key} ${issue.message}` }]
   return issue.keys.map((name) => ({
     where: place([...issue.path, name]),
     message: `unknown key ${[...issue.path, name].map(String).join('.')}${hintFor(name, issue.path)}`,
@@ -317,7 +361,10 @@ function hintFor(name: string, path: readonly PropertyKey[]): string {
   return elsewhere === undefined ? '' : `; did you mean ${elsewhere}?`
 }
 
-function readSecrets(env: Environment, faults: ConfigFault[]): { secretKey?: Uint8Array; adminPassword?: string } {
+function readSecrets(
+  env: Environment,
+  faults: ConfigFault[],
+): { secretKey?: Uint8Array; adminPassword?: string } {
   const secret = env[environmentOnly.secretKey]
   const adminPassword = env[environmentOnly.adminPassword]
   const secretKey = secret ? parseMasterSecret(secret) : undefined
@@ -348,23 +395,4 @@ function isTimeZone(value: string): boolean {
   } catch {
     return false
   }
-}
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-function getIn(root: Record<string, unknown>, path: readonly string[]): unknown {
-  return path.reduce<unknown>((node, name) => (isObject(node) ? node[name] : undefined), root)
-}
-
-/** Sets a leaf; where a section is not an object the fault is found by the schema, and nothing is set. */
-function setIn(root: Record<string, unknown>, path: readonly string[], value: unknown): void {
-  let node: unknown = root
-  for (const name of path.slice(0, -1)) {
-    if (!isObject(node)) return
-    node[name] ??= {}
-    node = node[name]
-  }
-  const last = path.at(-1)
-  if (isObject(node) && last !== undefined) node[last] = value
 }

@@ -85,7 +85,12 @@ async function build(config: RunnableConfig, log: Log, lifecycle: Lifecycle): Pr
   const keyring = new Keyring(config.secretKey)
   const metrics = createMetrics(manifest.version)
   lifecycle.onStop('process metrics', watchProcess(metrics.registry))
-  const db = await openDatabase({ dataDir: config.data, databaseUrl: config.databaseUrl, durability: config.durability, log })
+  const db = await openDatabase({
+    dataDir: config.data,
+    databaseUrl: config.databaseUrl,
+    durability: config.durability,
+    log,
+  })
   lifecycle.onStop('store', () => db.close())
 
   const money = await buildMoney({ config, db, log, metrics, lifecycle })
@@ -96,7 +101,7 @@ async function build(config: RunnableConfig, log: Log, lifecycle: Lifecycle): Pr
 
   const draining = { now: false }
   const routes = gatewayRoutes({
-    resources: resourceRoutes(),
+    resources: resourceRoutes({ clock, ...money, ...identity, ...servers, ...calls, publicUrl }),
     health: {
       checks: [{ name: 'store', check: () => storeCheck(money.writer) }],
       isDraining: () => draining.now,
@@ -105,7 +110,11 @@ async function build(config: RunnableConfig, log: Log, lifecycle: Lifecycle): Pr
     metrics: { registry: metrics.registry, token: config.metrics.token, open: isLoopback(config.host) },
     publicUrl,
   })
-  const idempotency = new StoredIdempotency(db, { seal: keyring, mac: (text) => keyring.fingerprintMac(text), clock })
+  const idempotency = new StoredIdempotency(db, {
+    seal: keyring,
+    mac: (text) => keyring.fingerprintMac(text),
+    clock,
+  })
   const api = await createApi({
     routes,
     log,
@@ -143,7 +152,11 @@ async function build(config: RunnableConfig, log: Log, lifecycle: Lifecycle): Pr
     await calls.relay.drain(config.shutdown.drainMs)
   })
   log.info({ url: address.url, engine: db.engine }, 'the gateway is ready')
-  return { url: address.url, stop: () => lifecycle.stop(), ...(first.password !== undefined && { firstPassword: first.password }) }
+  return {
+    url: address.url,
+    stop: () => lifecycle.stop(),
+    ...(first.password !== undefined && { firstPassword: first.password }),
+  }
 }
 
 interface MoneyParts {
@@ -173,7 +186,11 @@ async function buildMoney({ config, db, log, metrics, lifecycle }: MoneyParts) {
     onCommit: (_calls, ms) => metrics.storeCommitSeconds.observe(ms / 1000),
   })
   lifecycle.onStop('usage writer', () => writer.close())
-  const expiry = setInterval(() => void ledger.expireGrants().catch((err: unknown) => log.warn({ err }, 'grants could not be expired')), 60_000)
+  const expiry = setInterval(
+    () =>
+      void ledger.expireGrants().catch((err: unknown) => log.warn({ err }, 'grants could not be expired')),
+    60_000,
+  )
   lifecycle.onStop('grant expiry', () => clearInterval(expiry))
   return { rules, ledger, usageStore, writer, lastRecord: await usageStore.newestRecordId() }
 }
@@ -205,7 +222,12 @@ function buildIdentity({ config, db, log, keyring, ledger, publicUrl }: Identity
     revocations,
     clock,
     openAccount: ({ accountId, userId, username }) => {
-      const { statements, added } = ledger.newAccount({ id: accountId, kind: 'user', name: username, ownerId: userId })
+      const { statements, added } = ledger.newAccount({
+        id: accountId,
+        kind: 'user',
+        name: username,
+        ownerId: userId,
+      })
       opened.set(accountId, added)
       return statements
     },
@@ -215,7 +237,13 @@ function buildIdentity({ config, db, log, keyring, ledger, publicUrl }: Identity
     },
   })
   const keys = new Keys({ store: new KeyStore(db), keyring, revocations, clock, log })
-  const tokens = new Tokens({ store: loginStore, keyring, clock, publicUrl, lifetimeS: config.auth.accessTokenMinutes * 60 })
+  const tokens = new Tokens({
+    store: loginStore,
+    keyring,
+    clock,
+    publicUrl,
+    lifetimeS: config.auth.accessTokenMinutes * 60,
+  })
   const authenticator = new Authenticator({ tokens, keys, revocations, clock })
   const logins = new Logins({
     store: loginStore,
@@ -272,7 +300,9 @@ async function buildServers({ config, db, log, keyring, ledger, lifecycle }: Ser
       else if (error) registry.recordFailure(server.id, error)
     },
   })
-  registry.onChange((change) => catalogues.invalidate(change.kind === 'removed' ? change.id : change.server.id))
+  registry.onChange((change) =>
+    catalogues.invalidate(change.kind === 'removed' ? change.id : change.server.id),
+  )
   return { egress, registry, upstreams, catalogues }
 }
 
@@ -284,14 +314,22 @@ type CallParts = { readonly config: RunnableConfig; readonly db: Database; reado
 
 /** Sessions and the relay: everything that carries a call. */
 async function buildCalls(parts: CallParts) {
-  const { config, db, log, metrics, rules, ledger, writer, lastRecord, registry, upstreams, catalogues } = parts
+  const { config, db, log, metrics, rules, ledger, writer, lastRecord, registry, upstreams, catalogues } =
+    parts
   const settled = new SettledCalls()
   settled.listen(({ record }) => {
     metrics.callsBy(record.outcome).inc()
     metrics.callDurationSeconds.observe(record.durationUs / 1e6)
   })
   const callIds = new CallIds(clock, { last: lastRecord })
-  const metering = new Metering({ clock, callIds, rules, ledger, writer, onSettled: (call) => settled.publish(call) })
+  const metering = new Metering({
+    clock,
+    callIds,
+    rules,
+    ledger,
+    writer,
+    onSettled: (call) => settled.publish(call),
+  })
   const sessionStore = new SessionStore(db)
   const endUpstream = sessionEnd({ registry, upstreams, graceMs: stepMs })
   const sessions = new Sessions({ store: sessionStore, clock, log, limits: config.sessions, endUpstream })

@@ -1,6 +1,15 @@
 // The launcher and the set-up on a bare clone: quiet where nothing is to do, and the same end as the program's.
 import { spawn, spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -62,10 +71,12 @@ describe('the set-up', () => {
   })
 })
 
-describe.each([
-  ['a new Node', process.execPath],
-  ...(oldNode === undefined ? [] : [['an old Node', oldNode] as const]),
-])('the launcher on %s', (_name, node) => {
+const nodes = [
+  { name: 'a new Node', node: process.execPath },
+  ...(oldNode === undefined ? [] : [{ name: 'an old Node', node: oldNode }]),
+]
+
+describe.each(nodes)('the launcher on $name', ({ node }) => {
   test('runs the program on Node 24 with the same arguments, output and exit code', () => {
     const { status, stdout, stderr } = run(node, 'tollbridge.mjs', '3', 'a b', '--x=*')
     expect([status, stderr]).toEqual([3, ''])
@@ -75,7 +86,9 @@ describe.each([
   })
 
   test('hands SIGTERM on and ends as the program does', async () => {
-    const child = spawn(node, [join(root, 'bin', 'tollbridge.mjs'), 'wait'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(node, [join(root, 'bin', 'tollbridge.mjs'), 'wait'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     const code = new Promise((resolve) => child.once('exit', resolve))
     await new Promise((resolve) => child.stdout.once('data', resolve))
     await new Promise((resolve) => setTimeout(resolve, 100))

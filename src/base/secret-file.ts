@@ -1,5 +1,16 @@
 // The master secret's file in the data folder: made once, readable by its owner alone.
-import { chmodSync, closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { randomToken } from './id.ts'
 import { newMasterSecret, parseMasterSecret } from './keyring.ts'
@@ -18,7 +29,9 @@ export function openSecretFile(dataPath: string): Uint8Array | { readonly proble
   const text = readIfThere(path) ?? create(path)
   const mode = statSync(path).mode & 0o777
   if (mode & 0o077) {
-    return { problem: `${path} can be read by others (mode ${mode.toString(8).padStart(4, '0')}); run chmod 600 on it` }
+    return {
+      problem: `${path} can be read by others (mode ${mode.toString(8).padStart(4, '0')}); run chmod 600 on it`,
+    }
   }
   const secret = parseMasterSecret(text)
   return 'problem' in secret ? { problem: `${path}: ${secret.problem}` } : secret

@@ -58,7 +58,10 @@ function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): numb
       offset = startOf(pair.key)
       node = pair.value
     } else {
-      node = document.contents && isNode(node) && 'items' in node ? (node.items as unknown[])[Number(step)] : undefined
+      node =
+        document.contents && isNode(node) && 'items' in node
+          ? (node.items as unknown[])[Number(step)]
+          : undefined
       if (node === undefined) return offset
       offset = startOf(node)
     }

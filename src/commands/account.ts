@@ -46,16 +46,31 @@ export function addAccountCommands(program: Command, io: Io): void {
     .option('--priority <number>', 'lower burns first')
     .option('--expires <time>', 'when it ends, ISO 8601')
     .option('--reason <text>', 'why, for the statement')
-    .addHelpText('after', examples('account grant ann 25.00', "account grant ann 5 --reason 'welcome' --expires 2027-01-01T00:00:00Z"))
+    .addHelpText(
+      'after',
+      examples(
+        'account grant ann 25.00',
+        "account grant ann 5 --reason 'welcome' --expires 2027-01-01T00:00:00Z",
+      ),
+    )
     .action(async (name: string, amount: string, options: Record<string, string>, command: Command) => {
       const id = await idOf(io, command, name)
       const priority = options['priority'] === undefined ? undefined : Number(options['priority'])
       const body = compact({ amount, priority, expiresAt: options['expires'], reason: options['reason'] })
-      showThing(io, command, await clientOf(io, command).post(`/billing/accounts/${segment(id)}/grants`, body))
+      showThing(
+        io,
+        command,
+        await clientOf(io, command).post(`/billing/accounts/${segment(id)}/grants`, body),
+      )
     })
   account
     .command('mode <account>')
-    .addArgument(new Argument('<mode>', 'prepaid has a hard balance; postpaid is only metered').choices(['prepaid', 'postpaid']))
+    .addArgument(
+      new Argument('<mode>', 'prepaid has a hard balance; postpaid is only metered').choices([
+        'prepaid',
+        'postpaid',
+      ]),
+    )
     .description('choose whether an account has to be funded')
     .addHelpText('after', examples('account mode ann prepaid'))
     .action(async (name: string, mode: string, _options: object, command: Command) => {
@@ -71,6 +86,7 @@ async function idOf(io: Io, command: Command, name: string | undefined): Promise
   const found = (await client.list<ShownAccount>('/billing/accounts')).filter((each) => each.name === name)
   const [only] = found
   if (!only) throw new CliError(`There is no account "${name}"; \`tollbridge account ls\` lists them.`)
-  if (found.length > 1) throw new CliError(`${found.length} accounts are called "${name}"; name one by its id.`)
+  if (found.length > 1)
+    throw new CliError(`${found.length} accounts are called "${name}"; name one by its id.`)
   return only.id
 }

@@ -35,8 +35,9 @@ export class ApiClient {
 
   get<Answer>(path: string, query: Query = {}): Promise<Answer> {
     const search = new URLSearchParams()
-    for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, String(value))
-    return this.#send('GET', search.size > 0 ? `${path}?${search}` : path)
+    for (const [name, value] of Object.entries(query))
+      if (value !== undefined) search.set(name, String(value))
+    return this.#send('GET', search.size > 0 ? `${path}?${search.toString()}` : path)
   }
 
   post<Answer>(path: string, body?: Body): Promise<Answer> {
@@ -60,7 +61,11 @@ export class ApiClient {
     const items: Item[] = []
     let cursor: string | undefined
     for (let page = 0; page < maxPages && items.length < limit; page++) {
-      const answer: Page<Item> = await this.get(path, { ...query, limit: Math.min(100, limit - items.length), cursor })
+      const answer: Page<Item> = await this.get(path, {
+        ...query,
+        limit: Math.min(100, limit - items.length),
+        cursor,
+      })
       items.push(...answer.items)
       if (answer.nextCursor === null) break
       cursor = answer.nextCursor
@@ -110,7 +115,11 @@ export class ApiClient {
     return token === used ? undefined : token
   }
 
-  async #fetch(method: string, path: string, given: { body: Body | undefined; credential?: string }): Promise<Response> {
+  async #fetch(
+    method: string,
+    path: string,
+    given: { body: Body | undefined; credential?: string },
+  ): Promise<Response> {
     try {
       return await fetch(this.url + path, {
         method,
@@ -148,7 +157,10 @@ export function gatewayUrl(io: Io, options: ClientOptions): string {
   const given = options.url ?? (io.env['TOLLBRIDGE_URL'] || undefined) ?? readCredentials(io).current
   const url = given ?? `http://127.0.0.1:${io.env['TOLLBRIDGE_PORT'] || 8080}`
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-    throw new CliError(`"${url}" is no http or https URL; pass the gateway's, such as http://127.0.0.1:8080`, 2)
+    throw new CliError(
+      `"${url}" is no http or https URL; pass the gateway's, such as http://127.0.0.1:8080`,
+      2,
+    )
   return url.replace(/\/+$/, '')
 }
 

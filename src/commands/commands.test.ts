@@ -45,14 +45,26 @@ beforeEach(async () => {
   heard = []
   refreshes = 0
   answer = () => undefined
-  const handle = async (request: IncomingMessage): Promise<{ status: number; body?: unknown; headers?: object }> => {
+  const handle = async (
+    request: IncomingMessage,
+  ): Promise<{ status: number; body?: unknown; headers?: object }> => {
     const body = await text(request)
     const { method = '', url: path = '', headers } = request
-    const seen = { method, path, authorization: headers.authorization, body: body === '' ? undefined : JSON.parse(body) }
+    const seen = {
+      method,
+      path,
+      authorization: headers.authorization,
+      body: body === '' ? undefined : JSON.parse(body),
+    }
     heard.push(seen)
     if (path === '/api/v1/auth/authenticate') return { status: 200, body: tokens(0) }
     if (path === '/api/v1/auth/refresh') return { status: 200, body: tokens(++refreshes) }
-    return answer(seen) ?? { status: 404, body: { detail: 'There is nothing here.', code: 'not_found', requestId: 'req_1' } }
+    return (
+      answer(seen) ?? {
+        status: 404,
+        body: { detail: 'There is nothing here.', code: 'not_found', requestId: 'req_1' },
+      }
+    )
   }
   server = createServer((request, response) => {
     void handle(request).then(({ status, body, headers }) => {
@@ -125,7 +137,8 @@ describe('wrong use', () => {
 
 describe('help', () => {
   test('of every command has an example', async () => {
-    const leaves = 'serve,login,logout,me,doctor,migrate,verify,healthcheck,config print,server ls,server add,server test,server rm,server enable,key create,key ls,key rotate,key rm,usage ls,usage show,usage summary,rule ls,rule add,rule set,rule rm,rule explain,rule quote,account ls,account grant,account mode'
+    const leaves =
+      'serve,login,logout,me,doctor,migrate,verify,healthcheck,config print,server ls,server add,server test,server rm,server enable,key create,key ls,key rotate,key rm,usage ls,usage show,usage summary,rule ls,rule add,rule set,rule rm,rule explain,rule quote,account ls,account grant,account mode'
     for (const line of leaves.split(',')) {
       const { code, out } = await cli(`${line} --help`)
       expect(code, line).toBe(0)
@@ -136,11 +149,21 @@ describe('help', () => {
 
 describe('a client command', () => {
   test('prints a table for people and the data for --json, both on standard output', async () => {
-    const items = [{ id: 'srv_1', name: 'weather', status: 'active', access: 'private', transport: { type: 'stdio', command: 'npx', args: ['-y'] } }]
+    const items = [
+      {
+        id: 'srv_1',
+        name: 'weather',
+        status: 'active',
+        access: 'private',
+        transport: { type: 'stdio', command: 'npx', args: ['-y'] },
+      },
+    ]
     answer = () => ({ status: 200, body: { items, nextCursor: null } })
     const table = await cli('server ls --key k')
     expect(table).toMatchObject({ code: 0, talk: '' })
-    expect(table.out).toBe('NAME     STATUS  ACCESS   TRANSPORT  TARGET\nweather  active  private  stdio      npx -y')
+    expect(table.out).toBe(
+      'NAME     STATUS  ACCESS   TRANSPORT  TARGET\nweather  active  private  stdio      npx -y',
+    )
     expect(JSON.parse((await cli('server ls --key k --json')).out)).toEqual(items)
     expect(heard[0]).toMatchObject({ authorization: 'Bearer k', path: '/api/v1/servers?limit=100' })
   })
@@ -148,7 +171,9 @@ describe('a client command', () => {
   test('follows the cursor over all pages', async () => {
     answer = ({ path }) => ({
       status: 200,
-      body: path.includes('cursor=c1') ? { items: [{ name: 'b' }], nextCursor: null } : { items: [{ name: 'a' }], nextCursor: 'c1' },
+      body: path.includes('cursor=c1')
+        ? { items: [{ name: 'b' }], nextCursor: null }
+        : { items: [{ name: 'a' }], nextCursor: 'c1' },
     })
     expect(JSON.parse((await cli('key ls --key k --json')).out)).toEqual([{ name: 'a' }, { name: 'b' }])
   })
@@ -174,7 +199,9 @@ describe('a client command', () => {
     answer = () => ({ status: 201, body: { id: 'x' } })
     await cli('server add weather https://w.example/mcp --header X-A:b --bearer - --access public --key k')
     await cli('server add files --env A=b --key k -- npx -y server --root /')
-    await cli('rule add basic --server w* --per-call 0.01 --bill-on success,error --priority 3 --no-active --key k')
+    await cli(
+      'rule add basic --server w* --per-call 0.01 --bill-on success,error --priority 3 --no-active --key k',
+    )
     await cli('rule quote --per-kb 0.002 --kb 12.5 --key k')
     expect(heard.map(({ body }) => body)).toEqual([
       {
@@ -183,15 +210,37 @@ describe('a client command', () => {
         transport: { type: 'streamable-http', url: 'https://w.example/mcp', headers: { 'X-A': 'b' } },
         auth: { type: 'bearer', token: 'secret-password' },
       },
-      { name: 'files', transport: { type: 'stdio', command: 'npx', args: ['-y', 'server', '--root', '/'], env: { A: 'b' } } },
-      { name: 'basic', priority: 3, active: false, match: { server: 'w*' }, price: { perCall: '0.01' }, billOn: ['success', 'error'] },
+      {
+        name: 'files',
+        transport: { type: 'stdio', command: 'npx', args: ['-y', 'server', '--root', '/'], env: { A: 'b' } },
+      },
+      {
+        name: 'basic',
+        priority: 3,
+        active: false,
+        match: { server: 'w*' },
+        price: { perCall: '0.01' },
+        billOn: ['success', 'error'],
+      },
       { price: { perKb: '0.002' }, usage: { kb: '12.5' } },
     ])
   })
 
   test('finds things by their name, and refuses a name that two have', async () => {
     answer = ({ method }) =>
-      method === 'DELETE' ? { status: 204 } : { status: 200, body: { items: [{ id: 'key_1', name: 'a' }, { id: 'key_2', name: 'b' }, { id: 'key_3', name: 'b' }], nextCursor: null } }
+      method === 'DELETE'
+        ? { status: 204 }
+        : {
+            status: 200,
+            body: {
+              items: [
+                { id: 'key_1', name: 'a' },
+                { id: 'key_2', name: 'b' },
+                { id: 'key_3', name: 'b' },
+              ],
+              nextCursor: null,
+            },
+          }
     expect((await cli('key rm a --yes --key k')).code).toBe(0)
     expect(heard.at(-1)).toMatchObject({ method: 'DELETE', path: '/api/v1/keys/key_1' })
     expect((await cli('key rm b --yes --key k')).talk).toContain('2 keys are called "b"')
@@ -225,7 +274,9 @@ describe('a login', () => {
   test('refreshes its token once, also where several commands find it refused at the same time', async () => {
     await cli('login -u admin --password-stdin')
     answer = ({ authorization }) =>
-      authorization === 'Bearer token-0' ? { status: 401, body: { detail: 'No.' } } : { status: 200, body: { ok: true } }
+      authorization === 'Bearer token-0'
+        ? { status: 401, body: { detail: 'No.' } }
+        : { status: 200, body: { ok: true } }
     const outcomes = await Promise.all(Array.from({ length: 5 }, () => cli('me')))
     expect(outcomes.map(({ code }) => code)).toEqual([0, 0, 0, 0, 0])
     expect(refreshes).toBe(1)
@@ -255,7 +306,11 @@ describe('serve', () => {
     const signals = new EventEmitter()
     let stopped = 0
     const start: StartGateway = () =>
-      Promise.resolve({ url: 'http://127.0.0.1:8123', firstPassword: 'once', stop: () => Promise.resolve(void stopped++) })
+      Promise.resolve({
+        url: 'http://127.0.0.1:8123',
+        firstPassword: 'once',
+        stop: () => Promise.resolve(void stopped++),
+      })
     const running = runGateway(io, runnable, { start, signals })
     await expect.poll(() => out.at(-1)).toBe('ready http://127.0.0.1:8123')
     expect(out.join('\n')).toContain('password once')

@@ -1,5 +1,14 @@
 // Saved logins: one private file with a login for each gateway, changed under a lock so that no refresh gets lost.
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -21,7 +30,11 @@ export interface Credentials {
 const staleLockMs = 15_000
 
 export const credentialsPath = (io: Io): string =>
-  join(io.env['XDG_CONFIG_HOME'] || join(io.env['HOME'] || homedir(), '.config'), 'tollbridge', 'credentials.json')
+  join(
+    io.env['XDG_CONFIG_HOME'] || join(io.env['HOME'] || homedir(), '.config'),
+    'tollbridge',
+    'credentials.json',
+  )
 
 /** What is saved; empty where there is nothing or nothing readable. */
 export function readCredentials(io: Io): Credentials {

@@ -52,7 +52,8 @@ export const examineNode = (version: string): Finding =>
 function examineData(folder: string): Finding {
   const there = existsSync(folder)
   try {
-    if (there && !statSync(folder).isDirectory()) return fault('data', `${folder} is a file; pass another --data`)
+    if (there && !statSync(folder).isDirectory())
+      return fault('data', `${folder} is a file; pass another --data`)
     accessSync(there ? folder : firstThere(folder), constants.W_OK)
     return fine('data', there ? `${folder} can be written` : `${folder} will be made`)
   } catch {
@@ -70,7 +71,9 @@ function examineSecret(config: Config): Finding {
     const mode = statSync(path).mode & 0o777
     if (mode & 0o077) return fault('secret', `${path} can be read by others; run chmod 600 on it`)
     const secret = parseMasterSecret(readFileSync(path, 'utf8').trim())
-    return 'problem' in secret ? fault('secret', `${path}: ${secret.problem}`) : fine('secret', `${path} is private`)
+    return 'problem' in secret
+      ? fault('secret', `${path}: ${secret.problem}`)
+      : fine('secret', `${path} is private`)
   } catch {
     return fault('secret', `${path} cannot be read; change its owner`)
   }
@@ -93,7 +96,8 @@ async function examinePort(config: Config, running: boolean): Promise<Finding> {
       .listen(config.port, config.host, () => probe.close(() => resolve(undefined)))
   })
   if (code === undefined) return fine('port', `${where} is free`)
-  if (code === 'EADDRINUSE') return fault('port', `${where} is in use; stop what listens there, or pass --port`)
+  if (code === 'EADDRINUSE')
+    return fault('port', `${where} is in use; stop what listens there, or pass --port`)
   return fault('port', `${where} cannot be listened on (${code}); pass another --host or --port`)
 }
 

@@ -43,7 +43,11 @@ export function processIo(): Io {
 async function askTerminal(question: string, hidden = false): Promise<string> {
   process.stderr.write(question)
   const sink = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const lines = createInterface({ input: process.stdin, output: hidden ? sink : process.stderr, terminal: true })
+  const lines = createInterface({
+    input: process.stdin,
+    output: hidden ? sink : process.stderr,
+    terminal: true,
+  })
   try {
     return await lines.question('')
   } finally {
@@ -56,7 +60,10 @@ async function askTerminal(question: string, hidden = false): Promise<string> {
  * Asks before something is destroyed: its name has to be typed. `--yes` skips the question; where nobody can be
  * asked, that is wrong use.
  */
-export async function confirm(io: Io, options: { what: string; name: string; yes: boolean | undefined }): Promise<void> {
+export async function confirm(
+  io: Io,
+  options: { what: string; name: string; yes: boolean | undefined },
+): Promise<void> {
   if (options.yes) return
   if (!io.interactive) throw new CliError(`${options.what} needs --yes where nobody can be asked`, 2)
   const answer = await io.ask(`${options.what}? Type ${options.name} to go on: `)

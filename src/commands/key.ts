@@ -23,7 +23,10 @@ export function addKeyCommands(program: Command, io: Io): void {
     .description('make a key; it is shown once')
     .option('--expires <time>', 'when it ends, ISO 8601')
     .option('--servers <names>', 'servers it is limited to, comma separated')
-    .addHelpText('after', examples('key create laptop', 'key create ci --expires 2027-01-01T00:00:00Z --servers weather'))
+    .addHelpText(
+      'after',
+      examples('key create laptop', 'key create ci --expires 2027-01-01T00:00:00Z --servers weather'),
+    )
     .action(async (name: string, options: { expires?: string; servers?: string }, command: Command) => {
       const servers = options.servers?.split(',').map((each) => each.trim())
       const made = await clientOf(io, command).post<NewKey>(
@@ -46,7 +49,11 @@ export function addKeyCommands(program: Command, io: Io): void {
         { title: 'EXPIRES', value: (row: ShownKey) => row.expiresAt ?? 'never' },
         { title: 'LAST USED', value: (row: ShownKey) => row.lastUsedAt ?? 'never' },
       ]
-      showList(io, command, { rows, columns, none: 'No key yet; make one with `tollbridge key create NAME`.' })
+      showList(io, command, {
+        rows,
+        columns,
+        none: 'No key yet; make one with `tollbridge key create NAME`.',
+      })
     })
   key
     .command('rotate <key>')
@@ -57,7 +64,11 @@ export function addKeyCommands(program: Command, io: Io): void {
       const overlapSeconds = Number(options.overlap)
       if (!Number.isSafeInteger(overlapSeconds)) throw new CliError('--overlap takes whole seconds.', 2)
       const id = await idOf(io, command, name)
-      showNew(io, command, await clientOf(io, command).post(`/keys/${segment(id)}/rotate`, { overlapSeconds }))
+      showNew(
+        io,
+        command,
+        await clientOf(io, command).post(`/keys/${segment(id)}/rotate`, { overlapSeconds }),
+      )
     })
   key
     .command('rm <key>')

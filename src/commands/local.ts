@@ -4,7 +4,7 @@ import { configJsonSchema, describeConfig, type ConfigFlags } from '../config.ts
 import { gatewayUrl, type ClientOptions } from './client.ts'
 import { CliError, type Io } from './io.ts'
 import { clientOf, examples, showList, showThing, wantsJson } from './show.ts'
-import { readConfig, withConfigFlags, withSecret } from './settings.ts'
+import { readConfig, withConfigFlags } from './settings.ts'
 
 /** What a comparison of records, rollups and ledger found. */
 export interface VerifyAnswer {
@@ -41,7 +41,9 @@ export function addLocalCommands(program: Command, io: Io): void {
 
 async function checkHealth(io: Io, command: Command): Promise<void> {
   const url = gatewayUrl(io, command.optsWithGlobals<ClientOptions>())
-  const response = await fetch(`${url}/readyz?verbose`, { signal: AbortSignal.timeout(5000) }).catch(() => undefined)
+  const response = await fetch(`${url}/readyz?verbose`, { signal: AbortSignal.timeout(5000) }).catch(
+    () => undefined,
+  )
   if (!response) throw new CliError(`No gateway answers at ${url}.`)
   const text = (await response.text()).trimEnd()
   if (wantsJson(command)) io.out(JSON.stringify({ ready: response.ok, url }))
@@ -77,7 +79,9 @@ function addConfigCommands(program: Command, io: Io): void {
 }
 
 function addStoreCommands(program: Command, io: Io): void {
-  withConfigFlags(program.command('migrate').description("bring the store's schema up to date; a start does it too"))
+  withConfigFlags(
+    program.command('migrate').description("bring the store's schema up to date; a start does it too"),
+  )
     .addHelpText('after', examples('migrate', 'migrate --database-url postgres://gate@db/tollbridge'))
     .action(async (flags: ConfigFlags, command: Command) => {
       const { migrateStore } = await import('./migrate-store.ts')
@@ -85,21 +89,14 @@ function addStoreCommands(program: Command, io: Io): void {
       if (wantsJson(command)) io.out(JSON.stringify({ applied }))
       else io.talk(applied.length > 0 ? `Applied ${applied.join(', ')}.` : 'The store is up to date.')
     })
-  withConfigFlags(program.command('verify').description('compare records, rollups and ledger; exit 1 where they differ'))
-    .option('--offline', 'read the store itself, while no gateway runs, instead of asking the gateway')
-    .addHelpText('after', examples('verify', 'verify --offline --data ./data --json'))
-    .action(async (flags: ConfigFlags, command: Command) => {
-      const answer = flags['offline'] ? await verifyOffline(io, flags) : await askToVerify(io, command)
+  program
+    .command('verify')
+    .description('have the gateway compare records, rollups and ledger; exit 1 where they differ')
+    .addHelpText('after', examples('verify', 'verify --json'))
+    .action(async (_options: object, command: Command) => {
+      const answer = await clientOf(io, command).get<VerifyAnswer>('/billing/verify')
       showThing(io, command, answer)
-      if (!answer.ok) throw new CliError('Records, rollups and ledger differ; the differences are listed above.')
+      if (!answer.ok)
+        throw new CliError('Records, rollups and ledger differ; the differences are listed above.')
     })
-}
-
-const askToVerify = (io: Io, command: Command): Promise<VerifyAnswer> =>
-  clientOf(io, command).get<VerifyAnswer>('/billing/verify')
-
-async function verifyOffline(io: Io, flags: ConfigFlags): Promise<VerifyAnswer> {
-  const config = withSecret(io, readConfig(io, flags))
-  const { verifyStore } = await import('../main.ts')
-  return verifyStore(config)
 }

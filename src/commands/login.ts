@@ -16,7 +16,10 @@ export function addLoginCommands(program: Command, io: Io): void {
     .description('log in to a gateway and remember it')
     .option('-u, --username <name>', 'user to log in as')
     .option('--password-stdin', 'read the password from standard input')
-    .addHelpText('after', examples('login -u admin', 'login --url https://gate.example -u ann --password-stdin < secret'))
+    .addHelpText(
+      'after',
+      examples('login -u admin', 'login --url https://gate.example -u ann --password-stdin < secret'),
+    )
     .action(async (options: LoginOptions, command: Command) => logIn(io, options, command))
   program
     .command('logout')

@@ -34,13 +34,19 @@ export function makeProgram(io: Io): Command {
     .description('A metered MCP gateway: any client reaches any server, and the bill is right.')
     .version(manifest.version, '-V, --version')
     .exitOverride()
-    .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.talk(text.trimEnd()) })
+    .configureOutput({
+      writeOut: (text) => io.out(text.trimEnd()),
+      writeErr: (text) => io.talk(text.trimEnd()),
+    })
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(--help shows how it is used)')
     .addOption(new Option('--url <url>', "the gateway's URL (TOLLBRIDGE_URL)"))
     .addOption(new Option('--key <key>', 'an API key or access token (TOLLBRIDGE_KEY)'))
     .option('--json', 'print JSON')
-    .addHelpText('after', examples('serve --demo', 'login', 'server ls', 'usage summary --group-by server,tool'))
+    .addHelpText(
+      'after',
+      examples('serve --demo', 'login', 'server ls', 'usage summary --group-by server,tool'),
+    )
   addServeCommand(program, io)
   addLoginCommands(program, io)
   addServerCommands(program, io)

@@ -30,7 +30,8 @@ interface ShownRule {
 const dashed = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 function withPrice(command: Command): Command {
-  for (const name of priceNames) command.addOption(new Option(`--${dashed(name)} <amount>`, 'a decimal amount'))
+  for (const name of priceNames)
+    command.addOption(new Option(`--${dashed(name)} <amount>`, 'a decimal amount'))
   return command
 }
 
@@ -49,7 +50,10 @@ const withRule = (command: Command): Command =>
     .option('--effective-from <time>', 'ISO 8601')
     .option('--effective-to <time>', 'ISO 8601')
 
-const pick = (names: readonly (keyof RuleOptions)[], options: RuleOptions): Record<string, unknown> | undefined => {
+const pick = (
+  names: readonly (keyof RuleOptions)[],
+  options: RuleOptions,
+): Record<string, unknown> | undefined => {
   const members = compact(Object.fromEntries(names.map((name) => [name, options[name]])))
   return Object.keys(members).length > 0 ? members : undefined
 }
@@ -89,10 +93,20 @@ export function addRuleCommands(program: Command, io: Io): void {
         { title: 'MATCH', value: (row: ShownRule) => words(row.match) || 'everything' },
         { title: 'PRICE', value: (row: ShownRule) => `${words(row.price)} ${row.currency}` },
       ]
-      showList(io, command, { rows, columns, none: 'No rule yet, so calls are unpriced; add one with `tollbridge rule add`.' })
+      showList(io, command, {
+        rows,
+        columns,
+        none: 'No rule yet, so calls are unpriced; add one with `tollbridge rule add`.',
+      })
     })
   withRule(rule.command('add <name>').description('add a rule'))
-    .addHelpText('after', examples('rule add basic --server weather --per-call 0.01', "rule add search --tool 'search*' --per-kb 0.002 --minimum 0.01"))
+    .addHelpText(
+      'after',
+      examples(
+        'rule add basic --server weather --per-call 0.01',
+        "rule add search --tool 'search*' --per-kb 0.002 --minimum 0.01",
+      ),
+    )
     .action(async (name: string, options: RuleOptions, command: Command) => {
       showThing(io, command, await clientOf(io, command).post('/billing/rules', { ...bodyOf(options), name }))
     })
@@ -101,7 +115,11 @@ export function addRuleCommands(program: Command, io: Io): void {
     .addHelpText('after', examples('rule set basic --per-call 0.02'))
     .action(async (name: string, options: RuleOptions, command: Command) => {
       const id = await idOf(io, command, name)
-      showThing(io, command, await clientOf(io, command).patch(`/billing/rules/${segment(id)}`, bodyOf(options)))
+      showThing(
+        io,
+        command,
+        await clientOf(io, command).patch(`/billing/rules/${segment(id)}`, bodyOf(options)),
+      )
     })
   addReading(rule, io)
 }
@@ -146,11 +164,17 @@ function addReading(rule: Command, io: Io): void {
     .option('--seconds <amount>', 'seconds')
     .option('--currency <code>', 'ISO 4217')
     .addHelpText('after', examples('rule quote --per-call 0.01 --per-kb 0.002 --calls 3 --kb 12.5'))
-    .action(async (options: RuleOptions & { calls?: string; kb?: string; seconds?: string }, command: Command) => {
-      const { calls, kb, seconds, currency } = options
-      const body = compact({ price: pick(priceNames, options) ?? {}, usage: compact({ calls, kb, seconds }), currency })
-      showThing(io, command, await clientOf(io, command).post('/billing/quote', body))
-    })
+    .action(
+      async (options: RuleOptions & { calls?: string; kb?: string; seconds?: string }, command: Command) => {
+        const { calls, kb, seconds, currency } = options
+        const body = compact({
+          price: pick(priceNames, options) ?? {},
+          usage: compact({ calls, kb, seconds }),
+          currency,
+        })
+        showThing(io, command, await clientOf(io, command).post('/billing/quote', body))
+      },
+    )
 }
 
 const words = (members: Readonly<Record<string, string>>): string =>
@@ -160,7 +184,9 @@ const words = (members: Readonly<Record<string, string>>): string =>
 
 async function idOf(io: Io, command: Command, name: string): Promise<string> {
   if (name.startsWith('rul_')) return name
-  const found = (await clientOf(io, command).list<ShownRule>('/billing/rules')).filter((rule) => rule.name === name)
+  const found = (await clientOf(io, command).list<ShownRule>('/billing/rules')).filter(
+    (rule) => rule.name === name,
+  )
   const [only] = found
   if (!only) throw new CliError(`There is no rule "${name}"; \`tollbridge rule ls\` lists them.`)
   if (found.length > 1) throw new CliError(`${found.length} rules are called "${name}"; name one by its id.`)

@@ -57,9 +57,11 @@ async function start(config: RunnableConfig, startGateway: StartGateway): Promis
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const where = `${config.host}:${config.port}`
-    if (code === 'EADDRINUSE') throw new CliError(`${where} is in use; stop what listens there, or pass --port`)
+    if (code === 'EADDRINUSE')
+      throw new CliError(`${where} is in use; stop what listens there, or pass --port`)
     if (code === 'EACCES') throw new CliError(`${where} may not be listened on; pass a port above 1023`)
-    if (code === 'EADDRNOTAVAIL') throw new CliError(`${config.host} is no address of this machine; pass --host`)
+    if (code === 'EADDRNOTAVAIL')
+      throw new CliError(`${config.host} is no address of this machine; pass --host`)
     throw error
   }
 }

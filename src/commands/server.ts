@@ -20,7 +20,12 @@ interface ShownServer {
   readonly id: string
   readonly status: string
   readonly access: string
-  readonly transport: { readonly type: string; readonly url?: string; readonly command?: string; readonly args?: string[] }
+  readonly transport: {
+    readonly type: string
+    readonly url?: string
+    readonly command?: string
+    readonly args?: string[]
+  }
 }
 
 interface TestAnswer {
@@ -80,13 +85,19 @@ export function addServerCommands(program: Command, io: Io): void {
 const targetOf = ({ url, command, args }: ShownServer['transport']): string =>
   url ?? [command, ...(args ?? [])].join(' ')
 
-function addSwitch(server: Command, io: Io, given: { verb: string; status: string; description: string }): void {
+function addSwitch(
+  server: Command,
+  io: Io,
+  given: { verb: string; status: string; description: string },
+): void {
   server
     .command(`${given.verb} <name>`)
     .description(given.description)
     .addHelpText('after', examples(`server ${given.verb} weather`))
     .action(async (name: string, _options: object, command: Command) => {
-      const answer = await clientOf(io, command).put(`/servers/${segment(name)}/status`, { status: given.status })
+      const answer = await clientOf(io, command).put(`/servers/${segment(name)}/status`, {
+        status: given.status,
+      })
       if (wantsJson(command)) io.out(JSON.stringify(answer ?? { name, status: given.status }))
       io.talk(`${name} is ${given.status}`)
     })
@@ -97,14 +108,19 @@ function addAdd(server: Command, io: Io): void {
     .command('add <name> <target...>')
     .description('register a server: a URL for HTTP, or a command with its arguments after --')
     .option('--description <text>', 'what it is')
-    .addOption(new Option('--access <level>', 'who may use it').choices(['private', 'authenticated', 'public']))
+    .addOption(
+      new Option('--access <level>', 'who may use it').choices(['private', 'authenticated', 'public']),
+    )
     .option('--header <name:value>', 'a fixed header for the server (repeatable)', collect)
     .option('--env <name=value>', "a variable of the command's environment (repeatable)", collect)
     .option('--cwd <path>', "the command's working folder")
     .option('--bearer <token>', 'credential: a bearer token; - reads it from standard input')
     .option('--basic <user:password>', 'credential: basic; - reads it from standard input')
     .option('--api-key-header <name=value>', 'credential: a header; - reads NAME=VALUE from standard input')
-    .option('--api-key-query <name=value>', 'credential: a query parameter; - reads NAME=VALUE from standard input')
+    .option(
+      '--api-key-query <name=value>',
+      'credential: a query parameter; - reads NAME=VALUE from standard input',
+    )
     .addHelpText(
       'after',
       examples(
@@ -132,7 +148,11 @@ function transportOf(target: readonly string[], options: AddOptions): Record<str
   if (/^https?:\/\//i.test(first)) {
     if (args.length > 0) throw new CliError('A URL takes no further arguments.', 2)
     if (options.env || options.cwd) throw new CliError('--env and --cwd are for commands, not for URLs.', 2)
-    return compact({ type: 'streamable-http', url: first, headers: options.header && pairs(options.header, ':') })
+    return compact({
+      type: 'streamable-http',
+      url: first,
+      headers: options.header && pairs(options.header, ':'),
+    })
   }
   if (options.header) throw new CliError('--header is for URLs, not for commands.', 2)
   return compact({
@@ -158,7 +178,12 @@ async function authOf(io: Io, options: AddOptions): Promise<Record<string, unkno
     return { type: 'basic', username, password }
   }
   const [name, keyValue] = pair(secret, '=')
-  return { type: 'api-key', in: options.apiKeyHeader === undefined ? 'query' : 'header', name, value: keyValue }
+  return {
+    type: 'api-key',
+    in: options.apiKeyHeader === undefined ? 'query' : 'header',
+    name,
+    value: keyValue,
+  }
 }
 
 const pairs = (texts: readonly string[], by: string): Record<string, string> =>

@@ -10,7 +10,10 @@ export interface Column<Row> {
 
 /** The rows under a heading. Control characters are shown as `?`: names come from other people. */
 export function formatTable<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
-  const cells = [columns.map(({ title }) => title), ...rows.map((row) => columns.map((column) => show(column.value(row))))]
+  const cells = [
+    columns.map(({ title }) => title),
+    ...rows.map((row) => columns.map((column) => show(column.value(row)))),
+  ]
   const widths = columns.map((_, index) => Math.max(...cells.map((line) => line[index]?.length ?? 0)))
   return cells
     .map((line) =>

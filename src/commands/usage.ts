@@ -4,7 +4,18 @@ import { CliError, type Io } from './io.ts'
 import { clientOf, examples, segment, showList, showThing, wantsJson } from './show.ts'
 import { formatFields, formatTable, type Column } from './table.ts'
 
-const filters = ['user', 'account', 'key', 'server', 'tool', 'method', 'session', 'outcome', 'from', 'to'] as const
+const filters = [
+  'user',
+  'account',
+  'key',
+  'server',
+  'tool',
+  'method',
+  'session',
+  'outcome',
+  'from',
+  'to',
+] as const
 type Filters = Partial<Record<(typeof filters)[number], string>> & { callerKey?: string }
 
 interface ShownRecord {
@@ -27,7 +38,12 @@ interface Summary extends Record<string, unknown> {
 function withFilters(command: Command): Command {
   for (const name of filters) {
     const flag = name === 'key' ? '--caller-key <key>' : `--${name} <${name}>`
-    command.addOption(new Option(flag, name === 'from' || name === 'to' ? `${name} this time, ISO 8601` : `only this ${name}`))
+    command.addOption(
+      new Option(
+        flag,
+        name === 'from' || name === 'to' ? `${name} this time, ISO 8601` : `only this ${name}`,
+      ),
+    )
   }
   return command
 }
@@ -41,10 +57,14 @@ export function addUsageCommands(program: Command, io: Io): void {
   const usage = program.command('usage').description('calls and what they cost')
   withFilters(usage.command('ls').description('list records, newest first'))
     .option('-n, --limit <count>', 'how many', '50')
-    .addHelpText('after', examples('usage ls', 'usage ls --server weather --outcome tool_error -n 500 --json'))
+    .addHelpText(
+      'after',
+      examples('usage ls', 'usage ls --server weather --outcome tool_error -n 500 --json'),
+    )
     .action(async (options: Filters & { limit: string }, command: Command) => {
       const limit = Number(options.limit)
-      if (!Number.isSafeInteger(limit) || limit < 1) throw new CliError('--limit takes a whole number above 0.', 2)
+      if (!Number.isSafeInteger(limit) || limit < 1)
+        throw new CliError('--limit takes a whole number above 0.', 2)
       const rows = await clientOf(io, command).list<ShownRecord>('/billing/usage', queryOf(options), limit)
       showList(io, command, { rows, columns: recordColumns, none: 'No call is recorded that fits.' })
     })
@@ -58,7 +78,10 @@ export function addUsageCommands(program: Command, io: Io): void {
   withFilters(usage.command('summary').description('sums over records'))
     .option('--group-by <names>', 'server,tool,method,user,account,key,outcome,day,hour')
     .option('--time-zone <zone>', 'whose days and hours')
-    .addHelpText('after', examples('usage summary', 'usage summary --group-by server,tool --from 2026-11-01T00:00:00Z'))
+    .addHelpText(
+      'after',
+      examples('usage summary', 'usage summary --group-by server,tool --from 2026-11-01T00:00:00Z'),
+    )
     .action(async (options: Filters & { groupBy?: string; timeZone?: string }, command: Command) => {
       const { groupBy, timeZone } = options
       const query = { ...queryOf(options), groupBy, timeZone }

@@ -7,7 +7,7 @@ import { z } from 'zod'
 export interface HealthCheck {
   /** For example `store`. */
   readonly name: string
-  check(): Promise<void> | void
+  readonly check: () => Promise<void> | void
 }
 
 export interface HealthOptions {

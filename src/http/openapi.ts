@@ -120,7 +120,7 @@ function parametersOf(route: Route, schemas: Record<string, Json>): { parameters
     required: true,
     ...member(paramSchema, name),
   }))
-  for (const name of Object.keys((querySchema?.['properties'] ?? {}) as Json)) {
+  for (const name of Object.keys(querySchema?.['properties'] ?? {})) {
     const required = ((querySchema?.['required'] ?? []) as string[]).includes(name)
     parameters.push({ name, in: 'query', ...(required && { required }), ...member(querySchema, name) })
   }
@@ -204,7 +204,8 @@ function isLoose(value: unknown, document: OpenApiDocument, seen: Set<string>): 
   if (typeof value !== 'object' || value === null) return false
   const node = value as Json
   if ('properties' in node && !('additionalProperties' in node)) return true
-  const name = /^#\/components\/schemas\/(.+)$/.exec(String(node['$ref'] ?? ''))?.[1]
+  const reference = node['$ref']
+  const name = typeof reference === 'string' ? reference.replace('#/components/schemas/', '') : undefined
   if (name !== undefined && !seen.has(name)) {
     if (isLoose(document.components.schemas[name], document, seen.add(name))) return true
   }

@@ -9,7 +9,7 @@ export interface PageOptions {
   /** Asked once, when the first reader comes. */
   document(): OpenApiDocument
   /** Base of the URLs that the landing page shows; known once the gateway listens. */
-  publicUrl(): string
+  readonly publicUrl: () => string
 }
 
 /** `/`, `/docs` and `/openapi.json`; none needs a credential, none loads anything from elsewhere. */
@@ -88,9 +88,10 @@ function reference(document: OpenApiDocument): string {
 function routeRow(row: { path: string; method: string; operation: Operation }): string {
   const { operation } = row
   const open = Array.isArray(operation['security']) && operation['security'].length === 0
-  const permission = operation['x-permission'] ?? (open ? 'everybody' : 'signed in')
+  const named = operation['x-permission']
+  const permission = typeof named === 'string' ? named : open ? 'everybody' : 'signed in'
   return `<tr><td><code>${row.method.toUpperCase()} ${escape(row.path)}</code></td><td>${escape(operation.summary)}</td>
-<td>${escape(String(permission))}</td></tr>`
+<td>${escape(permission)}</td></tr>`
 }
 
 function errorTable(): string {

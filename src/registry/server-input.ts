@@ -106,7 +106,7 @@ const limits = z.strictObject({
 })
 
 /** The body of `POST /servers`. Unknown members are errors. */
-const serverInput = z
+export const serverInput = z
   .strictObject({
     name,
     description: plainText(2000).optional(),

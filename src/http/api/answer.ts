@@ -46,7 +46,10 @@ export function toAnswer(route: Route, result: unknown, check: boolean): AnyAnsw
   if (result === undefined) return { status, headers: {}, body: '' }
   if (check) {
     const fits = route.response?.safeParse(result)
-    assert(fits?.success, `${route.method} ${route.path} answers as documented: ${fits?.error?.message ?? 'no schema'}`)
+    assert(
+      fits?.success,
+      `${route.method} ${route.path} answers as documented: ${fits?.error?.message ?? 'no schema'}`,
+    )
   }
   return { status, headers: { 'content-type': jsonType }, body: JSON.stringify(result) }
 }

@@ -11,7 +11,13 @@ import { createApi, type Api, type ApiOptions } from './api.ts'
 import { makePage, pageOf, pageQuery, decodeCursor } from './page.ts'
 import { Answer, defineRoute, type Route } from './route.ts'
 
-const alice: Principal = { userId: 'usr_alice', username: 'alice', roles: ['member'], accountId: 'acc_a', via: 'token' }
+const alice: Principal = {
+  userId: 'usr_alice',
+  username: 'alice',
+  roles: ['member'],
+  accountId: 'acc_a',
+  via: 'token',
+}
 
 interface Problem {
   type: string
@@ -74,7 +80,8 @@ function sampleRoutes(): Route[] {
       handler: async ({ body, setHeader }) => {
         executions++
         await new Promise((resolve) => setTimeout(resolve, 30))
-        if (body.name === 'broke') throw new GatewayError('balance_exhausted', { data: { balance: '0' }, retryAfterS: 7 })
+        if (body.name === 'broke')
+          throw new GatewayError('balance_exhausted', { data: { balance: '0' }, retryAfterS: 7 })
         if (body.name === 'crash') throw new Error('select secret from /etc/passwd')
         setHeader('Location', '/api/v1/widgets/1')
         return { id: `w${executions}`, name: body.name }
@@ -211,9 +218,12 @@ describe('an accepted request', () => {
     const seen: string[] = []
     let cursor: string | null = ''
     while (cursor !== null) {
-      const response: Response = await fetch(`${base}/api/v1/widgets?limit=2${cursor && `&cursor=${cursor}`}`, {
-        headers: good,
-      })
+      const response: Response = await fetch(
+        `${base}/api/v1/widgets?limit=2${cursor && `&cursor=${cursor}`}`,
+        {
+          headers: good,
+        },
+      )
       const page = (await response.json()) as { items: { id: string }[]; nextCursor: string | null }
       seen.push(...page.items.map(({ id }) => id))
       cursor = page.nextCursor
@@ -232,7 +242,12 @@ describe('an accepted request', () => {
 describe('a body that is not what the schema wants', () => {
   test.each([
     ['an unknown field', { name: 'ab', nmae: 'x' }, '/nmae', 'unknown field'],
-    ['an unknown field deep down', { name: 'ab', shape: { type: 'flat', 'a/b': 1 } }, '/shape/a~1b', 'unknown field'],
+    [
+      'an unknown field deep down',
+      { name: 'ab', shape: { type: 'flat', 'a/b': 1 } },
+      '/shape/a~1b',
+      'unknown field',
+    ],
     ['__proto__', '{"name":"ab","__proto__":{"admin":true}}', '/__proto__', 'unknown field'],
     ['a missing field', {}, '/name', 'required'],
     ['a wrong type', { name: 7 }, '/name', 'invalid input: expected string, received number'],
@@ -263,7 +278,13 @@ describe('a body that is not what the schema wants', () => {
   })
 
   test('is refused where a query parameter is unknown, out of range or no cursor', async () => {
-    for (const [query, field] of [['ofset=3', 'ofset'], ['limit=101', 'limit'], ['limit=0', 'limit'], ['cursor=abc', 'cursor'], ['limit=1&limit=2', 'limit']]) {
+    for (const [query, field] of [
+      ['ofset=3', 'ofset'],
+      ['limit=101', 'limit'],
+      ['limit=0', 'limit'],
+      ['cursor=abc', 'cursor'],
+      ['limit=1&limit=2', 'limit'],
+    ]) {
       const response = await fetch(`${base}/api/v1/widgets?${query}`, { headers: good })
       expect(response.status, query).toBe(400)
       expect((await problemOf(response)).errors?.map((error) => error.field)).toEqual([field])
@@ -300,20 +321,25 @@ describe('refusals', () => {
     expect([response.status, (await problemOf(response)).code]).toEqual([403, 'forbidden'])
   })
 
-  test.each(['/api/v1/nothing', '//api/v1/widgets', '/api/v1/widgets/', '/api/v1/widgets/?x', '/API/v1/widgets', '/api/v1/./widgets;x', '/api%2fv1/widgets'])(
-    '404 for %s',
-    async (path) => {
-      const status = await new Promise((resolve, reject) => {
-        httpRequest(base, { path, headers: { 'x-http-method-override': 'GET' } }, (response) => {
-          response.resume()
-          resolve(response.statusCode)
-        })
-          .once('error', reject)
-          .end()
+  test.each([
+    '/api/v1/nothing',
+    '//api/v1/widgets',
+    '/api/v1/widgets/',
+    '/api/v1/widgets/?x',
+    '/API/v1/widgets',
+    '/api/v1/./widgets;x',
+    '/api%2fv1/widgets',
+  ])('404 for %s', async (path) => {
+    const status = await new Promise((resolve, reject) => {
+      httpRequest(base, { path, headers: { 'x-http-method-override': 'GET' } }, (response) => {
+        response.resume()
+        resolve(response.statusCode)
       })
-      expect(status).toBe(404)
-    },
-  )
+        .once('error', reject)
+        .end()
+    })
+    expect(status).toBe(404)
+  })
 
   test('400 for a path that cannot be decoded', async () => {
     const response = await fetch(`${base}/api/v1/widgets/%zz`, { headers: good })
@@ -323,7 +349,11 @@ describe('refusals', () => {
   })
 
   test('405 names what is allowed, even with a body that nobody would read', async () => {
-    const response = await fetch(`${base}/api/v1/widgets`, { method: 'PUT', headers: { 'content-type': 'text/x' }, body: 'x' })
+    const response = await fetch(`${base}/api/v1/widgets`, {
+      method: 'PUT',
+      headers: { 'content-type': 'text/x' },
+      body: 'x',
+    })
     expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD, POST, OPTIONS'])
     expect((await problemOf(response)).code).toBe('method_not_allowed')
   })
@@ -360,7 +390,9 @@ describe('refusals', () => {
 
 describe('an idempotency key', () => {
   test('runs 20 parallel requests once and gives all of them the same answer', async () => {
-    const responses = await Promise.all(Array.from({ length: 20 }, () => post({ name: 'ab' }, { 'idempotency-key': 'k1' })))
+    const responses = await Promise.all(
+      Array.from({ length: 20 }, () => post({ name: 'ab' }, { 'idempotency-key': 'k1' })),
+    )
     expect(responses.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 201))
     const bodies = await Promise.all(responses.map((response) => response.text()))
     expect(new Set(bodies).size).toBe(1)
@@ -380,7 +412,7 @@ describe('an idempotency key', () => {
       post({ name: 'ab' }, { 'idempotency-key': 'k3' }),
       post({ name: 'cd' }, { 'idempotency-key': 'k3' }),
     ])
-    expect([first.status, second.status].toSorted()).toEqual([201, 409])
+    expect(new Set([first.status, second.status])).toEqual(new Set([201, 409]))
     const third = await post({ name: 'ef' }, { 'idempotency-key': 'k3' })
     expect([third.status, (await problemOf(third)).code]).toEqual([409, 'idempotency_conflict'])
     expect(executions).toBe(1)
@@ -429,7 +461,10 @@ describe('cross-origin headers', () => {
     await stop()
     await start({ allowedOrigins: ['https://app.example'] })
     const preflight = (origin: string) =>
-      fetch(`${base}/api/v1/widgets`, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } })
+      fetch(`${base}/api/v1/widgets`, {
+        method: 'OPTIONS',
+        headers: { origin, 'access-control-request-method': 'POST' },
+      })
     const ours = await preflight('https://app.example')
     expect(ours.headers.get('access-control-allow-origin')).toBe('https://app.example')
     expect(ours.headers.get('access-control-allow-methods')).toContain('POST')

@@ -34,7 +34,7 @@ export interface ApiOptions {
 
 export interface Api {
   /** Answers one request; the listener of a `node:http` server. */
-  handle(request: IncomingMessage, response: ServerResponse): void
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => void
   /** Aborts the signal of every request in flight, which ends the endless streams. */
   endStreams(): void
   close(): Promise<void>
@@ -68,7 +68,9 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     frameworkErrors: (error, request, reply) => sendProblem(shared, error, request, reply),
   })
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>
+    done(null, body),
+  )
   app.addHook('onRequest', async (request, reply) => startAnswer(shared, request, reply))
   app.setErrorHandler((error, request, reply) => sendProblem(shared, error, request, reply))
   app.setNotFoundHandler(() => {
@@ -88,7 +90,10 @@ function byPath(routes: readonly Route[]): Map<string, Route[]> {
   for (const route of routes) {
     for (const path of [route.path, ...(route.aliases ?? [])]) {
       const same = paths.get(path) ?? []
-      assert(!same.some((other) => other.method === route.method), `${route.method} ${path} is registered once`)
+      assert(
+        !same.some((other) => other.method === route.method),
+        `${route.method} ${path} is registered once`,
+      )
       paths.set(path, [...same, route])
     }
   }
@@ -115,7 +120,11 @@ function registerPath(app: FastifyInstance, path: string, given: { routes: Route
     method: 'OPTIONS',
     url,
     handler: async (request, reply) =>
-      reply.code(204).header('allow', allow).headers(preflightHeaders(request.headers, allow, shared.allowedOrigins)).send(),
+      reply
+        .code(204)
+        .header('allow', allow)
+        .headers(preflightHeaders(request.headers, allow, shared.allowedOrigins))
+        .send(),
   })
   app.route({
     method: everyMethod.filter((method) => !allowed.has(method)),
@@ -241,7 +250,9 @@ function sendProblem(shared: Shared, thrown: unknown, request: FastifyRequest, r
   const problem = toProblem(error, request.id, credentialSent(request))
   // What is left of a refused body is not worth reading.
   if (error.status === 413) reply.header('connection', 'close')
-  void reply.code(problem.status).headers({ ...securityHeaders, 'x-request-id': request.id, ...problem.headers })
+  void reply
+    .code(problem.status)
+    .headers({ ...securityHeaders, 'x-request-id': request.id, ...problem.headers })
     .type(problemType)
     .send(problem.body)
 }
@@ -252,14 +263,21 @@ function fromFramework(thrown: unknown): GatewayError {
   const { code, statusCode } = thrown as Error & { code?: string; statusCode?: number }
   if (!code?.startsWith('FST_ERR_')) return asGatewayError(thrown)
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new GatewayError('payload_too_large', { cause: thrown })
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new GatewayError('unsupported_media_type', { cause: thrown })
-  if (statusCode !== undefined && statusCode < 500) return new GatewayError('invalid_request', { cause: thrown })
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return new GatewayError('unsupported_media_type', { cause: thrown })
+  if (statusCode !== undefined && statusCode < 500)
+    return new GatewayError('invalid_request', { cause: thrown })
   return asGatewayError(thrown)
 }
 
 function logFault(shared: Shared, thrown: unknown, request: FastifyRequest): void {
   const error = asGatewayError(thrown)
   if (error.fault === 'caller') return
-  const fields = { requestId: request.id, method: request.method, code: error.code, err: error.cause ?? error }
+  const fields = {
+    requestId: request.id,
+    method: request.method,
+    code: error.code,
+    err: error.cause ?? error,
+  }
   shared.log[error.fault === 'gateway' ? 'error' : 'warn'](fields, 'a request to the API failed')
 }

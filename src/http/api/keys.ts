@@ -50,7 +50,7 @@ const shownKeyView = ({ apiKey, key }: ShownKey): z.input<typeof shownKeyShape> 
 function listScope(principal: Principal, user: string | undefined): KeyScope {
   if (user === undefined || user === principal.userId) return { userId: principal.userId }
   if (!may(principal, 'keys:manage-all')) throw new GatewayError('forbidden')
-  return user === '*' ? {} : { userId: readId(user, 'usr') }
+  return user === '*' ? {} : { userId: user }
 }
 
 /** `/keys` and `/keys/{id}`. */
@@ -79,7 +79,11 @@ export function keyRoutes(deps: KeyRouteDeps): Route[] {
       permission: 'keys:manage',
       query: z.strictObject({
         ...pageQuery,
-        user: z.string().max(64).optional().describe('For administrators: a user id, or `*` for everybody.'),
+        user: z
+          .string()
+          .regex(/^(\*|usr_[0-9a-z]{26})$/, 'a user id, or *')
+          .optional()
+          .describe('For administrators: a user id, or `*` for everybody.'),
       }),
       response: pageOf(keyShape),
       errors: [403],

@@ -1,7 +1,45 @@
 // Every resource of the API, in the order of the reference.
+import type { Server } from '../../registry/server.ts'
+import { GatewayError } from '../../base/errors.ts'
+import type { Metering } from '../../sessions/charge.ts'
+import { chargeSession } from '../../sessions/session-charge.ts'
+import { authRoutes, type AuthRouteDeps } from './auth.ts'
+import { keyRoutes, type KeyRouteDeps } from './keys.ts'
 import type { Route } from './route.ts'
+import { serverRoutes, type ServerRouteDeps } from './servers.ts'
+import { sessionRoutes, type RecordSession, type SessionRouteDeps } from './sessions.ts'
+import { userRoutes, type UserRouteDeps } from './users.ts'
+import { wellKnownRoutes, type WellKnownRouteDeps } from './well-known.ts'
 
-/** The routes under `/api/v1`. */
-export function resourceRoutes(): Route[] {
-  return []
+export type ResourceDeps = AuthRouteDeps &
+  UserRouteDeps &
+  KeyRouteDeps &
+  Omit<ServerRouteDeps, 'closeSessions'> &
+  Omit<SessionRouteDeps, 'recordSession'> &
+  WellKnownRouteDeps & { readonly metering: Metering }
+
+/** The routes under `/api/v1`, and the well-known documents. */
+export function resourceRoutes(deps: ResourceDeps): Route[] {
+  const closeSessions = (id: Server['id']) => deps.sessions.closeWhere((session) => session.serverId === id)
+  return [
+    ...authRoutes(deps),
+    ...userRoutes(deps),
+    ...keyRoutes(deps),
+    ...serverRoutes({ ...deps, closeSessions }),
+    ...sessionRoutes({ ...deps, recordSession: recordSession(deps.metering) }),
+    ...wellKnownRoutes(deps),
+  ]
 }
+
+const recordSession =
+  (metering: Metering): RecordSession =>
+  async (principal, server, session, request) => {
+    const { callId, refusal } = await chargeSession(metering, { principal, server, session, request })
+    if (!refusal) return { callId }
+    const { code, message, retryAfterS, data } = refusal
+    throw new GatewayError(code, {
+      detail: message,
+      data: { ...data, callId },
+      ...(retryAfterS !== undefined && { retryAfterS }),
+    })
+  }

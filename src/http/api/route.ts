@@ -24,7 +24,7 @@ export interface Context<Body = unknown, Query = unknown, Params = unknown, Call
   /** Aborted when the client goes away or the gateway ends its streams. */
   readonly signal: AbortSignal
   /** Adds a header to the answer. */
-  setHeader(name: string, value: string): void
+  readonly setHeader: (name: string, value: string) => void
 }
 
 /** Pieces of a body that is written as it is made. */
@@ -101,7 +101,7 @@ export function defineRoute<
   Params extends z.ZodType | undefined = undefined,
   Response extends z.ZodType | undefined = undefined,
 >(definition: RouteDefinition<Body, Query, Params, Response, Permission>): Route {
-  return definition as unknown as Route
+  return definition as Route
 }
 
 /** Status of the route's usual answer. */

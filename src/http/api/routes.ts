@@ -13,7 +13,7 @@ export interface RouteParts {
   readonly health: HealthOptions
   readonly metrics: Parameters<typeof metricsRoutes>[0]
   /** Base of the URLs that the landing page shows. */
-  publicUrl(): string
+  readonly publicUrl: () => string
 }
 
 /** The resources, and around them health, metrics, and the pages that describe it all. */
@@ -24,7 +24,8 @@ export function gatewayRoutes(parts: RouteParts): Route[] {
 }
 
 /** The OpenAPI document of routes, with this version's number. */
-export const documentOf = (routes: readonly Route[]): OpenApiDocument => openApiDocument(routes, manifest.version)
+export const documentOf = (routes: readonly Route[]): OpenApiDocument =>
+  openApiDocument(routes, manifest.version)
 
 /** The routes as the reference needs them: described, with nothing behind them. Their handlers are never called. */
 export function describedRoutes(resources: readonly Route[]): Route[] {

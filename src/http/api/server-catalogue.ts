@@ -1,0 +1,142 @@
+// Routes that ask a server itself: whether it answers, and which tools it has at which price.
+import { z } from 'zod'
+import type { Clock } from '../../base/clock.ts'
+import { assert, GatewayError } from '../../base/errors.ts'
+import type { Principal } from '../../identity/principal.ts'
+import type { Ledger } from '../../ledger/ledger.ts'
+import { outcomes } from '../../pricing/price.ts'
+import { priceInput } from '../../pricing/rule-input.ts'
+import type { RuleBook } from '../../pricing/rules.ts'
+import type { Server } from '../../registry/server.ts'
+import type { Registry } from '../../registry/servers.ts'
+import type { Catalogues } from '../../upstreams/catalogue.ts'
+import type { Handshake } from '../../upstreams/handshake.ts'
+import { decodeCursor, makePage, pageOf, pageQuery } from './page.ts'
+import { defineRoute, type Route } from './route.ts'
+import { getManaged, getSeen } from './server-access.ts'
+import { seesInside } from './server-shapes.ts'
+import { idParams } from './view.ts'
+
+export interface ServerCatalogueDeps {
+  readonly registry: Registry
+  readonly catalogues: Pick<Catalogues, 'get' | 'test'>
+  readonly rules: Pick<RuleBook, 'findRule'>
+  readonly ledger: Pick<Ledger, 'findAccount'>
+  readonly clock: Clock
+}
+
+const object = z.record(z.string(), z.unknown())
+const toolShape = z.looseObject({
+  name: z.string(),
+  title: z.string().optional(),
+  description: z.string().optional(),
+  inputSchema: object.optional(),
+  annotations: object.optional(),
+})
+
+const handshakeShape = z
+  .strictObject({
+    ok: z.boolean(),
+    era: z.enum(['legacy', 'modern']).optional(),
+    protocolVersion: z.string().optional(),
+    serverInfo: object.optional(),
+    capabilities: object.optional(),
+    tools: z.array(toolShape),
+    latencyMs: z.number().describe('Until the server had answered the greeting.'),
+    error: z.strictObject({ stage: z.string(), message: z.string() }).optional(),
+  })
+  .meta({ id: 'Handshake' })
+
+const toolPriceShape = z
+  .strictObject({
+    ruleId: z.string(),
+    version: z.int(),
+    name: z.string().describe("The rule's name."),
+    currency: z.string(),
+    price: priceInput,
+    billOn: z.array(z.enum(outcomes)).describe('Outcomes that are charged.'),
+  })
+  .nullable()
+  .describe('What a call of yours costs now; null where no rule prices it.')
+
+const pricedToolShape = toolShape.extend({ price: toolPriceShape }).meta({ id: 'PricedTool' })
+
+/** `/servers/{id}/test-connection` and `/servers/{id}/tools`. */
+export function serverCatalogueRoutes(deps: ServerCatalogueDeps): Route[] {
+  return [
+    defineRoute({
+      method: 'POST',
+      path: '/api/v1/servers/{id}/test-connection',
+      summary: 'Shakes hands with a server, now',
+      description: 'What the server gets wrong is in `error`; the answer is 200 all the same.',
+      permission: 'signed-in',
+      params: idParams,
+      response: handshakeShape,
+      errors: [403, 404],
+      handler: async ({ principal, params }) => {
+        const server = getManaged(deps.registry, params.id, principal)
+        return handshakeView(await deps.catalogues.test(server))
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/v1/servers/{id}/tools',
+      summary: 'Lists the tools of a server with their prices for you',
+      permission: 'signed-in',
+      params: idParams,
+      query: z.strictObject(pageQuery),
+      response: pageOf(pricedToolShape),
+      errors: [404, 502, 503],
+      handler: async ({ principal, params, query }) => {
+        const server = getSeen(deps.registry, params.id, principal)
+        const from = Number(decodeCursor(query.cursor, 1)?.[0] ?? 0)
+        const tools = await listTools(deps, server, principal)
+        const rows = tools.map((tool, place) => ({ tool, place })).slice(from, from + query.limit + 1)
+        return makePage(rows, query.limit, {
+          positionOf: ({ place }) => [place + 1],
+          show: ({ tool }) => ({ ...tool, price: priceOf(deps, { server, tool: tool.name, principal }) }),
+        })
+      },
+    }),
+  ]
+}
+
+function handshakeView(handshake: Handshake): z.input<typeof handshakeShape> {
+  const { tools, latencyMs, ...rest } = handshake
+  return { ...rest, tools: [...tools], latencyMs: Math.round(latencyMs * 100) / 100 }
+}
+
+async function listTools(
+  deps: ServerCatalogueDeps,
+  server: Server,
+  principal: Principal,
+): Promise<Handshake['tools']> {
+  if (server.status === 'inactive') throw new GatewayError('server_inactive')
+  const { ok, tools, error } = await deps.catalogues.get(server)
+  if (ok) return tools
+  const detail = seesInside(server, principal) ? error?.message : undefined
+  throw new GatewayError('upstream_unavailable', detail === undefined ? {} : { detail })
+}
+
+/** The price that the relay would choose for this call, if it arrived now. */
+function priceOf(
+  deps: ServerCatalogueDeps,
+  call: { server: Server; tool: string; principal: Principal },
+): z.input<typeof toolPriceShape> {
+  const { server, tool, principal } = call
+  const account = deps.ledger.findAccount(principal.accountId)
+  assert(account, 'every caller has an account')
+  const found = deps.rules.findRule({
+    server: server.name,
+    method: 'tools/call',
+    tool,
+    user: principal.userId,
+    account: account.id,
+    transport: 'streamable-http',
+    currency: account.currency,
+    atMs: deps.clock.now(),
+  })
+  if (!found) return null
+  const { ruleId, version, name, currency, price, billOn } = found.rule
+  return { ruleId, version, name, currency, price, billOn: [...billOn] }
+}

@@ -1,0 +1,57 @@
+// Which records a query is about, by text; and the columns that hold those texts as integers.
+import { partSeparator } from './batch.ts'
+import type { DimensionKind } from './dimensions.ts'
+
+/** All members that are there must fit. Times in milliseconds: `fromMs` ≤ arrival < `toMs`. */
+export interface UsageFilter {
+  readonly user?: string
+  readonly account?: string
+  readonly key?: string
+  /** The server's name or its id. */
+  readonly server?: string
+  readonly tool?: string
+  readonly method?: string
+  readonly session?: string
+  readonly outcome?: string
+  readonly currency?: string
+  readonly fromMs?: number
+  readonly toMs?: number
+}
+
+export type FilterName = Exclude<keyof UsageFilter, 'fromMs' | 'toMs'>
+
+/** Columns that records and rollups share. */
+export type RollupColumn =
+  | 'account'
+  | 'caller'
+  | 'api_key'
+  | 'server'
+  | 'method'
+  | 'tool'
+  | 'outcome'
+  | 'currency'
+export type FilterColumn = RollupColumn | 'session'
+
+/** Each filter's column, which is also the kind of its dimension. */
+export const filterColumns = {
+  user: 'caller',
+  account: 'account',
+  key: 'api_key',
+  server: 'server',
+  tool: 'tool',
+  method: 'method',
+  session: 'session',
+  outcome: 'outcome',
+  currency: 'currency',
+} as const satisfies Record<FilterName, FilterColumn & DimensionKind>
+
+export const filterNames = Object.keys(filterColumns) as FilterName[]
+
+/** The integers that a record must have, by column. */
+export type Where = ReadonlyMap<FilterColumn, readonly bigint[]>
+
+/** The parts of a server's text: its id and its name. */
+export function serverParts(text: string): { serverId: string; server: string } {
+  const [serverId = '', server = ''] = text.split(partSeparator)
+  return { serverId, server }
+}
