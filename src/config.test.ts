@@ -24,7 +24,7 @@ const load = (
   return result
 }
 const faultsOf = (
-  flags: Record<string, string | boolean>,
+  flags: Record<string, string | boolean | undefined>,
   env: Record<string, string>,
   yaml?: string,
 ): ConfigFault[] => {
@@ -133,18 +133,78 @@ describe('faults', () => {
   })
 
   test.each([
-    { fault: 'a file that is not there', flags: { config: '/nowhere/x.yaml' }, yaml: undefined, where: '--config', part: 'there is no such file' },
+    {
+      fault: 'a file that is not there',
+      flags: { config: '/nowhere/x.yaml' },
+      yaml: undefined,
+      where: '--config',
+      part: 'there is no such file',
+    },
     { fault: 'broken YAML', flags: {}, yaml: 'a: [1\nb: 2\n', where: 'gate.yaml:2:1', part: 'Flow sequence' },
-    { fault: 'a key that comes twice', flags: {}, yaml: 'port: 1\nport: 2\n', where: 'gate.yaml:2:1', part: 'unique' },
+    {
+      fault: 'a key that comes twice',
+      flags: {},
+      yaml: 'port: 1\nport: 2\n',
+      where: 'gate.yaml:2:1',
+      part: 'unique',
+    },
     { fault: 'a file that is a list', flags: {}, yaml: '- port\n', where: 'gate.yaml', part: 'mapping' },
-    { fault: 'a variable that is not set', flags: {}, yaml: 'host: a\npublicUrl: ${MISSING}\n', where: 'gate.yaml:2:12', part: 'MISSING is not set' },
-    { fault: 'a variable with its own message', flags: {}, yaml: 'host: ${MISSING:?set it}\n', where: 'gate.yaml:1:7', part: 'set it' },
-    { fault: 'a database that is not PostgreSQL', flags: { databaseUrl: 'mysql://x' }, yaml: undefined, where: '--database-url', part: 'postgres://' },
-    { fault: 'a public URL with a credential', flags: { publicUrl: 'http://a:b@c' }, yaml: undefined, where: '--public-url', part: 'without credentials' },
-    { fault: 'an egress rule', flags: {}, yaml: 'egress: {allow: [everything]}\n', where: 'gate.yaml:1:18', part: 'CIDR' },
-    { fault: 'a relative command', flags: {}, yaml: 'stdio: {allow: [./run.sh]}\n', where: 'gate.yaml:1:17', part: 'absolute' },
-    { fault: 'a time zone', flags: {}, yaml: 'accounts: {timeZone: Mars}\n', where: 'gate.yaml:1:12', part: 'Europe/Berlin' },
-    { fault: 'a port in words', flags: { port: 'http' }, yaml: undefined, where: '--port', part: 'whole number' },
+    {
+      fault: 'a variable that is not set',
+      flags: {},
+      yaml: 'host: a\npublicUrl: ${MISSING}\n',
+      where: 'gate.yaml:2:12',
+      part: 'MISSING is not set',
+    },
+    {
+      fault: 'a variable with its own message',
+      flags: {},
+      yaml: 'host: ${MISSING:?set it}\n',
+      where: 'gate.yaml:1:7',
+      part: 'set it',
+    },
+    {
+      fault: 'a database that is not PostgreSQL',
+      flags: { databaseUrl: 'mysql://x' },
+      yaml: undefined,
+      where: '--database-url',
+      part: 'postgres://',
+    },
+    {
+      fault: 'a public URL with a credential',
+      flags: { publicUrl: 'http://a:b@c' },
+      yaml: undefined,
+      where: '--public-url',
+      part: 'without credentials',
+    },
+    {
+      fault: 'an egress rule',
+      flags: {},
+      yaml: 'egress: {allow: [everything]}\n',
+      where: 'gate.yaml:1:18',
+      part: 'CIDR',
+    },
+    {
+      fault: 'a relative command',
+      flags: {},
+      yaml: 'stdio: {allow: [./run.sh]}\n',
+      where: 'gate.yaml:1:17',
+      part: 'absolute',
+    },
+    {
+      fault: 'a time zone',
+      flags: {},
+      yaml: 'accounts: {timeZone: Mars}\n',
+      where: 'gate.yaml:1:12',
+      part: 'Europe/Berlin',
+    },
+    {
+      fault: 'a port in words',
+      flags: { port: 'http' },
+      yaml: undefined,
+      where: '--port',
+      part: 'whole number',
+    },
   ])('name the place of $fault', ({ flags, yaml, where, part }) => {
     const faults = faultsOf({ ...flags }, {}, yaml)
     expect(faults[0]?.where).toBe(where)

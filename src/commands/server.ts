@@ -30,7 +30,7 @@ interface ShownServer {
 
 interface TestAnswer {
   readonly ok: boolean
-  readonly error?: unknown
+  readonly tools?: readonly { readonly name: string }[]
 }
 
 export function addServerCommands(program: Command, io: Io): void {
@@ -64,7 +64,9 @@ export function addServerCommands(program: Command, io: Io): void {
     .addHelpText('after', examples('server test weather'))
     .action(async (name: string, _options: object, command: Command) => {
       const answer = await clientOf(io, command).post<TestAnswer>(`/servers/${segment(name)}/test-connection`)
-      showThing(io, command, answer)
+      // For people the tools' names are enough; their schemas come with --json.
+      const tools = answer.tools?.map((tool) => tool.name).join(', ')
+      showThing(io, command, wantsJson(command) ? answer : { ...answer, tools })
       if (!answer.ok) throw new CliError(`${name} does not answer as an MCP server.`)
     })
   server

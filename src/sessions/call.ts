@@ -71,6 +71,9 @@ export class Call implements UpstreamSink {
   #recovered = false
   #resumable = false
   #ended = false
+  #durable = false
+  /** Whoever has the same answer from another stream and waits for its record. */
+  readonly #waiting: ((error?: GatewayError) => void)[] = []
 
   constructor(input: CallInput, host: CallHost) {
     this.input = input
@@ -143,12 +146,13 @@ export class Call implements UpstreamSink {
     })
   }
 
-  /** A final answer for this call that came on another stream of its session; `deliver` sends it on once it is durable. */
-  resume(message: UpstreamMessage, parsed: JsonRpcMessage, deliver: () => void): void {
-    if (this.#ended) return deliver()
+  /** A final answer for this call that came on another stream of its session; `deliver` hears when it is durable, or why not. */
+  resume(message: UpstreamMessage, parsed: JsonRpcMessage, deliver: (error?: GatewayError) => void): void {
+    if (this.#durable) return deliver()
+    if (this.#ended) return void this.#waiting.push(deliver)
     this.#responseBytes += message.bytes.length
     const end = { ...answerEnd(parsed), statusCode: 200, responseBytes: this.#responseBytes }
-    this.#settle(end, (error) => error ?? deliver(), this.#keep(200, message.bytes))
+    this.#settle(end, deliver, this.#keep(200, message.bytes))
   }
 
   /** The client has cancelled: the server is told by the client's own notification. */
@@ -280,7 +284,9 @@ export class Call implements UpstreamSink {
     this.input.session?.removeCall(this.input.request.id, this)
     const settled: SettledListener = (error, result) => {
       this.input.claim?.finish(error ? undefined : kept)
+      this.#durable = !error
       done(error, result)
+      for (const deliver of this.#waiting.splice(0)) deliver(error)
       this.#host.finished(this)
     }
     this.input.charge.settle(end, settled, kept)

@@ -92,7 +92,9 @@ export class Relay implements CallHost {
     reply: Reply,
   ): void {
     const { session } = incoming
-    if (session.endStream) return reply.refuse(new GatewayError('stream_conflict'))
+    // Whether an HTTP server takes a second stream is its own affair; a child has one output to listen to.
+    if (session.upstream?.transport === 'stdio' && session.streams.size > 0)
+      return reply.refuse(new GatewayError('stream_conflict'))
     const blocked = this.#blocked(incoming.server)
     if (blocked) return reply.refuse(blocked)
     const origin = originOf({ ...incoming, body: new Uint8Array() }, 'stream')

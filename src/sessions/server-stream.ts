@@ -20,7 +20,10 @@ export class ServerStream implements UpstreamSink {
   #exchange: UpstreamExchange | undefined
   #bytes = 0
   #ended = false
+  #upstreamEnded = false
+  #settling = 0
   #expiry: NodeJS.Timeout | undefined
+  readonly #end = (): void => this.#close('success')
 
   constructor(session: Session, reply: Reply, charge: Charge) {
     this.#session = session
@@ -29,7 +32,7 @@ export class ServerStream implements UpstreamSink {
   }
 
   start(open: (sink: UpstreamSink) => UpstreamExchange): void {
-    this.#session.endStream = () => this.#close('success')
+    this.#session.streams.add(this.#end)
     this.#charge.keepCovered(
       () => this.#bytes,
       () => this.#close('denied'),
@@ -70,12 +73,19 @@ export class ServerStream implements UpstreamSink {
     if (this.#charge.cover(this.#bytes)) return this.#close('denied')
     const answer = message.message
     const call = answer && isResponse(answer) ? this.#session.findCall(answer.id) : undefined
-    if (answer && call) call.resume(message, answer, () => this.#forward(message))
-    else this.#forward(message)
+    if (!answer || !call) return this.#forward(message)
+    this.#settling++
+    call.resume(message, answer, (error) => {
+      this.#settling--
+      if (!error) this.#forward(message)
+      if (this.#upstreamEnded) this.end()
+    })
   }
 
+  /** The server has ended the stream; answers that are not durable yet still go out first. */
   end(): void {
-    this.#close('success')
+    this.#upstreamEnded = true
+    if (this.#settling === 0) this.#close('success')
   }
 
   fail(failure: UpstreamFailure): void {
@@ -98,7 +108,7 @@ export class ServerStream implements UpstreamSink {
     if (this.#ended) return
     this.#ended = true
     clearTimeout(this.#expiry)
-    this.#session.endStream = undefined
+    this.#session.streams.delete(this.#end)
     this.#charge.settle({ ...end, responseBytes: this.#bytes }, done)
   }
 }

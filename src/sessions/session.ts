@@ -54,8 +54,8 @@ export class Session {
   recovery: Promise<void> | undefined
   /** Since when and how often the server had to be opened again; spaces the attempts. */
   recoveries = { count: 0, lastMs: 0 }
-  /** Ends the open stream of unsolicited messages. */
-  endStream: (() => void) | undefined
+  /** How to end each open stream: the standing one, and those that resume a call's broken stream. */
+  readonly streams = new Set<() => void>()
   readonly #calls = new Map<string, Call>()
 
   constructor(origin: SessionOrigin) {
@@ -98,7 +98,7 @@ export class Session {
   /** What has passed its idle or its absolute limit at this time; a call or a stream in flight is not idle. */
   overdue(nowMs: number): boolean {
     if (nowMs >= this.expiresAtMs) return true
-    const busy = this.#calls.size > 0 || this.endStream !== undefined
+    const busy = this.#calls.size > 0 || this.streams.size > 0
     return !busy && nowMs - this.lastActiveAtMs >= this.idleMs
   }
 

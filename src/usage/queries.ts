@@ -38,7 +38,7 @@ export const defaultQueryLimits: QueryLimits = { maxGroups: 10_000, pageRows: 20
 const chunkBuckets = 7 * 96
 const bucketsAtOnce = 200
 const lastId = 2n ** 63n - 1n
-const lastBucket = Math.floor(8.64e15 / rollupMs)
+const lastBucket = Math.floor(CallIds.timeMs(lastId) / rollupMs)
 
 export class UsageQueries {
   readonly #store: UsageQueryStore
@@ -112,19 +112,15 @@ export class UsageQueries {
     const found: RecordRow[] = []
     const first = bucketOf(range.low)
     let end = Math.min(lastBucket, bucketOf(range.high - 1n) + 1)
-    while (found.length < limit) {
+    while (found.length < limit && first < end) {
       const busy = await this.#store.busyBuckets(where, { first, end }, bucketsAtOnce)
+      if (busy.length === 0) break
       while (busy.length > 0 && found.length < limit) {
         const run = takeRun(busy, limit - found.length)
         const ids = idsOfBuckets(run)
         const part = { low: max(ids.low, range.low), high: min(ids.high, range.high) }
         found.push(...(await this.#store.newest(where, part, limit - found.length)))
         end = run.first
-      }
-      if (busy.length === 0 && found.length < limit && end <= first) break
-      if (busy.length === 0 && found.length < limit) {
-        const more = await this.#store.busyBuckets(where, { first, end }, 1)
-        if (more.length === 0) break
       }
     }
     return found
@@ -134,7 +130,7 @@ export class UsageQueries {
     const { low, high } = idsOf(filter)
     const { fromMs, toMs } = filter
     const first = fromMs === undefined ? 0 : Math.ceil(fromMs / rollupMs)
-    const end = toMs === undefined ? lastBucket : Math.floor(toMs / rollupMs)
+    const end = Math.min(lastBucket, toMs === undefined ? lastBucket : Math.floor(toMs / rollupMs))
     if (first >= end) return this.#addRecords(groups, where, { low, high })
     const whole = idsOfBuckets({ first, end })
     if (fromMs !== undefined) await this.#addRecords(groups, where, { low, high: whole.low })
@@ -176,8 +172,8 @@ const max = (a: bigint, b: bigint): bigint => (a > b ? a : b)
 const min = (a: bigint, b: bigint): bigint => (a < b ? a : b)
 
 const idsOf = ({ fromMs, toMs }: UsageFilter): IdRange => ({
-  low: fromMs === undefined ? 0n : CallIds.firstAt(fromMs),
-  high: toMs === undefined ? lastId : CallIds.firstAt(toMs),
+  low: fromMs === undefined ? 0n : min(CallIds.firstAt(fromMs), lastId),
+  high: toMs === undefined ? lastId : min(CallIds.firstAt(toMs), lastId),
 })
 
 /** Takes adjoining buckets off the front until they hold `calls`. */

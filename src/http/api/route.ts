@@ -101,7 +101,7 @@ export function defineRoute<
   Params extends z.ZodType | undefined = undefined,
   Response extends z.ZodType | undefined = undefined,
 >(definition: RouteDefinition<Body, Query, Params, Response, Permission>): Route {
-  return definition as Route
+  return definition
 }
 
 /** Status of the route's usual answer. */

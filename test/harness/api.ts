@@ -1,0 +1,251 @@
+// The resource routes of the HTTP API on a real socket, over real stores, in this process and with a clock to move.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ManualClock } from '../../src/base/clock.ts'
+import { GatewayError } from '../../src/base/errors.ts'
+import { CallIds } from '../../src/base/id.ts'
+import { Keyring } from '../../src/base/keyring.ts'
+import { silentLog as log } from '../../src/base/log.ts'
+import { openDatabase } from '../../src/db/open.ts'
+import { createApi } from '../../src/http/api/api.ts'
+import { authRoutes } from '../../src/http/api/auth.ts'
+import { keyRoutes } from '../../src/http/api/keys.ts'
+import type { Route } from '../../src/http/api/route.ts'
+import { serverRoutes } from '../../src/http/api/servers.ts'
+import { sessionRoutes, type RecordSession } from '../../src/http/api/sessions.ts'
+import { userRoutes } from '../../src/http/api/users.ts'
+import { wellKnownRoutes } from '../../src/http/api/well-known.ts'
+import { findCredential } from '../../src/http/credential.ts'
+import { StoredIdempotency } from '../../src/idempotency/store.ts'
+import { Authenticator } from '../../src/identity/authenticate.ts'
+import { KeyStore } from '../../src/identity/key-store.ts'
+import { Keys } from '../../src/identity/keys.ts'
+import { Lockout } from '../../src/identity/lockout.ts'
+import { LoginStore } from '../../src/identity/login-store.ts'
+import { Logins } from '../../src/identity/logins.ts'
+import { Passwords } from '../../src/identity/passwords.ts'
+import type { Role } from '../../src/identity/principal.ts'
+import { Revocations } from '../../src/identity/revocations.ts'
+import { Tokens } from '../../src/identity/tokens.ts'
+import { UserStore } from '../../src/identity/user-store.ts'
+import { Users } from '../../src/identity/users.ts'
+import { Ledger } from '../../src/ledger/ledger.ts'
+import { LedgerStore, transferRows } from '../../src/ledger/store.ts'
+import { RuleBook } from '../../src/pricing/rules.ts'
+import { RuleStore } from '../../src/pricing/store.ts'
+import { Registry } from '../../src/registry/servers.ts'
+import { ServerStore } from '../../src/registry/store.ts'
+import { denied, Metering, type CommitExtra } from '../../src/sessions/charge.ts'
+import { Sessions } from '../../src/sessions/sessions.ts'
+import { SessionStore } from '../../src/sessions/store.ts'
+import { Catalogues } from '../../src/upstreams/catalogue.ts'
+import { Egress } from '../../src/upstreams/egress.ts'
+import { Upstreams } from '../../src/upstreams/pool.ts'
+import { Dimensions } from '../../src/usage/dimensions.ts'
+import { UsageStore } from '../../src/usage/store.ts'
+import { UsageWriter } from '../../src/usage/writer.ts'
+import { ApiCaller } from './gateway.ts'
+
+export const password = 'correct horse battery'
+export const publicUrl = 'http://gateway.test'
+
+export interface TestApiOptions {
+  readonly registration?: 'open' | 'closed'
+  readonly stdioAllow?: readonly string[]
+}
+
+type Database = Awaited<ReturnType<typeof openDatabase>>
+
+async function buildMoney(db: Database, clock: ManualClock) {
+  const rules = await RuleBook.open({ store: new RuleStore(db), clock })
+  const defaults = { mode: 'postpaid', currency: 'USD', timeZone: 'UTC' } as const
+  const ledger = await Ledger.open(new LedgerStore(db), { clock, defaults })
+  const writer = new UsageWriter<CommitExtra>({
+    store: new UsageStore(db),
+    dimensions: new Dimensions({ known: [], next: 1, capacity: 1000 }),
+    log,
+    extraRows: (extras) => transferRows(extras.filter((extra) => 'debit' in extra)),
+    onHeal: () => ledger.reload(),
+    maxBatch: 64,
+    maxQueue: 1000,
+    probeEveryMs: 100,
+  })
+  const metering = new Metering({
+    clock,
+    callIds: new CallIds(clock),
+    rules,
+    ledger,
+    writer,
+    onSettled: () => {},
+  })
+  return { rules, ledger, writer, metering }
+}
+
+function buildIdentity(db: Database, options: TestApiOptions & { clock: ManualClock; ledger: Ledger }) {
+  const { clock, ledger, registration = 'open' } = options
+  const keyring = new Keyring(Buffer.alloc(32, 7))
+  const revocations = new Revocations(log)
+  const userStore = new UserStore(db)
+  const loginStore = new LoginStore(db)
+  const passwords = new Passwords()
+  const opened = new Map<string, () => void>()
+  const users = new Users({
+    store: userStore,
+    passwords,
+    revocations,
+    clock,
+    openAccount: ({ accountId, userId, username }) => {
+      const account = { id: accountId, kind: 'user', name: username, ownerId: userId } as const
+      const { statements, added } = ledger.newAccount(account)
+      opened.set(accountId, added)
+      return statements
+    },
+    onCreated: ({ accountId }) => opened.get(accountId)?.(),
+  })
+  const keys = new Keys({ store: new KeyStore(db), keyring, revocations, clock, log })
+  const tokens = new Tokens({ store: loginStore, keyring, clock, publicUrl: () => publicUrl })
+  const authenticator = new Authenticator({ tokens, keys, revocations, clock })
+  const logins = new Logins({
+    ...{ store: loginStore, userStore, users, passwords, tokens, keyring, revocations, clock, log },
+    lockout: new Lockout(clock),
+    registration,
+  })
+  return { keyring, users, keys, tokens, authenticator, logins }
+}
+
+/** Charges a session as any call is charged. */
+const recordWith =
+  (metering: Metering): RecordSession =>
+  (principal, server, session, { client, requestBytes }) =>
+    new Promise((resolve, reject) => {
+      const { userId, accountId } = principal
+      const { charge, refusal } = metering.begin({
+        ...{ userId, accountId, sessionId: session.id, serverId: server.id, server: server.name },
+        ...{ method: 'session/create', transport: 'api', upstreamTransport: 'none' },
+        ...{ era: 'legacy', upstreamEra: 'none', requestBytes, client },
+      })
+      const ok = { outcome: 'success', statusCode: 201, responseBytes: 0, free: false } as const
+      charge.settle(refusal ? denied(refusal) : ok, (error) => {
+        const { callId } = charge
+        if (error) reject(error)
+        else if (!refusal) resolve({ callId })
+        else
+          reject(
+            new GatewayError(refusal.code, { detail: refusal.message, data: { ...refusal.data, callId } }),
+          )
+      })
+    })
+
+/** Starts the API with every resource route; `stop` ends it and removes its folder. */
+export async function startApi(options: TestApiOptions = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'tollbridge-api-'))
+  const clock = new ManualClock()
+  const db = await openDatabase({ dataDir: folder, durability: 'process', log })
+  const money = await buildMoney(db, clock)
+  const identity = buildIdentity(db, { ...options, clock, ledger: money.ledger })
+  const egress = new Egress(['loopback'])
+  const registry = new Registry({
+    store: new ServerStore(db, identity.keyring),
+    rules: { stdioAllow: options.stdioAllow ?? [], checkUrl: (url) => egress.checkUrl(url) },
+    clock,
+    log,
+    accountExists: (id) => money.ledger.findAccount(id) !== undefined,
+  })
+  const upstreams = new Upstreams({ egress, clock, environment: process.env })
+  const catalogues = new Catalogues({
+    upstreams,
+    clock,
+    version: '0.0.0',
+    onHandshake: (server, { ok, error }) => {
+      if (ok) registry.recordSuccess(server.id)
+      else if (error) registry.recordFailure(server.id, error)
+    },
+  })
+  const sessionStore = new SessionStore(db)
+  const sessions = new Sessions({
+    store: sessionStore,
+    clock,
+    log,
+    limits: { idleMs: 3_600_000, absoluteMs: 86_400_000, maxPerPrincipal: 5, maxTotal: 100 },
+    endUpstream: () => Promise.resolve(),
+  })
+  const parts = { ...money, ...identity, registry, upstreams, catalogues, sessions, sessionStore, clock, db }
+  const api = await createApi({
+    routes: resourceRoutes(parts),
+    log,
+    maxBodyBytes: 100_000,
+    maxDepth: 32,
+    checkAnswers: true,
+    authenticate: (request) => {
+      const credential = findCredential(request)
+      return credential === undefined ? undefined : identity.authenticator.authenticate(credential)
+    },
+    idempotency: new StoredIdempotency(db, {
+      seal: identity.keyring,
+      mac: (text) => identity.keyring.fingerprintMac(text),
+      clock,
+    }),
+  })
+  const http = createServer(api.handle)
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
+  return {
+    ...parts,
+    url,
+    anonymous: new ApiCaller(url),
+    /** A user with these roles, signed in. */
+    user: async (username: string, ...roles: Role[]): Promise<ApiCaller> => {
+      await identity.users.create({ username, password, roles: roles.length > 0 ? roles : ['member'] })
+      return new ApiCaller(url).login(username, password)
+    },
+    stop: async () => {
+      http.closeAllConnections()
+      await new Promise((resolve) => http.close(resolve))
+      await api.close()
+      await sessions.stop()
+      await registry.close()
+      await upstreams.closeAll()
+      await money.writer.close()
+      await db.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+export type TestApi = Awaited<ReturnType<typeof startApi>>
+
+interface Parts extends ReturnType<typeof buildIdentity>, Awaited<ReturnType<typeof buildMoney>> {
+  readonly registry: Registry
+  readonly catalogues: Catalogues
+  readonly sessions: Sessions
+  readonly sessionStore: SessionStore
+  readonly clock: ManualClock
+}
+
+function resourceRoutes(parts: Parts): Route[] {
+  return [
+    ...authRoutes(parts),
+    ...userRoutes(parts),
+    ...keyRoutes(parts),
+    ...serverRoutes({
+      ...parts,
+      closeSessions: (serverId) => parts.sessions.closeWhere((session) => session.serverId === serverId),
+    }),
+    ...sessionRoutes({
+      ...parts,
+      recordSession: recordWith(parts.metering),
+      publicUrl: () => publicUrl,
+    }),
+    ...wellKnownRoutes({ ...parts, publicUrl: () => publicUrl }),
+  ]
+}
+
+/** What a refusal says, without what differs from one request to the next. */
+export function refusalOf(answer: { status: number; headers: Headers; json: unknown }): object {
+  const { requestId: _, ...problem } = answer.json as Record<string, unknown>
+  const headers = [...answer.headers].filter(([name]) => !['x-request-id', 'date'].includes(name))
+  return { status: answer.status, headers, problem }
+}
