@@ -2,7 +2,7 @@
 import { LineCounter, isMap, isNode, isScalar, parseDocument, visit, type Document } from 'yaml'
 
 /** A fault at a place of the file. */
-export interface YamlFault {
+interface YamlFault {
   readonly line: number
   readonly column: number
   readonly message: string

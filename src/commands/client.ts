@@ -12,7 +12,7 @@ export interface ClientOptions {
 type Body = Readonly<Record<string, unknown>>
 type Query = Readonly<Record<string, string | number | boolean | undefined>>
 
-export interface Page<Item> {
+interface Page<Item> {
   readonly items: Item[]
   readonly nextCursor: string | null
 }

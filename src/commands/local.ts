@@ -7,7 +7,7 @@ import { clientOf, examples, showList, showThing, wantsJson } from './show.ts'
 import { readConfig, withConfigFlags } from './settings.ts'
 
 /** What a comparison of records, rollups and ledger found. */
-export interface VerifyAnswer {
+interface VerifyAnswer {
   readonly ok: boolean
   readonly checked: unknown
   readonly differences: readonly unknown[]

@@ -29,7 +29,7 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
 }
 
 /** The whole tree; nothing has run yet. */
-export function makeProgram(io: Io): Command {
+function makeProgram(io: Io): Command {
   const program = new Command('tollbridge')
     .description('A metered MCP gateway: any client reaches any server, and the bill is right.')
     .version(manifest.version, '-V, --version')

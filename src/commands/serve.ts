@@ -6,7 +6,7 @@ import { CliError, type Io } from './io.ts'
 import { examples } from './show.ts'
 import { readConfig, withConfigFlags, withSecret, type RunnableConfig } from './settings.ts'
 
-export interface RunningGateway {
+interface RunningGateway {
   /** Base URL, with the port that it got. */
   readonly url: string
   stop(): Promise<void>

@@ -1,6 +1,6 @@
 // Tables for people: aligned columns, numbers to the right, nothing that a terminal could take for a command.
 
-export type Cell = string | number | boolean | null | undefined
+type Cell = string | number | boolean | null | undefined
 
 export interface Column<Row> {
   readonly title: string

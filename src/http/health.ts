@@ -4,7 +4,7 @@ import { Answer, defineRoute, type Route } from './api/route.ts'
 import { z } from 'zod'
 
 /** One condition of readiness. Resolves when it holds, rejects when it does not. */
-export interface HealthCheck {
+interface HealthCheck {
   /** For example `store`. */
   readonly name: string
   readonly check: () => Promise<void> | void

@@ -17,7 +17,7 @@ interface Tables {
 }
 
 /** Answers may hold a secret that is shown once, so they are sealed; `context` binds a text to its row. */
-export interface AnswerSeal {
+interface AnswerSeal {
   seal(plaintext: string, context: string): string
   open(sealed: string, context: string): string
 }

@@ -281,8 +281,8 @@ export class Call implements UpstreamSink {
   #settle(end: CallEnd, done: SettledListener, kept?: KeptAnswer): void {
     this.#ended = true
     clearTimeout(this.#timer)
-    this.input.session?.removeCall(this.input.request.id, this)
     const settled: SettledListener = (error, result) => {
+      this.input.session?.removeCall(this.input.request.id, this)
       this.input.claim?.finish(error ? undefined : kept)
       this.#durable = !error
       done(error, result)

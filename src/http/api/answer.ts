@@ -17,7 +17,7 @@ export const securityHeaders: Readonly<Record<string, string>> = {
 const jsonType = 'application/json; charset=utf-8'
 
 /** An answer whose body is still to be written. */
-export interface StreamedAnswer {
+interface StreamedAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly stream: AnswerStream

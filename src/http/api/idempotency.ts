@@ -5,7 +5,7 @@ import type { Log } from '../../base/log.ts'
 import type { IdempotencyStore, IdempotentRequest, StoredAnswer } from '../../idempotency/reservation.ts'
 
 /** A stored answer that is given again carries this header. */
-export const replayedHeader = 'idempotency-replayed'
+const replayedHeader = 'idempotency-replayed'
 
 interface Flight {
   readonly fingerprint: Buffer

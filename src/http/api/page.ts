@@ -22,7 +22,7 @@ export const pageOf = <Item extends z.ZodType>(item: Item) =>
 type Scalar = string | number | null
 
 /** Where a page ended, as opaque text. */
-export const encodeCursor = (position: readonly Scalar[]): string =>
+const encodeCursor = (position: readonly Scalar[]): string =>
   Buffer.from(JSON.stringify(position)).toString('base64url')
 
 /**

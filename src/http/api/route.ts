@@ -4,8 +4,7 @@ import type { z } from 'zod'
 import type { Principal } from '../../identity/principal.ts'
 import type { Permission } from '../../policy/roles.ts'
 
-export const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
-export type Method = (typeof methods)[number]
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** `public` needs no credential, `signed-in` any valid one; every other name is looked up in the table of roles. */
 export type RoutePermission = 'public' | 'signed-in' | Permission

@@ -1,0 +1,44 @@
+// Whether a single transfer says something that can be: the right kinds of ledger accounts, one currency, one account.
+import type { AuditedTransfer } from './store.ts'
+
+/** Ledger accounts that each kind of transfer goes from and to. */
+const ends: Readonly<Record<string, { from: readonly string[]; to: string }>> = {
+  grant: { from: ['funding'], to: 'grant' },
+  charge: { from: ['grant', 'receivable'], to: 'revenue' },
+  expiry: { from: ['grant'], to: 'breakage' },
+}
+
+/** What the transfer should be and is not, or undefined where it is right. */
+export function findTransferProblem(transfer: AuditedTransfer): { expected: string; actual: string } | undefined {
+  const { kind, record, debit_kind, credit_kind } = transfer
+  const end = ends[kind]
+  if (!end) return { expected: 'grant, charge or expiry', actual: kind }
+  if (!end.from.includes(debit_kind ?? '') || credit_kind !== end.to)
+    return {
+      expected: `${kind} from ${end.from.join(' or ')} to ${end.to}`,
+      actual: `from ${debit_kind ?? 'nothing'} to ${credit_kind ?? 'nothing'}`,
+    }
+  if (transfer.debit_currency !== transfer.credit_currency)
+    return {
+      expected: `${transfer.debit_currency ?? ''}`,
+      actual: `${transfer.credit_currency ?? ''}`,
+    }
+  if (kind === 'charge') return findChargeProblem(transfer)
+  if (record !== null) return { expected: 'no record', actual: 'a record' }
+  if (kind === 'expiry' && transfer.debit_account !== transfer.credit_account)
+    return { expected: transfer.debit_account ?? '', actual: transfer.credit_account ?? '' }
+  if (kind === 'grant' && transfer.grant_id === null) return { expected: 'a grant', actual: 'none' }
+  return undefined
+}
+
+function findChargeProblem(transfer: AuditedTransfer): { expected: string; actual: string } | undefined {
+  if (transfer.found_record === null) return { expected: 'a record', actual: 'none' }
+  if (transfer.record_account !== transfer.debit_account)
+    return {
+      expected: `paid by ${transfer.record_account ?? 'nobody'}`,
+      actual: transfer.debit_account ?? 'nobody',
+    }
+  if (transfer.record_currency !== transfer.debit_currency)
+    return { expected: transfer.record_currency ?? '', actual: transfer.debit_currency ?? '' }
+  return undefined
+}
