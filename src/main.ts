@@ -1,5 +1,7 @@
 // The whole gateway, built in reading order: store, identity, registry, money, calls, HTTP. Nothing happens at import.
 import manifest from '../package.json' with { type: 'json' }
+import { AuditStore } from './billing/store.ts'
+import { verify, type VerifyResult } from './billing/verify.ts'
 import { systemClock as clock } from './base/clock.ts'
 import { GatewayError } from './base/errors.ts'
 import { CallIds } from './base/id.ts'
@@ -10,6 +12,7 @@ import type { RunnableConfig } from './commands/settings.ts'
 import { isLoopback } from './config.ts'
 import type { Database } from './db/database.ts'
 import { openDatabase } from './db/open.ts'
+import { demoCommand, prepareDemo, type Demo } from './demo.ts'
 import { createApi } from './http/api/api.ts'
 import { gatewayRoutes } from './http/api/routes.ts'
 import { resourceRoutes } from './http/api/resources.ts'
@@ -49,6 +52,8 @@ import { Catalogues } from './upstreams/catalogue.ts'
 import { Egress } from './upstreams/egress.ts'
 import { Upstreams } from './upstreams/pool.ts'
 import { Dimensions } from './usage/dimensions.ts'
+import { UsageQueries } from './usage/queries.ts'
+import { UsageQueryStore } from './usage/query-store.ts'
 import { UsageStore } from './usage/store.ts'
 import { UsageWriter } from './usage/writer.ts'
 
@@ -60,6 +65,8 @@ export interface Gateway {
   stop(): Promise<void>
   /** The admin's password where this start made it. */
   readonly firstPassword?: string
+  /** Where `--demo` asked for it: what to call and with which key. */
+  readonly demo?: Demo
 }
 
 /** Milliseconds in which the shorter steps of stopping must end, so that all of it stays under 25 s. */
@@ -101,7 +108,18 @@ async function build(config: RunnableConfig, log: Log, lifecycle: Lifecycle): Pr
 
   const draining = { now: false }
   const routes = gatewayRoutes({
-    resources: resourceRoutes({ clock, ...money, ...identity, ...servers, ...calls, publicUrl }),
+    resources: resourceRoutes({
+      clock,
+      ...money,
+      ...identity,
+      ...servers,
+      ...calls,
+      publicUrl,
+      onSettled: (listener) => calls.settled.listen(listener),
+      findAccountId: (userId) => findAccountId(identity.users, userId),
+      verify: (signal) => verify({ store: money.auditStore, rules: money.rules, signal }),
+      isStoreReady: () => money.writer.accepting,
+    }),
     health: {
       checks: [{ name: 'store', check: () => storeCheck(money.writer) }],
       isDraining: () => draining.now,
@@ -115,6 +133,8 @@ async function build(config: RunnableConfig, log: Log, lifecycle: Lifecycle): Pr
     mac: (text) => keyring.fingerprintMac(text),
     clock,
   })
+  const sweep = setInterval(() => void sweepOld(identity.logins, idempotency, log), hourMs)
+  lifecycle.onStop('sweep', () => clearInterval(sweep))
   const api = await createApi({
     routes,
     log,
@@ -139,16 +159,17 @@ async function build(config: RunnableConfig, log: Log, lifecycle: Lifecycle): Pr
   const http = new HttpServer({ limits: config.http, originFault, mcp, api: api.handle })
 
   const first = await identity.users.ensureAdmin(config.adminPassword)
+  const demo = config.demo
+    ? await prepareDemo({ dataDir: config.data, ...money, ...identity, ...servers })
+    : undefined
   const port = await http.listen(config.host, config.port)
   address.url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
   lifecycle.onStop('http', () => http.close(stepMs))
-  lifecycle.onStop('api', async () => {
-    api.endStreams()
-    await api.close()
-  })
+  lifecycle.onStop('api', () => api.close())
   lifecycle.onStop('sessions', () => calls.sessions.stop())
   lifecycle.onStop('calls', async () => {
     draining.now = true
+    api.endStreams()
     await calls.relay.drain(config.shutdown.drainMs)
   })
   log.info({ url: address.url, engine: db.engine }, 'the gateway is ready')
@@ -156,6 +177,7 @@ async function build(config: RunnableConfig, log: Log, lifecycle: Lifecycle): Pr
     url: address.url,
     stop: () => lifecycle.stop(),
     ...(first.password !== undefined && { firstPassword: first.password }),
+    ...(demo && { demo }),
   }
 }
 
@@ -192,7 +214,9 @@ async function buildMoney({ config, db, log, metrics, lifecycle }: MoneyParts) {
     60_000,
   )
   lifecycle.onStop('grant expiry', () => clearInterval(expiry))
-  return { rules, ledger, usageStore, writer, lastRecord: await usageStore.newestRecordId() }
+  const queries = new UsageQueries(new UsageQueryStore(db), { clock })
+  const auditStore = new AuditStore(db)
+  return { rules, ledger, queries, auditStore, writer, lastRecord: await usageStore.newestRecordId() }
 }
 
 function commitRows(extras: readonly CommitExtra[]) {
@@ -276,7 +300,10 @@ async function buildServers({ config, db, log, keyring, ledger, lifecycle }: Ser
   const egress = new Egress(config.egress.allow)
   const registry = new Registry({
     store: new ServerStore(db, keyring),
-    rules: { stdioAllow: config.stdio.allow, checkUrl: (url) => egress.checkUrl(url) },
+    rules: {
+      stdioAllow: config.demo ? [...config.stdio.allow, demoCommand] : config.stdio.allow,
+      checkUrl: (url) => egress.checkUrl(url),
+    },
     clock,
     log,
     accountExists: (id) => ledger.findAccount(id) !== undefined,
@@ -300,9 +327,10 @@ async function buildServers({ config, db, log, keyring, ledger, lifecycle }: Ser
       else if (error) registry.recordFailure(server.id, error)
     },
   })
-  registry.onChange((change) =>
-    catalogues.invalidate(change.kind === 'removed' ? change.id : change.server.id),
-  )
+  // A newer revision has a catalogue of its own; only what is gone must be forgotten.
+  registry.onChange((change) => {
+    if (change.kind === 'removed') catalogues.invalidate(change.id)
+  })
   return { egress, registry, upstreams, catalogues }
 }
 
@@ -358,6 +386,39 @@ function endWithCredential(revocations: Revocations, calls: { sessions: Sessions
     calls.relay.endStreamsOf(revocation)
     void calls.sessions.closeWhere((session) => isRevokedBy(revocation, session.principal))
   })
+}
+
+async function findAccountId(users: Users, userId: string): Promise<string | undefined> {
+  try {
+    return (await users.get(userId)).accountId
+  } catch (error) {
+    if (error instanceof GatewayError && error.code === 'not_found') return undefined
+    throw error
+  }
+}
+
+/** Forgets ended logins and old idempotency keys of the API. */
+async function sweepOld(logins: Logins, idempotency: StoredIdempotency, log: Log): Promise<void> {
+  const done = await Promise.allSettled([logins.purge(), idempotency.sweep()])
+  for (const result of done)
+    if (result.status === 'rejected') log.warn({ err: result.reason }, 'old rows could not be removed')
+}
+
+/** Verifies a store while no gateway runs on it (`tollbridge verify --offline`). */
+export async function verifyStore(config: RunnableConfig): Promise<VerifyResult> {
+  const log = createLog(config.logLevel)
+  const db = await openDatabase({
+    dataDir: config.data,
+    databaseUrl: config.databaseUrl,
+    durability: config.durability,
+    log,
+  })
+  try {
+    const rules = await RuleBook.open({ store: new RuleStore(db), clock })
+    return await verify({ store: new AuditStore(db), rules })
+  } finally {
+    await db.close()
+  }
 }
 
 function storeCheck(writer: { readonly accepting: boolean }): void {

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { tableRows } from './harness/markdown.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const src = join(root, 'src')
@@ -56,8 +57,8 @@ const importTable: Record<string, readonly string[]> = {
 }
 
 /** The roots of the program may import any folder; nobody imports them. */
-const roots = new Set(['main.ts', 'cli.ts', 'config.ts', 'commands'])
-const onlyRootsImport = new Set(['main', 'cli', 'config', 'commands'])
+const roots = new Set(['main.ts', 'cli.ts', 'config.ts', 'demo.ts', 'commands'])
+const onlyRootsImport = new Set(['main', 'cli', 'config', 'demo', 'commands'])
 
 function filesBelow(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
@@ -90,6 +91,14 @@ describe('the import table', () => {
       if (part === 'db' && own !== 'db' && !path.endsWith('.test.ts'))
         expect(basename(path)).toMatch(/store\.ts$/)
     }
+  })
+
+  test('ARCHITECTURE.md shows the same table', () => {
+    const names = (cell = ''): string[] => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? '')
+    const rows = tableRows(readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8'), 'Who may import whom')
+    const shown = rows.map(([folder, allowed]) => [names(folder)[0], names(allowed).sort()])
+    const own = Object.entries(importTable).map(([folder, allowed]) => [folder, allowed.toSorted()])
+    expect(Object.fromEntries(shown)).toEqual(Object.fromEntries(own))
   })
 
   test('every folder of src stands in the table', () => {

@@ -6,9 +6,11 @@ import { rate } from '../pricing/rating.ts'
 import type { AuditedRecord } from './store.ts'
 
 /**
- * A prepaid call whose price grows with time is held for the time passed so far and looked after again and again; what
- * passes between the last look and the answer is not charged where the account does not cover it. Never more than this.
+ * A prepaid call whose price grows with time is held for its first second, then looked after again and again; what
+ * passes between the last look and the answer is not charged where the account does not cover it.
  */
+const alwaysCoveredUs = 1_000_000
+/** That stretch is never longer. */
 const uncoveredUs = 1_000_000
 
 /**
@@ -36,8 +38,8 @@ export function findCostProblem(
   const full = rate(version.rates, { calls: 1, bytes, durationUs })
   if (cost === full) return undefined
   if (version.rates.perSecond !== 0n && cost < full) {
-    const covered = { calls: 1, bytes, durationUs: Math.max(0, durationUs - uncoveredUs) }
-    if (cost >= rate(version.rates, covered)) return undefined
+    const coveredUs = Math.min(durationUs, Math.max(alwaysCoveredUs, durationUs - uncoveredUs))
+    if (cost >= rate(version.rates, { calls: 1, bytes, durationUs: coveredUs })) return undefined
   }
   return formatAmount(full)
 }

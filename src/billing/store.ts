@@ -5,6 +5,12 @@ import type { Compilable, Database } from '../db/database.ts'
 import { rollupMs } from '../usage/record.ts'
 import { latencyColumns } from '../usage/tables.ts'
 
+/** Ids that are larger than `after` and not larger than `until`. */
+export interface Stretch {
+  readonly after: bigint
+  readonly until: bigint
+}
+
 /** A record with the texts that its cost depends on; null where the dimension is missing. */
 export interface AuditedRecord {
   readonly id: bigint
@@ -37,7 +43,6 @@ export interface AuditedTransfer {
   readonly credit_kind: string | null
   readonly credit_account: string | null
   readonly credit_currency: string | null
-  readonly grant_id: string | null
   readonly grant_amount: bigint | null
 }
 
@@ -73,7 +78,8 @@ export interface RollupDifference {
 export interface AuditedGrant {
   readonly id: string
   readonly amount: bigint
-  readonly ledger_account: bigint
+  /** Credits of its ledger account. */
+  readonly received: bigint
 }
 
 const groupColumns = ['account', 'caller', 'api_key', 'server', 'method', 'tool', 'outcome', 'currency']
@@ -95,28 +101,42 @@ export class AuditStore {
     return this.#db.read(compilable)
   }
 
-  /** Records after an id, oldest first. */
-  records(after: bigint, limit: number): Promise<AuditedRecord[]> {
+  /** The newest record, the newest transfer, and the last quarter-hour with rollups: where an audit ends. */
+  async newest(): Promise<{ record: bigint; transfer: bigint; bucket: number }> {
+    const [row] = await this.#read(sql<{
+      record: bigint | null
+      transfer: bigint | null
+      bucket: bigint | null
+    }>`
+      select (select max(id) from usage_record) as record, (select max(id) from transfer) as transfer,
+        (select max(bucket) from usage_rollup) as bucket`)
+    const record = row?.record ?? 0n
+    const bucket = Math.max(Math.floor(CallIds.timeMs(record) / rollupMs), Number(row?.bucket ?? 0))
+    return { record, transfer: row?.transfer ?? 0n, bucket }
+  }
+
+  /** Records of a stretch, oldest first. */
+  records({ after, until }: Stretch, limit: number): Promise<AuditedRecord[]> {
     return this.#read(sql<AuditedRecord>`
       select r.id, r.cost, r.request_bytes, r.response_bytes, r.duration_us, r.rule, r.rule_version,
         a.value as account_id, o.value as outcome, c.value as currency, u.value as rule_id
       from usage_record r left join dimension a on a.id = r.account left join dimension o on o.id = r.outcome
         left join dimension c on c.id = r.currency left join dimension u on u.id = r.rule
-      where r.id > ${after} order by r.id limit ${limit}`)
+      where r.id > ${after} and r.id <= ${until} order by r.id limit ${limit}`)
   }
 
-  /** Transfers after an id, in the order of their ids. */
-  transfers(after: bigint, limit: number): Promise<AuditedTransfer[]> {
+  /** Transfers of a stretch, in the order of their ids. */
+  transfers({ after, until }: Stretch, limit: number): Promise<AuditedTransfer[]> {
     return this.#read(sql<AuditedTransfer>`
       select t.id, t.kind, t.debit, t.credit, t.amount, t.record, r.id as found_record,
         a.value as record_account, c.value as record_currency,
         d.kind as debit_kind, d.account_id as debit_account, d.currency as debit_currency,
         k.kind as credit_kind, k.account_id as credit_account, k.currency as credit_currency,
-        g.id as grant_id, g.amount as grant_amount
+        g.amount as grant_amount
       from transfer t left join usage_record r on r.id = t.record left join dimension a on a.id = r.account
         left join dimension c on c.id = r.currency left join ledger_account d on d.id = t.debit
         left join ledger_account k on k.id = t.credit left join credit_grant g on g.ledger_account = t.credit
-      where t.id > ${after} order by t.id limit ${limit}`)
+      where t.id > ${after} and t.id <= ${until} order by t.id limit ${limit}`)
   }
 
   /** Records of a quarter-hour whose charges do not sum to their cost. */
@@ -139,7 +159,7 @@ export class AuditStore {
     return Number.isFinite(next) ? next : undefined
   }
 
-  /** Groups of a quarter-hour whose rollup is not the sum of its records, and how many rollups were compared. */
+  /** Groups of a quarter-hour whose rollup is not the sum of its records. */
   async rollupDifferences(bucket: number, limit: number): Promise<RollupDifference[]> {
     const [low, high] = [CallIds.firstAt(bucket * rollupMs), CallIds.firstAt((bucket + 1) * rollupMs)]
     const rows = await this.#read(sql<Record<string, bigint>>`
@@ -175,7 +195,7 @@ export class AuditStore {
   }
 
   /** Balances after a ledger account, in the order of their ids. */
-  balances(after: bigint, limit: number): Promise<AuditedBalance[]> {
+  balances({ after }: Stretch, limit: number): Promise<AuditedBalance[]> {
     return this.#read(sql<AuditedBalance>`
       select b.ledger_account as id, l.kind, b.debits, b.credits
       from ledger_balance b left join ledger_account l on l.id = b.ledger_account
@@ -206,6 +226,8 @@ export class AuditStore {
   /** Grants after an id, oldest first. */
   grants(after: string, limit: number): Promise<AuditedGrant[]> {
     return this.#read(sql<AuditedGrant>`
-      select id, amount, ledger_account from credit_grant where id > ${after} order by id limit ${limit}`)
+      select g.id, g.amount, coalesce(b.credits, 0) as received
+      from credit_grant g left join ledger_balance b on b.ledger_account = g.ledger_account
+      where g.id > ${after} order by g.id limit ${limit}`)
   }
 }

@@ -1,4 +1,5 @@
 // Whether a single transfer says something that can be: the right kinds of ledger accounts, one currency, one account.
+import { formatAmount } from '../base/money.ts'
 import type { AuditedTransfer } from './store.ts'
 
 /** Ledger accounts that each kind of transfer goes from and to. */
@@ -9,7 +10,9 @@ const ends: Readonly<Record<string, { from: readonly string[]; to: string }>> = 
 }
 
 /** What the transfer should be and is not, or undefined where it is right. */
-export function findTransferProblem(transfer: AuditedTransfer): { expected: string; actual: string } | undefined {
+export function findTransferProblem(
+  transfer: AuditedTransfer,
+): { expected: string; actual: string } | undefined {
   const { kind, record, debit_kind, credit_kind } = transfer
   const end = ends[kind]
   if (!end) return { expected: 'grant, charge or expiry', actual: kind }
@@ -20,14 +23,18 @@ export function findTransferProblem(transfer: AuditedTransfer): { expected: stri
     }
   if (transfer.debit_currency !== transfer.credit_currency)
     return {
-      expected: `${transfer.debit_currency ?? ''}`,
-      actual: `${transfer.credit_currency ?? ''}`,
+      expected: transfer.debit_currency ?? '',
+      actual: transfer.credit_currency ?? '',
     }
   if (kind === 'charge') return findChargeProblem(transfer)
   if (record !== null) return { expected: 'no record', actual: 'a record' }
   if (kind === 'expiry' && transfer.debit_account !== transfer.credit_account)
     return { expected: transfer.debit_account ?? '', actual: transfer.credit_account ?? '' }
-  if (kind === 'grant' && transfer.grant_id === null) return { expected: 'a grant', actual: 'none' }
+  if (kind === 'grant' && transfer.grant_amount !== transfer.amount)
+    return {
+      expected: transfer.grant_amount === null ? 'a grant' : formatAmount(transfer.grant_amount),
+      actual: formatAmount(transfer.amount),
+    }
   return undefined
 }
 

@@ -12,6 +12,8 @@ interface RunningGateway {
   stop(): Promise<void>
   /** The admin's password where this start made it. */
   readonly firstPassword?: string
+  /** What `--demo` made. */
+  readonly demo?: { readonly server: string; readonly username: string; readonly key: string }
 }
 
 export type StartGateway = (config: RunnableConfig) => Promise<RunningGateway>
@@ -70,8 +72,14 @@ function announce(io: Io, gateway: RunningGateway): void {
   if (gateway.firstPassword !== undefined) {
     io.out(`First start: user admin, password ${gateway.firstPassword} (shown this once)`)
   }
+  io.out(`Console        ${gateway.url}/`)
   io.out(`API reference  ${gateway.url}/docs`)
-  io.out('Next           npx tollbridge login, then npx tollbridge server add NAME URL')
+  if (gateway.demo) {
+    io.out(`Demo           ${gateway.url}/mcp/${gateway.demo.server} with the API key ${gateway.demo.key}`)
+    io.out(
+      `Next           npx tollbridge server tools ${gateway.demo.server} --url ${gateway.url} --key ${gateway.demo.key}`,
+    )
+  } else io.out('Next           npx tollbridge login, then npx tollbridge server add NAME URL')
   io.out(`ready ${gateway.url}`)
 }
 

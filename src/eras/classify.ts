@@ -40,11 +40,12 @@ export function classify(message: JsonRpcMessage, headers: McpHeaders): Classifi
   }
   if (typeof claim !== 'string')
     return reject('invalid_params', `params._meta["${metaKeys.protocolVersion}"] must be a string.`)
-  if (!isModernVersion(claim)) return { kind: 'era', era: 'legacy', version: claim }
-  if (headerVersion !== undefined && headerVersion !== claim)
+  const isModern = isModernVersion(claim)
+  if (headerVersion !== undefined && headerVersion !== claim && (isModern || headerIsModern))
     return mismatch(
       `The body names protocol version ${claim}, the MCP-Protocol-Version header ${headerVersion}.`,
     )
+  if (!isModern) return { kind: 'era', era: 'legacy', version: claim }
   if (isRequest(message) && headerVersion === undefined)
     return mismatch('The MCP-Protocol-Version header is missing.')
   return crossCheck(message, headers, claim)

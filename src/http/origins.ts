@@ -19,14 +19,14 @@ const loopbackNames = ['localhost', '127.0.0.1', '[::1]']
  * must be on the list, or be a page of a host that is served.
  */
 export function originCheck(options: OriginOptions): (request: IncomingMessage) => GatewayError | undefined {
-  const local = loopbackNames.includes(options.host) || options.host === '::1'
+  const local = loopbackNames.includes(options.host) || /^(::1|127(\.\d{1,3}){3})$/.test(options.host)
   const configured = [
     ...options.allowedHosts,
     ...(options.publicUrl ? [new URL(options.publicUrl).hostname] : []),
   ]
   const restricted = local || configured.length > 0
   const hosts = new Set(
-    [...configured, ...(local ? loopbackNames : [options.host])].map((name) => name.toLowerCase()),
+    [...configured, options.host, ...(local ? loopbackNames : [])].map((name) => name.toLowerCase()),
   )
   const origins = new Set(options.allowedOrigins)
   return ({ headers }) => {

@@ -131,10 +131,22 @@ export class UserStore {
   }
 
   #endLogins(userId: string, atMs: number): Compilable {
-    return this.#builder
-      .updateTable('logins')
-      .set({ revoked_at: atMs })
-      .where('user_id', '=', userId)
-      .where('revoked_at', 'is', null)
+    return (
+      this.#builder
+        .updateTable('logins')
+        .set({ revoked_at: atMs })
+        .where('user_id', '=', userId)
+        .where('revoked_at', 'is', null)
+        // Only where the change before it, which carries this time, was not refused.
+        .where(({ exists }) =>
+          exists(
+            this.#builder
+              .selectFrom('users')
+              .select('id')
+              .where('id', '=', userId)
+              .where('updated_at', '=', BigInt(atMs)),
+          ),
+        )
+    )
   }
 }

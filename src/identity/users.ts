@@ -136,8 +136,8 @@ export class Users {
       endLoginsAtMs: endsLogins ? nowMs : undefined,
       keepAnAdmin,
     })
-    if (endsLogins || patch.roles !== undefined) revocations.publish({ userId: id })
     if (!changed) throw keepAnAdmin ? lastAdmin() : new GatewayError('not_found')
+    if (endsLogins || patch.roles !== undefined) revocations.publish({ userId: id })
     return this.get(id)
   }
 
@@ -149,8 +149,8 @@ export class Users {
     const keepAnAdmin = isActiveAdmin(user)
     const change = { deleted_at: nowMs, updated_at: nowMs }
     const changed = await store.update(id, change, { endLoginsAtMs: nowMs, keepAnAdmin })
-    revocations.publish({ userId: id })
     if (!changed) throw keepAnAdmin ? lastAdmin() : new GatewayError('not_found')
+    revocations.publish({ userId: id })
   }
 
   /**

@@ -1,6 +1,5 @@
 // One call in flight: from the dispatch of its bytes to the durable record and the answer, whatever happens in between.
 import { GatewayError } from '../base/errors.ts'
-import { formatCallId } from '../base/id.ts'
 import { formatAmount } from '../base/money.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Server } from '../registry/server.ts'
@@ -12,9 +11,9 @@ import type {
   UpstreamSink,
 } from '../upstreams/upstream.ts'
 import { isResponse, type JsonRpcMessage, type JsonRpcRequest } from '../wire/json-rpc.ts'
-import { answerOutcome } from '../wire/outcome.ts'
 import type { Era } from '../wire/protocol-version.ts'
-import type { CallEnd, Charge, Settled, SettledListener } from './charge.ts'
+import { answerEnd, hasEventId, isInterim, withCost } from './answer.ts'
+import type { CallEnd, Charge, SettledListener } from './charge.ts'
 import { refusalAnswer } from './refusal.ts'
 import type { Claim } from './replays.ts'
 import type { Reply } from './reply.ts'
@@ -60,6 +59,12 @@ interface Cut {
   readonly free: boolean
 }
 
+/** How long a server may keep the stream of an answer open after the answer. */
+const lingerMs = 1000
+
+/** Tells whoever has the answer from another stream that it is durable, or which answer to send in its place. */
+type Deliver = (instead?: Uint8Array) => void
+
 /** Answers exactly once; the final answer leaves after its record is durable. */
 export class Call implements UpstreamSink {
   readonly input: CallInput
@@ -71,9 +76,9 @@ export class Call implements UpstreamSink {
   #recovered = false
   #resumable = false
   #ended = false
-  #durable = false
-  /** Whoever has the same answer from another stream and waits for its record. */
-  readonly #waiting: ((error?: GatewayError) => void)[] = []
+  /** Why the server's own result is not the answer. */
+  #withheldFor: GatewayError | undefined
+  readonly #waiting: Deliver[] = []
 
   constructor(input: CallInput, host: CallHost) {
     this.input = input
@@ -110,9 +115,11 @@ export class Call implements UpstreamSink {
     const parsed = message.message
     if (!parsed) return this.#bare(message)
     if (isResponse(parsed)) {
-      const own =
-        parsed.id === this.input.request.id || (parsed.id === null && this.#head?.contentType === 'json')
-      if (own) return this.#final(message, parsed)
+      if (parsed.id === this.input.request.id) return this.#final(message, parsed)
+      // An error may come without an id where the server could not read it (JSON-RPC 2.0, section 5).
+      const blank = (parsed.id ?? null) === null && parsed.error !== undefined
+      if (blank && this.#head?.contentType === 'json')
+        return this.#final(this.#withOwnId(message, parsed), parsed)
       return this.fail({
         stage: 'call',
         message: 'the server answered with an id that was not asked',
@@ -123,16 +130,18 @@ export class Call implements UpstreamSink {
   }
 
   end(): void {
-    if (this.#ended) return
+    if (this.#ended) return clearTimeout(this.#timer)
     if (this.#resumable && this.input.session) {
       // The server ended the stream on purpose; the answer comes on the stream that the client opens next.
       return this.input.reply.end()
     }
+    const status = this.#head?.status ?? 0
+    if (status >= 400 && status < 500) return this.#statusAlone(status)
     this.fail({ stage: 'call', message: 'the server ended its answer without a result', sent: true })
   }
 
   fail(failure: UpstreamFailure): void {
-    if (this.#ended) return
+    if (this.#ended) return clearTimeout(this.#timer)
     if (failure.stage === 'process' && !failure.sent && this.#canRecover()) return this.#recover()
     this.#host.reportFailure(this, failure)
     const detail = failure.tooLarge
@@ -146,19 +155,24 @@ export class Call implements UpstreamSink {
     })
   }
 
-  /** A final answer for this call that came on another stream of its session; `deliver` hears when it is durable, or why not. */
-  resume(message: UpstreamMessage, parsed: JsonRpcMessage, deliver: (error?: GatewayError) => void): void {
-    if (this.#durable) return deliver()
-    if (this.#ended) return void this.#waiting.push(deliver)
+  /** A final answer for this call that came on another stream of its session. */
+  resume(message: UpstreamMessage, parsed: JsonRpcMessage, deliver: Deliver): void {
+    this.#waiting.push(deliver)
+    if (this.#ended) return
     this.#responseBytes += message.bytes.length
+    const refusal = this.input.charge.cover(this.#responseBytes)
+    if (refusal) return this.#cutShort(refusal)
+    this.#exchange?.abort()
     const end = { ...answerEnd(parsed), statusCode: 200, responseBytes: this.#responseBytes }
-    this.#settle(end, deliver, this.#keep(200, message.bytes))
+    const ended: SettledListener = (error) => (error ? this.#refuse(error) : this.input.reply.end())
+    this.#settle(end, ended, this.#keep(200, message.bytes, parsed))
   }
 
   /** The client has cancelled: the server is told by the client's own notification. */
   cancel(): void {
     if (this.#ended) return
     this.#exchange?.abort()
+    this.#withheldFor = new GatewayError('invalid_request', { detail: 'The request was cancelled.' })
     this.#settle(this.#endAs('cancelled'), () => this.input.reply.end())
   }
 
@@ -195,17 +209,30 @@ export class Call implements UpstreamSink {
       return
     }
     const status = this.#head?.status ?? 502
-    if (status >= 400 && status < 500) {
-      // Clients find out the era from a 4xx that is no modern error, so the status stays (MCP, "Backward Compatibility").
-      const error = { code: -32000, message: `The MCP server answered ${status}` }
-      const bytes = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: this.input.request.id, error }))
-      return this.#final({ message: undefined, bytes }, { jsonrpc: '2.0', id: this.input.request.id, error })
-    }
+    if (status >= 400 && status < 500) return this.#statusAlone(status)
     this.fail({
       stage: 'call',
       message: 'the server answered with something that is no JSON-RPC message',
       sent: true,
     })
+  }
+
+  /** Clients find out the era from a 4xx that is no modern error, so the status stays (MCP, "Backward Compatibility"). */
+  #statusAlone(status: number): void {
+    const { id } = this.input.request
+    const answer = {
+      jsonrpc: '2.0',
+      id,
+      error: { code: -32000, message: `The MCP server answered ${status}` },
+    } as const
+    this.#final({ message: undefined, bytes: Buffer.from(JSON.stringify(answer)) }, answer)
+  }
+
+  /** An answer whose id is blank, under the id that the client waits for; a 4xx stays as it is, since eras are told by it. */
+  #withOwnId(message: UpstreamMessage, parsed: JsonRpcMessage): UpstreamMessage {
+    if ((this.#head?.status ?? 200) >= 400) return message
+    const bytes = Buffer.from(JSON.stringify({ ...parsed, id: this.input.request.id }))
+    return { message: message.message, bytes }
   }
 
   #pass(message: UpstreamMessage): void {
@@ -229,12 +256,12 @@ export class Call implements UpstreamSink {
     const { charge, request, session } = this.input
     const refusal = charge.cover(this.#responseBytes)
     if (refusal) return this.#cutShort(refusal)
-    if (session && request.method === 'initialize') readProtocolVersion(session, parsed)
     const status = this.#head?.status ?? 200
     if (!parsed.error) this.#host.reportSuccess(this)
     const end = { ...answerEnd(parsed), statusCode: status, responseBytes: this.#responseBytes }
     const answer: SettledListener = (error, settled) => {
       if (error) return this.#refuse(error)
+      if (session?.open && request.method === 'initialize') readProtocolVersion(session, parsed)
       const reported = this.input.report ? withCost(parsed, settled) : undefined
       this.input.reply.final({
         status,
@@ -245,7 +272,10 @@ export class Call implements UpstreamSink {
         ...this.#sessionToken(),
       })
     }
-    this.#settle(end, answer, this.#keep(status, message.bytes))
+    this.#settle(end, answer, this.#keep(status, message.bytes, parsed))
+    if (this.#head?.contentType !== 'event-stream') return
+    this.#timer = setTimeout(() => this.#exchange?.abort(), lingerMs)
+    this.#timer.unref()
   }
 
   #cutShort(error: GatewayError): void {
@@ -254,11 +284,14 @@ export class Call implements UpstreamSink {
   }
 
   #giveUp(reason: string): void {
-    if (this.input.era === 'legacy') this.#host.cancelUpstream(this, reason)
+    // An initialize must not be cancelled (MCP 2025-11-25, "Cancellation").
+    const { era, request } = this.input
+    if (era === 'legacy' && request.method !== 'initialize') this.#host.cancelUpstream(this, reason)
   }
 
   #cut({ error, outcome, free }: Cut): void {
     this.#exchange?.abort()
+    this.#withheldFor = error
     const refusal = refusalAnswer(this.input.request, error, this.input.era)
     const end = { ...this.#endAs(outcome), free, statusCode: refusal.status, error: error.code }
     // What was never sent may be tried again under the same key; what may have run is answered the same way again.
@@ -281,18 +314,23 @@ export class Call implements UpstreamSink {
   #settle(end: CallEnd, done: SettledListener, kept?: KeptAnswer): void {
     this.#ended = true
     clearTimeout(this.#timer)
+    const { session, request, era, claim, charge } = this.input
     const settled: SettledListener = (error, result) => {
-      this.input.session?.removeCall(this.input.request.id, this)
-      this.input.claim?.finish(error ? undefined : kept)
-      this.#durable = !error
+      const why = error ?? this.#withheldFor
+      session?.removeCall(request.id, this)
+      if (why) session?.withhold(request.id)
+      claim?.finish(error ? undefined : kept)
       done(error, result)
-      for (const deliver of this.#waiting.splice(0)) deliver(error)
+      const instead = why && Buffer.from(refusalAnswer(request, why, era).text)
+      for (const deliver of this.#waiting.splice(0)) deliver(instead)
       this.#host.finished(this)
     }
-    this.input.charge.settle(end, settled, kept)
+    charge.settle(end, settled, kept)
   }
 
-  #keep(status: number, bytes: Uint8Array): KeptAnswer | undefined {
+  /** A round that asks for input is not kept: the next one comes with the same key and other parameters. */
+  #keep(status: number, bytes: Uint8Array, answer?: JsonRpcMessage): KeptAnswer | undefined {
+    if (answer && isInterim(answer)) return undefined
     return this.input.claim?.keep({ record: this.input.charge.id, status, bytes })
   }
 
@@ -309,13 +347,16 @@ export class Call implements UpstreamSink {
       if (this.#ended) return
       this.#head = undefined
       if (again) this.#exchange = this.#host.dispatch(this)
-      else
-        this.fail({
-          stage: 'handshake',
-          message: 'the server lost its session and could not open it again',
-          sent: false,
-        })
+      else this.#lost()
     })
+  }
+
+  /** A child may come back, a lost session does not: the client has to initialize again (MCP, "Session Management"). */
+  #lost(): void {
+    const message = 'the server lost its session and could not open it again'
+    if (this.input.session?.upstream) return this.fail({ stage: 'process', message, sent: false })
+    this.#host.reportFailure(this, { stage: 'handshake', message, sent: false })
+    this.#cut({ error: new GatewayError('session_not_found'), outcome: 'error', free: true })
   }
 
   #sessionToken(): { sessionToken?: string } {
@@ -324,33 +365,9 @@ export class Call implements UpstreamSink {
   }
 }
 
-/** The record's end for a final answer; a round that asks for input is not a completed call and costs nothing. */
-function answerEnd(answer: JsonRpcMessage): Pick<CallEnd, 'outcome' | 'free' | 'error'> {
-  const { outcome, refused, error } = answerOutcome(answer)
-  const interim = answer.result?.['resultType'] === 'input_required'
-  return { outcome, free: refused || interim, ...(error !== undefined && { error }) }
-}
-
-/** The answer with `_meta["tollbridge/cost"]`, or undefined where it has no result to carry it. */
-function withCost(answer: JsonRpcMessage, { record, balance }: Settled): Uint8Array | undefined {
-  if (!answer.result) return undefined
-  const cost = {
-    amount: formatAmount(record.cost),
-    currency: record.currency,
-    balance: formatAmount(balance),
-    callId: formatCallId(record.id),
-  }
-  const meta = answer.result['_meta']
-  const merged = { ...(typeof meta === 'object' ? meta : {}), 'tollbridge/cost': cost }
-  return Buffer.from(JSON.stringify({ ...answer, result: { ...answer.result, _meta: merged } }))
-}
-
 function readProtocolVersion(session: Session, answer: JsonRpcMessage): void {
   const version = answer.result?.['protocolVersion']
   if (typeof version !== 'string') return
   session.protocolVersion = version
   session.advance('connected')
 }
-
-const hasEventId = (frame: Uint8Array): boolean =>
-  /^id:/m.test(Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength).toString('latin1'))

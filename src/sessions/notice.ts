@@ -1,21 +1,47 @@
 // One notification or response from the client: forwarded, acknowledged, and for a notification recorded.
 import { GatewayError } from '../base/errors.ts'
-import type { UpstreamFailure, UpstreamHead, UpstreamMessage, UpstreamSink } from '../upstreams/upstream.ts'
+import type {
+  UpstreamExchange,
+  UpstreamFailure,
+  UpstreamHead,
+  UpstreamMessage,
+  UpstreamSink,
+} from '../upstreams/upstream.ts'
 import type { CallEnd, Charge } from './charge.ts'
 import type { Reply } from './reply.ts'
 
+export interface NoticeInput {
+  readonly reply: Reply
+  /** Undefined for a response: it belongs to a call that has its own record. */
+  readonly charge: Charge | undefined
+  /** Milliseconds until the server must have taken the message. */
+  readonly timeoutMs: number
+  /** Runs once when the reply is answered. */
+  readonly finished: (notice: Notice) => void
+}
+
 /** Ends with 202 once the server took the message and the record is durable, or with the server's own refusal. */
 export class Notice implements UpstreamSink {
-  readonly #reply: Reply
-  /** Undefined for a response: it belongs to a call that has its own record. */
-  readonly #charge: Charge | undefined
+  readonly #input: NoticeInput
+  #exchange: UpstreamExchange | undefined
+  #timer: NodeJS.Timeout | undefined
   #status = 202
   #refusal: UpstreamMessage | undefined
   #ended = false
 
-  constructor(reply: Reply, charge: Charge | undefined) {
-    this.#reply = reply
-    this.#charge = charge
+  constructor(input: NoticeInput) {
+    this.#input = input
+  }
+
+  start(send: (sink: UpstreamSink) => UpstreamExchange): void {
+    this.#timer = setTimeout(() => this.abandon(new GatewayError('upstream_timeout')), this.#input.timeoutMs)
+    this.#exchange = send(this)
+  }
+
+  /** Gives up on the server and answers with `error`. */
+  abandon(error: GatewayError): void {
+    this.#exchange?.abort()
+    this.#finish(error)
   }
 
   head(head: UpstreamHead): void {
@@ -27,8 +53,7 @@ export class Notice implements UpstreamSink {
   }
 
   end(): void {
-    if (this.#status < 300) return this.#finish(undefined)
-    this.#finish(new GatewayError(this.#status < 500 ? 'invalid_request' : 'upstream_unavailable'))
+    this.#finish(this.#status < 300 ? undefined : new GatewayError(refusalCode(this.#status)))
   }
 
   fail(failure: UpstreamFailure): void {
@@ -38,26 +63,37 @@ export class Notice implements UpstreamSink {
   #finish(error: GatewayError | undefined): void {
     if (this.#ended) return
     this.#ended = true
-    if (!this.#charge) return this.#answer(error)
+    clearTimeout(this.#timer)
+    const { charge } = this.#input
+    if (!charge) return this.#answer(error)
     const end: CallEnd = {
-      outcome: error ? 'error' : 'success',
+      outcome: error ? (error.code === 'upstream_timeout' ? 'timeout' : 'error') : 'success',
       statusCode: error?.status ?? 202,
       responseBytes: 0,
       free: error !== undefined,
+      ...(error && { error: error.code }),
     }
-    this.#charge.settle(end, (failure) => this.#answer(failure ?? error))
+    charge.settle(end, (failure) => this.#answer(failure ?? error))
   }
 
   #answer(error: GatewayError | undefined): void {
-    const callId = this.#charge?.callId
-    if (!error) return this.#reply.accepted(callId)
+    const { reply, charge, finished } = this.#input
+    const callId = charge?.callId
     // The server's own words where it has any: clients negotiate by them.
-    if (this.#refusal?.message && error.code === 'invalid_request')
-      return this.#reply.final({
-        status: this.#status,
-        bytes: this.#refusal.bytes,
-        ...(callId && { callId }),
-      })
-    this.#reply.refuse(error)
+    const own = error && isOwnWords(error) ? this.#refusal : undefined
+    if (!error) reply.accepted(callId)
+    else if (own?.message) reply.final({ status: this.#status, bytes: own.bytes, ...(callId && { callId }) })
+    else reply.refuse(error)
+    finished(this)
   }
 }
+
+/** A 401 or 403 is about the gateway's own credential, a redirect is never followed: neither is the client's affair. */
+function refusalCode(status: number): 'session_not_found' | 'invalid_request' | 'upstream_unavailable' {
+  if (status === 404) return 'session_not_found'
+  const refused = status >= 400 && status < 500 && status !== 401 && status !== 403
+  return refused ? 'invalid_request' : 'upstream_unavailable'
+}
+
+const isOwnWords = (error: GatewayError): boolean =>
+  error.code === 'invalid_request' || error.code === 'session_not_found'

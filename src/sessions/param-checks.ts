@@ -20,9 +20,14 @@ export class ParamChecks {
   }
 
   /** Undefined at once where there is nothing to compare; else the first disagreement, as a sentence. */
-  mismatch(server: Server, message: JsonRpcMessage, headers: Headers): undefined | Promise<string | undefined> {
+  mismatch(
+    server: Server,
+    message: JsonRpcMessage,
+    headers: Headers,
+  ): undefined | Promise<string | undefined> {
     if (message.method !== 'tools/call') return undefined
-    for (const name in headers) if (name.startsWith('mcp-param-')) return this.#compare(server, message, headers)
+    for (const name in headers)
+      if (name.startsWith('mcp-param-')) return this.#compare(server, message, headers)
     return undefined
   }
 

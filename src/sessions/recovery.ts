@@ -49,20 +49,31 @@ async function reopen(session: Session, server: Server, options: RecoveryOptions
   session.recoveries = { count: attempts + 1, lastMs: performance.now() }
   if (server.transport.type === 'stdio') {
     await session.upstream?.close()
+    assertOpen(session)
     session.upstream = options.openUpstream(server)
   }
+  assertOpen(session)
   const upstream = session.upstream ?? options.upstreamFor(server)
   const headers = { accept: 'application/json, text/event-stream' }
-  session.upstreamSessionId = await initialize(upstream, session.initializeBody ?? new Uint8Array(), {
+  const upstreamSessionId = await initialize(upstream, session.initializeBody ?? new Uint8Array(), {
     headers,
     timeoutMs: server.timeouts.connectMs + server.timeouts.callMs,
   })
+  if (!session.open && upstreamSessionId !== undefined)
+    void upstream.endSession({ 'mcp-session-id': upstreamSessionId }).catch(nothing)
+  assertOpen(session)
+  session.upstreamSessionId = upstreamSessionId
   const initialized: JsonRpcMessage = { jsonrpc: '2.0', method: 'notifications/initialized' }
   sendSilently(upstream, initialized, {
     ...headers,
     ...(session.upstreamSessionId !== undefined && { 'mcp-session-id': session.upstreamSessionId }),
     ...(session.protocolVersion !== undefined && { 'mcp-protocol-version': session.protocolVersion }),
   })
+}
+
+/** A session that ended meanwhile must not open anything on the server that nobody would close. */
+function assertOpen(session: Session): void {
+  if (!session.open) throw new Error('the session has ended')
 }
 
 /** Resolves with the session id that the server minted, if any; rejects where it does not answer with a result. */
@@ -88,7 +99,11 @@ function initialize(
     exchange.abort()
     reject(new Error('the server did not answer initialize in time'))
   }, options.timeoutMs)
-  return promise.finally(() => clearTimeout(timer))
+  return promise.finally(() => {
+    clearTimeout(timer)
+    // A stream may stay open after its answer.
+    exchange.abort()
+  })
 }
 
 const nothing = (): void => {}
@@ -96,11 +111,19 @@ const nothing = (): void => {}
 /** Takes an answer that nobody needs. */
 export const ignoredAnswer: UpstreamSink = { head: nothing, message: nothing, end: nothing, fail: nothing }
 
+/** How long a server may take for an answer that nobody needs; then its connection is wanted back. */
+const silentMs = 5000
+
 /** Sends a message of the gateway's own whose answer nobody needs. */
 export function sendSilently(
   upstream: Upstream,
   message: JsonRpcMessage,
   headers: Readonly<Record<string, string>>,
 ): UpstreamExchange {
-  return upstream.send({ body: Buffer.from(JSON.stringify(message)), message, headers }, ignoredAnswer)
+  const done = (): void => clearTimeout(timer)
+  const sink = { ...ignoredAnswer, end: done, fail: done }
+  const exchange = upstream.send({ body: Buffer.from(JSON.stringify(message)), message, headers }, sink)
+  const timer = setTimeout(() => exchange.abort(), silentMs)
+  timer.unref()
+  return exchange
 }

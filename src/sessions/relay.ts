@@ -59,6 +59,7 @@ const openEnded = new Set(['subscriptions/listen'])
 /** Methods that are never repeated from a kept answer: they make or watch state that cannot be handed out twice. */
 const unrepeatable = new Set(['initialize', 'subscriptions/listen'])
 const maxNameLength = 256
+const usedId = 'A request with this id is already in flight in this session; use another id.'
 
 /** A message that expects an answer. */
 type Asking = Incoming & { readonly message: JsonRpcRequest }
@@ -68,6 +69,7 @@ const noExchange: UpstreamExchange = { abort: () => {}, pause: () => {}, resume:
 export class Relay implements CallHost {
   readonly #options: RelayOptions
   readonly #calls = new Set<Call>()
+  readonly #notices = new Set<Notice>()
   #draining = false
 
   constructor(options: RelayOptions) {
@@ -76,7 +78,7 @@ export class Relay implements CallHost {
 
   /** Calls in flight. */
   get inFlight(): number {
-    return this.#calls.size
+    return this.#calls.size + this.#notices.size
   }
 
   /** Handles one message; the reply is answered exactly once. */
@@ -95,7 +97,7 @@ export class Relay implements CallHost {
     // Whether an HTTP server takes a second stream is its own affair; a child has one output to listen to.
     if (session.upstream?.transport === 'stdio' && session.streams.size > 0)
       return reply.refuse(new GatewayError('stream_conflict'))
-    const blocked = this.#blocked(incoming.server)
+    const blocked = this.#blocked(incoming)
     if (blocked) return reply.refuse(blocked)
     const origin = originOf({ ...incoming, body: new Uint8Array() }, 'stream')
     const { charge, refusal } = this.#options.metering.begin(origin)
@@ -106,13 +108,19 @@ export class Relay implements CallHost {
     stream.endAt(incoming.principal.expiresAtMs)
   }
 
-  /** From now on new requests are refused; resolves when the calls in flight are done or `drainMs` have passed. */
+  /**
+   * From now on new requests are refused and streams that may stay open are ended; resolves when what is in flight is
+   * done or `drainMs` have passed, after which the rest is answered with an error.
+   */
   async drain(drainMs: number): Promise<void> {
     this.#draining = true
+    const over = new GatewayError('shutting_down', { retryAfterS: 5 })
+    for (const call of this.#calls) if (call.input.timeoutMs === undefined) call.abandon(over)
     const deadline = performance.now() + drainMs
-    while (this.#calls.size > 0 && performance.now() < deadline)
+    while (this.inFlight > 0 && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 20))
-    for (const call of this.#calls) call.abandon(new GatewayError('shutting_down'))
+    for (const call of this.#calls) call.abandon(over)
+    for (const notice of this.#notices) notice.abandon(over)
   }
 
   /** Ends the open-ended calls of whoever lost their credential; ordinary calls may still finish. */
@@ -163,9 +171,9 @@ export class Relay implements CallHost {
   }
 
   #request(incoming: Asking, reply: Reply): void {
-    const { idempotencyKey, message, server } = incoming
-    const refusal = this.#blocked(server) ?? this.#overloaded() ?? this.#prepare(incoming)
-    if (refusal) return refuse(incoming, reply, refusal)
+    const { idempotencyKey, message } = incoming
+    const refusal = this.#blocked(incoming) ?? this.#prepare(incoming)
+    if (refusal) return this.#refuse(incoming, reply, refusal)
     if (idempotencyKey === undefined || unrepeatable.has(message.method)) return this.#run(incoming, reply)
     void this.#runOnce(incoming, reply, idempotencyKey)
   }
@@ -178,23 +186,40 @@ export class Relay implements CallHost {
         key,
         fingerprint(server.id, message),
       )
-      if (verdict.kind === 'run') return this.#run(incoming, reply, verdict.claim)
-      if (verdict.kind === 'refuse') return refuse(incoming, reply, verdict.error)
+      if (verdict.kind === 'run') return this.#runClaimed(incoming, reply, verdict.claim)
+      if (verdict.kind === 'refuse') return this.#refuse(incoming, reply, verdict.error)
       const { kept } = verdict
       const bytes = repeatedAnswer(kept, message)
       reply.final({ status: kept.status, bytes, callId: formatCallId(kept.record), cost: '0' })
     } catch (cause) {
-      refuse(incoming, reply, new GatewayError('store_unavailable', { cause, retryAfterS: 1 }))
+      this.#refuse(incoming, reply, new GatewayError('store_unavailable', { cause, retryAfterS: 1 }))
     }
+  }
+
+  #runClaimed(incoming: Asking, reply: Reply, claim: Claim): void {
+    // Much may have changed while the key was waited for.
+    const blocked = this.#blocked(incoming)
+    try {
+      if (!blocked) return this.#run(incoming, reply, claim)
+    } catch (error) {
+      claim.finish(undefined)
+      throw error
+    }
+    claim.finish(undefined)
+    this.#refuse(incoming, reply, blocked)
   }
 
   #run(incoming: Asking, reply: Reply, claim?: Claim): void {
     const { message, server, session } = incoming
+    if (session?.findCall(message.id)) {
+      claim?.finish(undefined)
+      return this.#refuse(incoming, reply, new GatewayError('invalid_request', { detail: usedId }))
+    }
     const { charge, refusal } = this.#options.metering.begin(originOf(incoming, message.method))
     if (refusal) {
       claim?.finish(undefined)
       return charge.settle(denied(refusal), (failure) =>
-        refuse(incoming, reply, failure ?? refusal, charge.callId),
+        this.#refuse(incoming, reply, failure ?? refusal, charge.callId),
       )
     }
     const meta = message.params?.['_meta'] as Record<string, unknown> | undefined
@@ -222,20 +247,35 @@ export class Relay implements CallHost {
   /** Readies a session for its initialize; returns why its server cannot be reached. */
   #prepare({ session, message, body, server }: Asking): GatewayError | undefined {
     if (!session || message.method !== 'initialize') return undefined
+    if (session.calls.some((call) => call.input.request.method === 'initialize'))
+      return new GatewayError('invalid_request', { detail: 'This session is being initialized already.' })
     session.initializeBody = body
     try {
       if (server.transport.type === 'stdio') session.upstream ??= this.#options.openUpstream(server)
       return undefined
     } catch (error) {
-      if (session.ephemeral) this.#options.onInitializeFailed(session)
       return asGatewayError(error)
     }
+  }
+
+  /** Answers a request that is not sent; the session that it would have begun ends with it. */
+  #refuse(incoming: Asking, reply: Reply, error: GatewayError, callId?: string): void {
+    const { message, session, era } = incoming
+    const { status, text } = refusalAnswer(message, error, era)
+    reply.final({
+      status,
+      bytes: Buffer.from(text),
+      ...(error.retryAfterS !== undefined && { retryAfterS: error.retryAfterS }),
+      ...(callId !== undefined && { callId, cost: '0' }),
+    })
+    const begun = session?.ephemeral && session.status === 'created' && session.calls.length === 0
+    if (begun && message.method === 'initialize') this.#options.onInitializeFailed(session)
   }
 
   /** A notification (recorded), or a response to a request of the server (part of the call that it belongs to). */
   #forward(incoming: Incoming, reply: Reply, recorded: boolean): void {
     const { message, session, body } = incoming
-    const blocked = this.#blocked(incoming.server)
+    const blocked = this.#blocked(incoming)
     if (blocked) return reply.refuse(blocked)
     const begun = recorded
       ? this.#options.metering.begin(originOf(incoming, message.method ?? ''))
@@ -245,23 +285,28 @@ export class Relay implements CallHost {
       return charge.settle(denied(refusal), (failure) => reply.refuse(failure ?? refusal))
     }
     const headers = withSession(incoming.headers, session)
-    const notice = new Notice(reply, begun?.charge)
-    this.#reach(incoming, notice, (upstream) => upstream.send({ body, message, headers }, notice))
+    const notice = new Notice({
+      reply,
+      charge: begun?.charge,
+      timeoutMs: incoming.server.timeouts.callMs,
+      finished: () => this.#notices.delete(notice),
+    })
+    this.#notices.add(notice)
+    notice.start((sink) =>
+      this.#reach(incoming, sink, (upstream) => upstream.send({ body, message, headers }, sink)),
+    )
     if (message.method === 'notifications/cancelled')
       session?.findCall(message.params?.['requestId'])?.cancel()
   }
 
-  /** Why nothing may be sent to this server now. */
-  #blocked(server: Server): GatewayError | undefined {
+  /** Why nothing may be sent to this server, or in this session, now. */
+  #blocked({ server, session }: To): GatewayError | undefined {
     if (this.#draining) return new GatewayError('shutting_down', { retryAfterS: 5 })
+    if (session && !session.open) return new GatewayError('session_not_found')
     if (server.status === 'inactive') return new GatewayError('server_inactive')
     if (!this.#options.metering.accepting) return new GatewayError('store_unavailable', { retryAfterS: 1 })
+    if (this.inFlight >= this.#options.maxInFlight) return new GatewayError('overloaded', { retryAfterS: 1 })
     return undefined
-  }
-
-  #overloaded(): GatewayError | undefined {
-    const full = this.#calls.size >= this.#options.maxInFlight
-    return full ? new GatewayError('overloaded', { retryAfterS: 1 }) : undefined
   }
 
   /** Uses the way to the server; where there is none (address no longer allowed, shut down), the sink hears of it. */
@@ -284,17 +329,6 @@ interface To {
 function withSession(headers: Headers, session: Session | undefined): Headers {
   const id = session?.upstreamSessionId
   return id === undefined ? headers : { ...headers, 'mcp-session-id': id }
-}
-
-function refuse(incoming: Asking, reply: Reply, error: GatewayError, callId?: string): void {
-  const { status, text } = refusalAnswer(incoming.message, error, incoming.era)
-  const retry = error.retryAfterS === undefined ? {} : { retryAfterS: error.retryAfterS }
-  reply.final({
-    status,
-    bytes: Buffer.from(text),
-    ...retry,
-    ...(callId !== undefined && { callId, cost: '0' }),
-  })
 }
 
 function originOf(

@@ -50,11 +50,12 @@ export class Replays {
       await running.done
     }
     const { promise, resolve } = Promise.withResolvers<void>()
+    const own: InFlight = { fingerprint: print, done: promise }
     const end = () => {
-      this.#inFlight.delete(name)
+      if (this.#inFlight.get(name) === own) this.#inFlight.delete(name)
       resolve()
     }
-    this.#inFlight.set(name, { fingerprint: print, done: promise })
+    this.#inFlight.set(name, own)
     const kept = await this.#store.findKept(accountId, key).catch((error: unknown) => {
       end()
       throw error

@@ -69,15 +69,19 @@ export class ServerStream implements UpstreamSink {
 
   message(message: UpstreamMessage): void {
     if (this.#ended) return
-    this.#bytes += message.bytes.length
-    if (this.#charge.cover(this.#bytes)) return this.#close('denied')
-    const answer = message.message
-    const call = answer && isResponse(answer) ? this.#session.findCall(answer.id) : undefined
-    if (!answer || !call) return this.#forward(message)
+    const answer = message.message && isResponse(message.message) ? message.message : undefined
+    if (answer && this.#session.isWithheld(answer.id)) return
+    const call = answer && this.#session.findCall(answer.id)
+    if (!answer || !call) {
+      this.#bytes += message.bytes.length
+      if (this.#charge.cover(this.#bytes)) return this.#close('denied')
+      return this.#forward(message)
+    }
+    // The bytes of an answer are its call's, so that they are not charged twice.
     this.#settling++
-    call.resume(message, answer, (error) => {
+    call.resume(message, answer, (instead) => {
       this.#settling--
-      if (!error) this.#forward(message)
+      this.#forward(instead ? { message: undefined, bytes: instead } : message)
       if (this.#upstreamEnded) this.end()
     })
   }

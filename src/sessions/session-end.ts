@@ -12,7 +12,10 @@ export function sessionEnd(options: { registry: Registry; upstreams: Upstreams; 
   }
 }
 
-async function endUpstream(session: Session, { registry, upstreams }: Parameters<typeof sessionEnd>[0]): Promise<void> {
+async function endUpstream(
+  session: Session,
+  { registry, upstreams }: Parameters<typeof sessionEnd>[0],
+): Promise<void> {
   const { upstream, upstreamSessionId } = session
   if (upstream) return upstream.close()
   const server = registry.findById(session.serverId)

@@ -26,6 +26,9 @@ export interface SessionOrigin {
   readonly expiresAtMs: number
 }
 
+/** Calls of one session whose late answers are kept back. */
+const maxWithheld = 1000
+
 const order: readonly SessionStatus[] = ['created', 'connected', 'active']
 
 /** States only move on: created → connected → active → expired | closed. */
@@ -57,6 +60,7 @@ export class Session {
   /** How to end each open stream: the standing one, and those that resume a call's broken stream. */
   readonly streams = new Set<() => void>()
   readonly #calls = new Map<string, Call>()
+  readonly #withheld = new Set<string>()
 
   constructor(origin: SessionOrigin) {
     this.id = origin.id
@@ -103,7 +107,21 @@ export class Session {
   }
 
   addCall(id: RequestId, call: Call): void {
+    this.#withheld.delete(callKey(id))
     this.#calls.set(callKey(id), call)
+  }
+
+  /** Remembers a call that was answered without the server's result: what comes of it later was not paid for. */
+  withhold(id: RequestId): void {
+    this.#withheld.add(callKey(id))
+    if (this.#withheld.size <= maxWithheld) return
+    const [oldest] = this.#withheld
+    if (oldest !== undefined) this.#withheld.delete(oldest)
+  }
+
+  /** Whether a late answer with this id must not reach the client. */
+  isWithheld(id: unknown): boolean {
+    return isId(id) && this.#withheld.has(callKey(id))
   }
 
   removeCall(id: RequestId, call: Call): void {
@@ -113,7 +131,7 @@ export class Session {
 
   /** The call in flight with this JSON-RPC id; `1` and `"1"` are different ids. */
   findCall(id: unknown): Call | undefined {
-    return typeof id === 'string' || typeof id === 'number' ? this.#calls.get(callKey(id)) : undefined
+    return isId(id) ? this.#calls.get(callKey(id)) : undefined
   }
 
   get calls(): readonly Call[] {
@@ -121,4 +139,5 @@ export class Session {
   }
 }
 
+const isId = (id: unknown): id is RequestId => typeof id === 'string' || typeof id === 'number'
 const callKey = (id: RequestId): string => `${typeof id === 'number' ? 'n' : 's'}${id}`

@@ -76,6 +76,8 @@ export class Sessions {
       this.#remove(session)
       throw error
     }
+    // The credential may have been revoked, or the gateway stopped, while the row was written.
+    if (!session.open) throw new GatewayError('session_not_found', { detail: 'The session was closed.' })
     return session
   }
 

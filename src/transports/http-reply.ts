@@ -16,6 +16,7 @@ export class HttpReply implements Reply {
   readonly #id: RequestId | null
   #streaming = false
   #done = false
+  #onDrain: (() => void) | undefined
 
   constructor(response: ServerResponse, id: RequestId | null) {
     this.#response = response
@@ -87,13 +88,28 @@ export class HttpReply implements Reply {
   }
 
   onDrain(listener: () => void): void {
-    this.#response.once('drain', listener)
+    const waiting = this.#onDrain !== undefined
+    this.#onDrain = listener
+    if (waiting) return
+    const drained = (): void => {
+      this.#response.off('drain', drained)
+      this.#response.off('close', drained)
+      const resume = this.#onDrain
+      this.#onDrain = undefined
+      resume?.()
+    }
+    // A client that goes away reads no more; what waits for it must not wait for good.
+    this.#response.on('drain', drained)
+    this.#response.on('close', drained)
   }
 
   onGone(listener: () => void): void {
-    this.#response.once('close', () => {
+    const gone = (): void => {
       if (!this.#done) listener()
-    })
+    }
+    // It may have gone while the call was made ready.
+    if (this.#response.destroyed) queueMicrotask(gone)
+    else this.#response.once('close', gone)
   }
 }
 

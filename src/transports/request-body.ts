@@ -48,6 +48,7 @@ export function headFault(request: IncomingMessage): GatewayError | undefined {
 
 /** Whether an Accept header allows a media type; wildcards count. */
 export function accepts(accept: string, type: string): boolean {
-  if (accept.includes(type) || accept.includes('*/*')) return true
-  return accept.includes(`${type.slice(0, type.indexOf('/'))}/*`)
+  const ranges = accept.toLowerCase()
+  if (ranges.includes(type) || ranges.includes('*/*')) return true
+  return ranges.includes(`${type.slice(0, type.indexOf('/'))}/*`)
 }

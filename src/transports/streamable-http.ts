@@ -9,7 +9,7 @@ import type { Sessions } from '../sessions/sessions.ts'
 import { isRequest, type JsonRpcMessage } from '../wire/json-rpc.ts'
 import { parseMessage } from '../wire/parse.ts'
 import type { Era } from '../wire/protocol-version.ts'
-import { HttpReply, sendError } from './http-reply.ts'
+import { answerHeaders, HttpReply, sendError } from './http-reply.ts'
 import { accepts, headFault, readBody } from './request-body.ts'
 
 type Server = Incoming['server']
@@ -50,10 +50,15 @@ export class StreamableHttp {
 
   /** Answers one request; never throws. */
   handle(request: IncomingMessage, response: ServerResponse, target: Target): void {
-    if (request.method === 'POST') return this.#post(request, response, target)
-    if (request.method === 'GET') return this.#get(request, response, target)
-    if (request.method === 'DELETE') return this.#delete(request, response, target)
-    sendError(response, new GatewayError('method_not_allowed'), null, { allow: 'POST, GET, DELETE' })
+    try {
+      if (request.method === 'POST') return this.#post(request, response, target)
+      if (request.method === 'GET') return this.#get(request, response, target)
+      if (request.method === 'DELETE') return this.#delete(request, response, target)
+      sendError(response, new GatewayError('method_not_allowed'), null, { allow: 'POST, GET, DELETE' })
+    } catch (thrown) {
+      if (response.headersSent) response.destroy()
+      else sendError(response, asGatewayError(thrown), null)
+    }
   }
 
   #post(request: IncomingMessage, response: ServerResponse, target: Target): void {
@@ -65,7 +70,9 @@ export class StreamableHttp {
       if (message instanceof GatewayError) return sendError(response, message, null)
       const reply = new HttpReply(response, isRequest(message) ? message.id : null)
       try {
-        this.#message({ request, target, message, body, reply })
+        const idempotencyKey = readIdempotencyKey(request, message)
+        if (idempotencyKey instanceof GatewayError) return reply.refuse(idempotencyKey)
+        this.#message({ request, target, message, body, reply, idempotencyKey })
       } catch (thrown) {
         reply.refuse(asGatewayError(thrown))
       }
@@ -95,13 +102,12 @@ export class StreamableHttp {
     if (target.server.transport.type === 'stdio') return reply.refuse(new GatewayError('unsupported_era'))
     const checking = this.#options.paramMismatch(target.server, message, request.headers)
     if (checking === undefined) return this.#relay(post, 'modern', undefined)
-    void checking.then(
-      (mismatch) => {
+    checking
+      .then((mismatch) => {
         if (mismatch === undefined) this.#relay(post, 'modern', undefined)
         else reply.refuse(new GatewayError('header_mismatch', { detail: mismatch }))
-      },
-      (error: unknown) => reply.refuse(asGatewayError(error)),
-    )
+      })
+      .catch((error: unknown) => reply.refuse(asGatewayError(error)))
   }
 
   /** The server picks the session's id, whatever the client sent (MCP 2025-11-25, "Session Management"). */
@@ -127,9 +133,8 @@ export class StreamableHttp {
     }
   }
 
-  #relay({ request, target, message, body, reply }: Post, era: Era, session: Session | undefined): void {
-    const idempotencyKey = readIdempotencyKey(request, message)
-    if (idempotencyKey instanceof GatewayError) return reply.refuse(idempotencyKey)
+  #relay(post: Post, era: Era, session: Session | undefined): void {
+    const { request, target, message, body, reply, idempotencyKey } = post
     this.#options.relay.handle(
       {
         principal: target.principal,
@@ -182,7 +187,10 @@ export class StreamableHttp {
   #delete(request: IncomingMessage, response: ServerResponse, target: Target): void {
     const session = this.#findSession(request, target)
     if (session instanceof GatewayError) return sendError(response, session, null)
-    void this.#options.sessions.close(session).then(() => response.writeHead(200).end())
+    this.#options.sessions
+      .close(session)
+      .then(() => response.writeHead(200, answerHeaders).end())
+      .catch((error: unknown) => sendError(response, asGatewayError(error), null))
   }
 
   /** The session of a legacy message: the path's or the header's, if it is this caller's and this server's. */
@@ -204,6 +212,7 @@ interface Post {
   readonly message: JsonRpcMessage
   readonly body: Buffer
   readonly reply: HttpReply
+  readonly idempotencyKey: string | undefined
 }
 
 const single = (value: string | string[] | undefined): string | undefined =>

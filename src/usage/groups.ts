@@ -50,7 +50,9 @@ export class UsageGroups {
   constructor(store: UsageQueryStore, options: GroupOptions) {
     this.#store = store
     this.#options = options
-    this.columns = [...new Set([...options.groupBy.map((name) => columnOf[name]), 'outcome', 'currency'] as const)]
+    this.columns = [
+      ...new Set([...options.groupBy.map((name) => columnOf[name]), 'outcome', 'currency'] as const),
+    ]
   }
 
   /** The quarter-hour of the first call, in milliseconds. */

@@ -152,7 +152,7 @@ export class UsageQueries {
 
   async #addRecords(groups: UsageGroups, where: Where, { low, high }: IdRange): Promise<void> {
     const { pageRows } = this.#limits
-    for (let next = low; next < high; ) {
+    for (let next = low; next < high;) {
       const rows = await this.#store.oldest(where, { low: next, high }, pageRows)
       await groups.addRecords(rows)
       const last = rows.at(-1)

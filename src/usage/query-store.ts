@@ -101,7 +101,9 @@ export class UsageQueryStore {
       .where('kind', '=', 'server')
       .where(sql<boolean>`(value like ${asId} escape '!' or value like ${asName} escape '!')`)
     const rows = await this.#db.read(query)
-    return rows.filter(({ value }) => Object.values(serverParts(value)).includes(nameOrId)).map(({ id }) => id)
+    return rows
+      .filter(({ value }) => Object.values(serverParts(value)).includes(nameOrId))
+      .map(({ id }) => id)
   }
 
   /** The texts of these integers. An integer without a text is missing in the answer. */
@@ -137,7 +139,8 @@ export class UsageQueryStore {
     const ids = where.get(driver) ?? []
     if (ids.length <= 1 || ids.length > maxOrderedReads) return this.#newest(where, range, limit)
     const parts: RecordRow[] = []
-    for (const id of ids) parts.push(...(await this.#newest(new Map([...where, [driver, [id]]]), range, limit)))
+    for (const id of ids)
+      parts.push(...(await this.#newest(new Map([...where, [driver, [id]]]), range, limit)))
     return parts.sort((a, b) => (a.id > b.id ? -1 : 1)).slice(0, limit)
   }
 
@@ -183,7 +186,7 @@ export class UsageQueryStore {
       .where('bucket', '>=', BigInt(first))
       .where('bucket', '<', BigInt(end))
     for (const [column, ids] of rollupFilters(where)) query = query.where(column, 'in', ids)
-    return (await this.#db.read(query.groupBy([...by]))) as unknown as RollupSum[]
+    return (await this.#db.read(query.groupBy([...by]))) as RollupSum[]
   }
 
   /** The first and the last quarter-hour with matching records. */

@@ -65,7 +65,7 @@ export class UsageStore {
     const rows = await this.#db.read(
       this.#sql.selectFrom('dimension').selectAll().orderBy('id', 'desc').limit(limit),
     )
-    const known = rows.map((row) => ({ id: Number(row.id), kind: row.kind, value: row.value })).reverse()
+    const known = rows.map((row) => ({ id: Number(row.id), kind: row.kind, value: row.value })).toReversed()
     return { known, next: (known.at(-1)?.id ?? 0) + 1 }
   }
 }

@@ -54,8 +54,9 @@ export const rollupTable: HotTable = {
   name: 'usage_rollup',
   mode: 'add',
   keys: ['bucket', 'account', 'caller', 'api_key', 'server', 'method', 'tool', 'outcome', 'currency'],
-  columns: integers(
-    ...['bucket', 'account', 'caller', 'api_key', 'server', 'method', 'tool', 'outcome', 'currency'],
-    ...['calls', 'unpriced', 'cost', 'request_bytes', 'response_bytes', 'duration_us', ...latencyColumns],
-  ),
+  columns: {
+    ...integers('bucket', 'account', 'caller', 'api_key', 'server', 'method', 'tool', 'outcome', 'currency'),
+    ...integers('calls', 'unpriced', 'cost', 'request_bytes', 'response_bytes', 'duration_us'),
+    ...integers(...latencyColumns),
+  },
 }

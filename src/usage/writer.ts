@@ -1,4 +1,5 @@
 // The single writer of the hot path: groups settled calls into durable commits and tells each caller when its is done.
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { GatewayError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { usageRows } from './batch.ts'
@@ -73,6 +74,8 @@ export class UsageWriter<Extra> {
 
   async #run(): Promise<void> {
     while (this.#queue.length > 0) {
+      // What settles in the same turn of the event loop shares a commit; an idle gateway waits for nothing by this.
+      await nextTurn()
       const batch = this.#queue.splice(0, this.#options.maxBatch)
       const failure = await this.#commit(batch)
       if (failure) this.#fail(failure, batch)

@@ -3,10 +3,15 @@
 /** What is wrong with the bytes; undefined where nothing is. */
 export type EnvelopeFault = 'too-deep' | 'duplicate-key' | 'ambiguous-key'
 
+/** As parsers that ignore case compare keys: `ſ` is an `s` and the Kelvin sign a `k` to some of them. */
+const fold = (key: string): string => key.toUpperCase().toLowerCase()
+
+const byFolded = (...keys: string[]) => new Map(keys.map((key) => [fold(key), key]))
+
 /** Members that decide what is run, who is asked and what it costs, at the top level and in `params`. */
 const decisive = [
-  new Set(['jsonrpc', 'id', 'method', 'params']),
-  new Set(['name', 'uri', 'arguments', '_meta', 'taskid']),
+  byFolded('jsonrpc', 'id', 'method', 'params'),
+  byFolded('name', 'uri', 'arguments', '_meta', 'taskId'),
 ]
 
 const quote = 0x22
@@ -48,15 +53,14 @@ export function scanEnvelope(bytes: Uint8Array, maxDepth: number): EnvelopeFault
 
 function judgeKey(
   key: string,
-  decisiveKeys: Set<string> | undefined,
+  decisiveKeys: ReadonlyMap<string, string> | undefined,
   seen: Set<string>,
 ): EnvelopeFault | undefined {
-  const folded = key.toLowerCase()
-  if (!decisiveKeys?.has(folded)) return undefined
-  // `taskId` is the one decisive member with a capital letter.
-  if (key !== folded && key !== 'taskId') return 'ambiguous-key'
-  if (seen.has(folded)) return 'duplicate-key'
-  seen.add(folded)
+  const known = decisiveKeys?.get(fold(key))
+  if (known === undefined) return undefined
+  if (key !== known) return 'ambiguous-key'
+  if (seen.has(key)) return 'duplicate-key'
+  seen.add(key)
   return undefined
 }
 

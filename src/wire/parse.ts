@@ -1,4 +1,5 @@
 // From the bytes of a client's message to a message that can be trusted to mean one thing.
+import { isUtf8 } from 'node:buffer'
 import { GatewayError } from '../base/errors.ts'
 import { scanEnvelope } from './envelope-scan.ts'
 import type { JsonRpcMessage } from './json-rpc.ts'
@@ -11,6 +12,8 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
  * nest too deep, hold keys that parsers read differently, or are no single message.
  */
 export function parseMessage(body: Uint8Array, maxDepth: number): JsonRpcMessage | GatewayError {
+  // What is no UTF-8 is read differently by each parser, so that the name billed need not be the one that is run.
+  if (!isUtf8(body)) return new GatewayError('parse_error')
   const fault = scanEnvelope(body, maxDepth)
   if (fault === 'too-deep') return refused(`The body nests deeper than ${maxDepth} levels.`)
   let message: unknown

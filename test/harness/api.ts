@@ -5,19 +5,12 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ManualClock } from '../../src/base/clock.ts'
-import { GatewayError } from '../../src/base/errors.ts'
 import { CallIds } from '../../src/base/id.ts'
 import { Keyring } from '../../src/base/keyring.ts'
 import { silentLog as log } from '../../src/base/log.ts'
 import { openDatabase } from '../../src/db/open.ts'
 import { createApi } from '../../src/http/api/api.ts'
-import { authRoutes } from '../../src/http/api/auth.ts'
-import { keyRoutes } from '../../src/http/api/keys.ts'
-import type { Route } from '../../src/http/api/route.ts'
-import { serverRoutes } from '../../src/http/api/servers.ts'
-import { sessionRoutes, type RecordSession } from '../../src/http/api/sessions.ts'
-import { userRoutes } from '../../src/http/api/users.ts'
-import { wellKnownRoutes } from '../../src/http/api/well-known.ts'
+import { resourceRoutes } from '../../src/http/api/resources.ts'
 import { findCredential } from '../../src/http/credential.ts'
 import { StoredIdempotency } from '../../src/idempotency/store.ts'
 import { Authenticator } from '../../src/identity/authenticate.ts'
@@ -38,7 +31,7 @@ import { RuleBook } from '../../src/pricing/rules.ts'
 import { RuleStore } from '../../src/pricing/store.ts'
 import { Registry } from '../../src/registry/servers.ts'
 import { ServerStore } from '../../src/registry/store.ts'
-import { denied, Metering, type CommitExtra } from '../../src/sessions/charge.ts'
+import { Metering, type CommitExtra } from '../../src/sessions/charge.ts'
 import { Sessions } from '../../src/sessions/sessions.ts'
 import { SessionStore } from '../../src/sessions/store.ts'
 import { Catalogues } from '../../src/upstreams/catalogue.ts'
@@ -109,35 +102,20 @@ function buildIdentity(db: Database, options: TestApiOptions & { clock: ManualCl
   const tokens = new Tokens({ store: loginStore, keyring, clock, publicUrl: () => publicUrl })
   const authenticator = new Authenticator({ tokens, keys, revocations, clock })
   const logins = new Logins({
-    ...{ store: loginStore, userStore, users, passwords, tokens, keyring, revocations, clock, log },
+    store: loginStore,
+    userStore,
+    users,
+    passwords,
+    tokens,
+    keyring,
     lockout: new Lockout(clock),
+    revocations,
+    clock,
+    log,
     registration,
   })
   return { keyring, users, keys, tokens, authenticator, logins }
 }
-
-/** Charges a session as any call is charged. */
-const recordWith =
-  (metering: Metering): RecordSession =>
-  (principal, server, session, { client, requestBytes }) =>
-    new Promise((resolve, reject) => {
-      const { userId, accountId } = principal
-      const { charge, refusal } = metering.begin({
-        ...{ userId, accountId, sessionId: session.id, serverId: server.id, server: server.name },
-        ...{ method: 'session/create', transport: 'api', upstreamTransport: 'none' },
-        ...{ era: 'legacy', upstreamEra: 'none', requestBytes, client },
-      })
-      const ok = { outcome: 'success', statusCode: 201, responseBytes: 0, free: false } as const
-      charge.settle(refusal ? denied(refusal) : ok, (error) => {
-        const { callId } = charge
-        if (error) reject(error)
-        else if (!refusal) resolve({ callId })
-        else
-          reject(
-            new GatewayError(refusal.code, { detail: refusal.message, data: { ...refusal.data, callId } }),
-          )
-      })
-    })
 
 /** Starts the API with every resource route; `stop` ends it and removes its folder. */
 export async function startApi(options: TestApiOptions = {}) {
@@ -173,8 +151,9 @@ export async function startApi(options: TestApiOptions = {}) {
     endUpstream: () => Promise.resolve(),
   })
   const parts = { ...money, ...identity, registry, upstreams, catalogues, sessions, sessionStore, clock, db }
+  const routes = resourceRoutes({ ...parts, publicUrl: () => publicUrl })
   const api = await createApi({
-    routes: resourceRoutes(parts),
+    routes,
     log,
     maxBodyBytes: 100_000,
     maxDepth: 32,
@@ -194,6 +173,7 @@ export async function startApi(options: TestApiOptions = {}) {
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
   return {
     ...parts,
+    routes,
     url,
     anonymous: new ApiCaller(url),
     /** A user with these roles, signed in. */
@@ -216,32 +196,6 @@ export async function startApi(options: TestApiOptions = {}) {
 }
 
 export type TestApi = Awaited<ReturnType<typeof startApi>>
-
-interface Parts extends ReturnType<typeof buildIdentity>, Awaited<ReturnType<typeof buildMoney>> {
-  readonly registry: Registry
-  readonly catalogues: Catalogues
-  readonly sessions: Sessions
-  readonly sessionStore: SessionStore
-  readonly clock: ManualClock
-}
-
-function resourceRoutes(parts: Parts): Route[] {
-  return [
-    ...authRoutes(parts),
-    ...userRoutes(parts),
-    ...keyRoutes(parts),
-    ...serverRoutes({
-      ...parts,
-      closeSessions: (serverId) => parts.sessions.closeWhere((session) => session.serverId === serverId),
-    }),
-    ...sessionRoutes({
-      ...parts,
-      recordSession: recordWith(parts.metering),
-      publicUrl: () => publicUrl,
-    }),
-    ...wellKnownRoutes({ ...parts, publicUrl: () => publicUrl }),
-  ]
-}
 
 /** What a refusal says, without what differs from one request to the next. */
 export function refusalOf(answer: { status: number; headers: Headers; json: unknown }): object {

@@ -37,7 +37,7 @@ export class Random {
 /** Records with arrival times in the period, in no order. `currency` tells an account's. */
 export function randomRecords(
   random: Random,
-  options: { count: number; startMs: number; endMs: number; currencyOf(accountId: string): string },
+  options: { count: number; startMs: number; endMs: number; currencyOf: (accountId: string) => string },
 ): UsageRecord[] {
   const { count, startMs, endMs, currencyOf } = options
   const used = new Set<bigint>()

@@ -174,7 +174,7 @@ describe('users', () => {
 
   test('come in pages, each user once', async () => {
     const seen: string[] = []
-    for (let cursor: string | null = ''; cursor !== null; ) {
+    for (let cursor: string | null = ''; cursor !== null;) {
       const page = await admin.ok('GET', `/api/v1/users?limit=2${cursor && `&cursor=${cursor}`}`)
       expect(page.items.length).toBeLessThanOrEqual(2)
       seen.push(...page.items.map(({ id }: { id: string }) => id))
@@ -323,7 +323,7 @@ describe('keys', () => {
       api.clock.advance(1)
     }
     const names: string[] = []
-    for (let cursor: string | null = ''; cursor !== null; ) {
+    for (let cursor: string | null = ''; cursor !== null;) {
       const page = await frank.ok('GET', `/api/v1/keys?limit=2${cursor && `&cursor=${cursor}`}`)
       names.push(...page.items.map(({ name }: { name: string }) => name))
       cursor = page.nextCursor

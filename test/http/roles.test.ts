@@ -14,9 +14,10 @@ let victimSession: string
 
 beforeAll(async () => {
   api = await startApi()
-  for (const role of ['member', 'auditor', 'operator', 'admin'] as const) as[role] = await api.user(role, role)
-  const { key } = await as.admin?.ok('POST', '/api/v1/keys', { name: 'key' })
-  as['key of admin'] = new ApiCaller(api.url, key)
+  for (const role of ['member', 'auditor', 'operator', 'admin'] as const)
+    as[role] = await api.user(role, role)
+  const made = await as.admin?.ok('POST', '/api/v1/keys', { name: 'key' })
+  as['key of admin'] = new ApiCaller(api.url, made.key)
   as.nobody = api.anonymous
   victim = await api.user('victim', 'operator')
   const transport = { type: 'streamable-http', url: 'http://127.0.0.1:9/mcp' }
@@ -28,71 +29,103 @@ beforeAll(async () => {
 afterAll(() => api.stop())
 
 interface Row {
-  readonly ask: readonly [method: string, path: () => string, body?: () => unknown]
+  readonly ask: readonly [method: string, path: string, body?: () => unknown]
   /** Statuses in the order of `callers`. */
   readonly status: readonly number[]
 }
 
 let made = 0
-const user = () => `/api/v1/users/${victim.userId}`
 const newUser = () => ({ username: `made-${++made}`, password })
 const newServer = () => ({
   name: `made-${++made}`,
   transport: { type: 'streamable-http', url: 'http://127.0.0.1:9/mcp' },
 })
-const at = (path: string) => () => `/api/v1${path}`
+/** Names of the victim's things in a path, by what they stand for. */
+const pathOf = (template: string): string =>
+  template
+    .replace(/^(?!\/\.)/, '/api/v1')
+    .replace('{user}', victim.userId)
+    .replace('{key}', victimKey)
+    .replace('{session}', victimSession)
 
 const rows: Row[] = [
-  { ask: ['GET', at('/me')], status: [401, 200, 200, 200, 200, 200] },
-  { ask: ['GET', at('/users')], status: [401, 403, 200, 403, 200, 200] },
-  { ask: ['POST', at('/users'), newUser], status: [401, 403, 403, 403, 201, 403] },
-  { ask: ['GET', user], status: [401, 403, 200, 403, 200, 200] },
-  { ask: ['PATCH', user, () => ({ email: null })], status: [401, 403, 403, 403, 200, 403] },
-  { ask: ['POST', at('/keys'), () => ({ name: 'k' })], status: [401, 201, 201, 201, 201, 403] },
-  { ask: ['GET', at('/keys')], status: [401, 200, 200, 200, 200, 403] },
-  { ask: ['GET', at('/keys?user=*')], status: [401, 403, 403, 403, 200, 403] },
-  { ask: ['POST', () => `/api/v1/keys/${victimKey}/rotate`], status: [401, 404, 404, 404, 404, 403] },
-  { ask: ['GET', at('/servers')], status: [401, 200, 200, 200, 200, 200] },
-  { ask: ['POST', at('/servers'), newServer], status: [401, 403, 403, 201, 201, 201] },
-  { ask: ['GET', at('/servers/hidden')], status: [401, 404, 200, 404, 200, 200] },
-  { ask: ['GET', at('/servers/open')], status: [401, 200, 200, 200, 200, 200] },
-  { ask: ['GET', at('/servers/hidden/status')], status: [401, 404, 200, 404, 200, 200] },
+  { ask: ['GET', '/me'], status: [401, 200, 200, 200, 200, 200] },
+  { ask: ['GET', '/users'], status: [401, 403, 200, 403, 200, 200] },
+  { ask: ['POST', '/users', newUser], status: [401, 403, 403, 403, 201, 403] },
+  { ask: ['GET', '/users/{user}'], status: [401, 403, 200, 403, 200, 200] },
+  { ask: ['PATCH', '/users/{user}', () => ({ email: null })], status: [401, 403, 403, 403, 200, 403] },
+  { ask: ['POST', '/keys', () => ({ name: 'k' })], status: [401, 201, 201, 201, 201, 403] },
+  { ask: ['GET', '/keys'], status: [401, 200, 200, 200, 200, 403] },
+  { ask: ['GET', '/keys?user=*'], status: [401, 403, 403, 403, 200, 403] },
+  { ask: ['POST', '/keys/{key}/rotate'], status: [401, 404, 404, 404, 404, 403] },
+  { ask: ['GET', '/servers'], status: [401, 200, 200, 200, 200, 200] },
+  { ask: ['POST', '/servers', newServer], status: [401, 403, 403, 201, 201, 201] },
+  { ask: ['GET', '/servers/hidden'], status: [401, 404, 200, 404, 200, 200] },
+  { ask: ['GET', '/servers/open'], status: [401, 200, 200, 200, 200, 200] },
+  { ask: ['GET', '/servers/hidden/status'], status: [401, 404, 200, 404, 200, 200] },
   {
-    ask: ['PATCH', at('/servers/open'), () => ({ description: 'x' })],
+    ask: ['PATCH', '/servers/open', () => ({ description: 'x' })],
     status: [401, 403, 403, 403, 200, 200],
   },
   {
-    ask: ['PATCH', at('/servers/hidden'), () => ({ description: 'x' })],
+    ask: ['PATCH', '/servers/hidden', () => ({ description: 'x' })],
     status: [401, 404, 403, 404, 200, 200],
   },
   {
-    ask: ['PUT', at('/servers/open/status'), () => ({ status: 'active' })],
+    ask: ['PUT', '/servers/open/status', () => ({ status: 'active' })],
     status: [401, 403, 403, 403, 200, 200],
   },
-  { ask: ['POST', at('/servers/open/test-connection')], status: [401, 403, 403, 403, 200, 200] },
-  { ask: ['GET', at('/servers/open/tools')], status: [401, 502, 502, 502, 502, 502] },
-  { ask: ['POST', at('/servers/open/sessions')], status: [401, 201, 201, 201, 201, 201] },
-  { ask: ['POST', at('/servers/hidden/sessions')], status: [401, 404, 403, 404, 201, 201] },
-  { ask: ['GET', at('/sessions')], status: [401, 200, 200, 200, 200, 200] },
-  { ask: ['GET', () => `/api/v1/sessions/${victimSession}`], status: [401, 404, 200, 404, 200, 200] },
-  { ask: ['GET', () => `/api/v1/sessions/${victimSession}/status`], status: [401, 404, 200, 404, 200, 200] },
-  { ask: ['DELETE', () => `/api/v1/sessions/${victimSession}`], status: [401, 404, 403, 404, 204, 204] },
-  { ask: ['DELETE', () => `/api/v1/keys/${victimKey}`], status: [401, 404, 404, 404, 204, 403] },
-  { ask: ['DELETE', at('/servers/hidden')], status: [401, 404, 403, 404, 204, 404] },
-  { ask: ['DELETE', user], status: [401, 403, 403, 403, 204, 403] },
-  { ask: ['GET', () => '/.well-known/jwks.json'], status: [200, 200, 200, 200, 200, 200] },
-  { ask: ['POST', at('/auth/logout')], status: [401, 204, 204, 204, 204, 204] },
+  { ask: ['POST', '/servers/open/test-connection'], status: [401, 403, 403, 403, 200, 200] },
+  { ask: ['GET', '/servers/open/tools'], status: [401, 502, 502, 502, 502, 502] },
+  { ask: ['POST', '/servers/open/sessions'], status: [401, 201, 201, 201, 201, 201] },
+  { ask: ['POST', '/servers/hidden/sessions'], status: [401, 404, 403, 404, 201, 201] },
+  { ask: ['GET', '/sessions'], status: [401, 200, 200, 200, 200, 200] },
+  { ask: ['GET', '/sessions/{session}'], status: [401, 404, 200, 404, 200, 200] },
+  { ask: ['GET', '/sessions/{session}/status'], status: [401, 404, 200, 404, 200, 200] },
+  { ask: ['DELETE', '/sessions/{session}'], status: [401, 404, 403, 404, 204, 204] },
+  { ask: ['DELETE', '/keys/{key}'], status: [401, 404, 404, 404, 204, 403] },
+  { ask: ['DELETE', '/servers/hidden'], status: [401, 404, 403, 404, 204, 404] },
+  { ask: ['DELETE', '/users/{user}'], status: [401, 403, 403, 403, 204, 403] },
+  { ask: ['GET', '/.well-known/jwks.json'], status: [200, 200, 200, 200, 200, 200] },
+  {
+    ask: ['POST', '/me/password', () => ({ currentPassword: 'not this one', newPassword: 'x'.repeat(10) })],
+    status: [401, 400, 400, 400, 400, 403],
+  },
+  { ask: ['POST', '/auth/logout'], status: [401, 204, 204, 204, 204, 204] },
 ]
 
-test.each(rows.map((row) => [`${row.ask[0]} ${String(row.ask[1])}`, row] as const))(
+test.each(rows.map((row) => [`${row.ask[0]} ${row.ask[1]}`, row] as const))(
   '%s answers by role',
   async (_name, { ask, status }) => {
     const [method, path, body] = ask
     const answers: [Caller, number][] = []
     for (const caller of callers) {
-      const answer = await as[caller]?.call(method, path(), body?.())
+      const answer = await as[caller]?.call(method, pathOf(path), body?.())
       answers.push([caller, answer?.status ?? 0])
     }
     expect(answers).toEqual(callers.map((caller, index) => [caller, status[index]]))
   },
 )
+
+test('every route that needs a credential refuses who has none, before anything else', async () => {
+  for (const { method, path, permission } of api.routes) {
+    if (permission === 'public') continue
+    for (const credential of [undefined, 'tb_wrong', 'a.b.c']) {
+      const target = path.replaceAll(/\{\w+\}/g, 'x')
+      const body = method === 'GET' ? undefined : '{'
+      const answer = await new ApiCaller(api.url, credential).call(method, target, body)
+      expect([method, path, answer.status]).toEqual([method, path, 401])
+      expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer /)
+    }
+  }
+})
+
+test('every route of these resources stands in the matrix', () => {
+  const asked = rows.map(({ ask: [method, path] }) => `${method} ${pathOf(path).replace(/\?.*/, '')}`)
+  const missing = api.routes.filter(({ method, path, permission }) => {
+    const pattern = new RegExp(`^${method} ${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`)
+    const elsewhere = permission === 'public' || path.startsWith('/api/v1/billing/')
+    return !elsewhere && !asked.some((ask) => pattern.test(ask))
+  })
+  expect(missing.map(({ method, path }) => `${method} ${path}`)).toEqual([])
+})

@@ -58,7 +58,11 @@ const namesFor = async (caller: ApiCaller): Promise<string[]> =>
 
 describe('a registration', () => {
   test('is answered with its defaults, its place, and no secret', async () => {
-    const answer = await operator.call('POST', '/api/v1/servers', http('fresh', { auth: { type: 'bearer', token: 'token-secret-4242' } }))
+    const answer = await operator.call(
+      'POST',
+      '/api/v1/servers',
+      http('fresh', { auth: { type: 'bearer', token: 'token-secret-4242' } }),
+    )
     expect(answer.status).toBe(201)
     expect(answer.headers.get('location')).toBe(`/api/v1/servers/${answer.json.id}`)
     expect(answer.json).toMatchObject({
@@ -88,11 +92,17 @@ describe('a registration', () => {
 
   test.each([
     ['a transport that is not supported yet', { transport: { type: 'sse', url: deadUrl } }, 400],
-    ['an address that upstreams may not have', { transport: { type: 'streamable-http', url: 'http://10.0.0.1/' } }, 422],
+    [
+      'an address that upstreams may not have',
+      { transport: { type: 'streamable-http', url: 'http://10.0.0.1/' } },
+      422,
+    ],
     ['a name that is taken', { name: 'shared' }, 409],
     ['a command from an operator', { transport: { type: 'stdio', command: 'node' } }, 403],
   ])('is refused: %s', async (_what, more, status) => {
-    expect((await operator.call('POST', '/api/v1/servers', { ...http('refused'), ...more })).status).toBe(status)
+    expect((await operator.call('POST', '/api/v1/servers', { ...http('refused'), ...more })).status).toBe(
+      status,
+    )
     expect(await namesFor(admin)).not.toContain('refused')
   })
 
@@ -100,7 +110,11 @@ describe('a registration', () => {
     const open = { access: 'public', account: member.accountId }
     expect((await operator.call('POST', '/api/v1/servers', http('open', open))).status).toBe(403)
     expect((await operator.call('PATCH', '/api/v1/servers/shared', open)).status).toBe(403)
-    const own = await operator.ok('POST', '/api/v1/servers', http('open', { ...open, account: operator.accountId }))
+    const own = await operator.ok(
+      'POST',
+      '/api/v1/servers',
+      http('open', { ...open, account: operator.accountId }),
+    )
     expect(own.account).toBe(operator.accountId)
     const byAdmin = await admin.ok('PATCH', '/api/v1/servers/open', open)
     expect(byAdmin.account).toBe(member.accountId)
@@ -141,7 +155,7 @@ describe('what is seen of a server', () => {
           .concat(shown.description === undefined ? [] : ['description'])
           .toSorted(),
       )
-      const [listed] = (await caller.all('/api/v1/servers')).filter((server) => server.name === name)
+      const listed = (await caller.all('/api/v1/servers')).find((server) => server.name === name)
       expect(listed).toEqual(shown)
     }
   })
@@ -155,7 +169,7 @@ describe('what is seen of a server', () => {
 
   test('comes in pages that skip what is hidden', async () => {
     const names: string[] = []
-    for (let cursor: string | null = ''; cursor !== null; ) {
+    for (let cursor: string | null = ''; cursor !== null;) {
       const page = await member.ok('GET', `/api/v1/servers?limit=1${cursor && `&cursor=${cursor}`}`)
       expect(page.items).toHaveLength(1)
       names.push(page.items[0].name)
@@ -210,13 +224,17 @@ describe('managing a server', () => {
       }
     const changed = await operator.ok('PATCH', '/api/v1/servers/shared', { description: 'changed' })
     expect(changed).toMatchObject({ description: 'changed', revision: 2, auth: { last4: '4242' } })
-    expect((await admin.ok('PATCH', '/api/v1/servers/shared', { description: null })).description).toBeUndefined()
+    expect(
+      (await admin.ok('PATCH', '/api/v1/servers/shared', { description: null })).description,
+    ).toBeUndefined()
   })
 
   test('by a key limited to servers ends at their names', async () => {
     expect((await limited.call('POST', '/api/v1/servers', http('beyond'))).status).toBe(403)
     expect((await limited.call('PATCH', '/api/v1/servers/shared', { name: 'beyond' })).status).toBe(403)
-    expect((await limited.call('PATCH', '/api/v1/servers/shared', { description: 'by key' })).status).toBe(200)
+    expect((await limited.call('PATCH', '/api/v1/servers/shared', { description: 'by key' })).status).toBe(
+      200,
+    )
   })
 
   test('switches it off and on; nobody sets a status that only the gateway knows', async () => {
@@ -265,14 +283,26 @@ describe('asking a server', () => {
   })
 
   test('a server that does not answer is an answer too, and why is for those who manage it', async () => {
-    const open = http('dead', { access: 'authenticated', transport: { type: 'streamable-http', url: deadUrl } })
+    const open = http('dead', {
+      access: 'authenticated',
+      transport: { type: 'streamable-http', url: deadUrl },
+    })
     await operator.ok('POST', '/api/v1/servers', open)
     const answer = await operator.ok('POST', '/api/v1/servers/dead/test-connection')
-    expect(answer).toMatchObject({ ok: false, tools: [], error: { stage: 'connect', message: expect.any(String) } })
+    expect(answer).toMatchObject({
+      ok: false,
+      tools: [],
+      error: { stage: 'connect', message: expect.any(String) },
+    })
     const status = '/api/v1/servers/dead/status'
     expect(await operator.ok('GET', status)).toMatchObject({
       status: 'error',
-      lastFailure: { stage: 'connect', message: expect.any(String), at: expect.any(String), since: expect.any(String) },
+      lastFailure: {
+        stage: 'connect',
+        message: expect.any(String),
+        at: expect.any(String),
+        since: expect.any(String),
+      },
     })
     expect(Object.keys(await member.ok('GET', status)).toSorted()).toEqual(['id', 'name', 'status'])
     const tools = await member.call('GET', '/api/v1/servers/dead/tools')
@@ -310,8 +340,11 @@ describe('asking a server', () => {
   test('tools come in pages, each once and in the order of the server', async () => {
     const all = (await member.all('/api/v1/servers/shared/tools')).map(({ name }) => name)
     const names: string[] = []
-    for (let cursor: string | null = ''; cursor !== null; ) {
-      const page = await member.ok('GET', `/api/v1/servers/shared/tools?limit=4${cursor && `&cursor=${cursor}`}`)
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const page = await member.ok(
+        'GET',
+        `/api/v1/servers/shared/tools?limit=4${cursor && `&cursor=${cursor}`}`,
+      )
       names.push(...page.items.map(({ name }: { name: string }) => name))
       cursor = page.nextCursor
     }

@@ -36,7 +36,9 @@ const open = (caller: ApiCaller, server = 'shared') =>
 
 describe('opening a session', () => {
   test('answers its view and the id of its record', async () => {
-    const answer = await alice.call('POST', '/api/v1/servers/shared/sessions', { transport: 'streamable-http' })
+    const answer = await alice.call('POST', '/api/v1/servers/shared/sessions', {
+      transport: 'streamable-http',
+    })
     const { id } = answer.json
     expect(answer.status).toBe(201)
     expect(answer.json).toEqual({
@@ -166,7 +168,9 @@ describe('a session', () => {
     const live = (await limited.all('/api/v1/sessions')).filter(({ status }) => status === 'created')
     expect(live.map(({ id }) => id)).toEqual([other])
     const hidden = await limited.call('DELETE', `/api/v1/sessions/${shared}`)
-    expect(refusalOf(hidden)).toEqual(refusalOf(await limited.call('DELETE', `/api/v1/sessions/${newId('ses')}`)))
+    expect(refusalOf(hidden)).toEqual(
+      refusalOf(await limited.call('DELETE', `/api/v1/sessions/${newId('ses')}`)),
+    )
     expect((await limited.call('DELETE', `/api/v1/sessions/${other}`)).status).toBe(204)
     expect((await alice.ok('GET', `/api/v1/sessions/${shared}`)).status).toBe('created')
   })
@@ -181,7 +185,7 @@ test('sessions come in pages, newest first, each once, live ones as they stand',
   }
   api.sessions.findById(opened[0] ?? '')?.advance('connected')
   const seen: { id: string; status: string }[] = []
-  for (let cursor: string | null = ''; cursor !== null; ) {
+  for (let cursor: string | null = ''; cursor !== null;) {
     const page = await carol.ok('GET', `/api/v1/sessions?limit=2${cursor && `&cursor=${cursor}`}`)
     seen.push(...page.items)
     cursor = page.nextCursor

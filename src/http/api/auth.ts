@@ -116,7 +116,9 @@ function ownRoutes(deps: AuthRouteDeps): Route[] {
       handler: async ({ principal, body, clientIp }) => {
         // A key may call and read; it must not be able to lock its owner out.
         if (principal.via !== 'token')
-          throw new GatewayError('forbidden', { detail: 'A key cannot change a password; log in to do that.' })
+          throw new GatewayError('forbidden', {
+            detail: 'A key cannot change a password; log in to do that.',
+          })
         await deps.logins.changePassword(principal, body, { ip: clientIp })
         return undefined
       },

@@ -119,9 +119,7 @@ export function keyRoutes(deps: KeyRouteDeps): Route[] {
       response: shownKeyShape,
       errors: [403, 404],
       handler: async ({ principal, params, body }) =>
-        shownKeyView(
-          await deps.keys.rotate(readId(params.id, 'key'), body, { userId: principal.userId }),
-        ),
+        shownKeyView(await deps.keys.rotate(readId(params.id, 'key'), body, { userId: principal.userId })),
     }),
   ]
 }

@@ -4,6 +4,7 @@ import { GatewayError } from '../../base/errors.ts'
 import type { Metering } from '../../sessions/charge.ts'
 import { chargeSession } from '../../sessions/session-charge.ts'
 import { authRoutes, type AuthRouteDeps } from './auth.ts'
+import { billingRoutes, type BillingRouteDeps } from './billing-routes.ts'
 import { keyRoutes, type KeyRouteDeps } from './keys.ts'
 import type { Route } from './route.ts'
 import { serverRoutes, type ServerRouteDeps } from './servers.ts'
@@ -16,6 +17,7 @@ export type ResourceDeps = AuthRouteDeps &
   KeyRouteDeps &
   Omit<ServerRouteDeps, 'closeSessions'> &
   Omit<SessionRouteDeps, 'recordSession'> &
+  BillingRouteDeps &
   WellKnownRouteDeps & { readonly metering: Metering }
 
 /** The routes under `/api/v1`, and the well-known documents. */
@@ -27,6 +29,7 @@ export function resourceRoutes(deps: ResourceDeps): Route[] {
     ...keyRoutes(deps),
     ...serverRoutes({ ...deps, closeSessions }),
     ...sessionRoutes({ ...deps, recordSession: recordSession(deps.metering) }),
+    ...billingRoutes(deps),
     ...wellKnownRoutes(deps),
   ]
 }

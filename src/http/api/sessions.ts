@@ -5,22 +5,14 @@ import type { Principal } from '../../identity/principal.ts'
 import { may } from '../../policy/roles.ts'
 import type { Server } from '../../registry/server.ts'
 import type { Registry } from '../../registry/servers.ts'
+import type { SessionRequest } from '../../sessions/session-charge.ts'
 import type { Session } from '../../sessions/session.ts'
 import type { Sessions } from '../../sessions/sessions.ts'
 import type { SessionStore, StoredSession } from '../../sessions/store.ts'
-import type { Client } from '../../usage/record.ts'
 import { pageOf, pageQuery } from './page.ts'
 import { Answer, defineRoute, type Context, type Route } from './route.ts'
 import { getUsable } from './server-access.ts'
 import { idParams, isoTime, pageById, readId, timeShape } from './view.ts'
-
-/** What a record of opening a session says of the request. */
-export interface SessionRequest {
-  readonly client: Client
-  /** As the client declared; 0 where it did not. */
-  readonly requestBytes: number
-  readonly idempotencyKey?: string
-}
 
 /**
  * Records and charges `session/create`; resolves when that is durable. Rejects with `balance_exhausted` where it
@@ -241,8 +233,7 @@ function itemRoutes(deps: SessionRouteDeps): Route[] {
 async function getSession(deps: SessionRouteDeps, text: string, principal: Principal): Promise<AnySession> {
   const id = readId(text, 'ses')
   const session = deps.sessions.findById(id) ?? (await deps.sessionStore.find(id))
-  const isSeen =
-    session && (session.userId === principal.userId || may(principal, 'sessions:read-all'))
+  const isSeen = session && (session.userId === principal.userId || may(principal, 'sessions:read-all'))
   if (!isSeen || !isInKeyScope(deps, session, principal)) throw new GatewayError('not_found')
   return session
 }

@@ -63,7 +63,8 @@ export function wellKnownRoutes(deps: WellKnownRouteDeps): Route[] {
       method: 'GET',
       path: `${resourcePath}/{name}`,
       summary: 'Metadata of an MCP endpoint (RFC 9728)',
-      description: 'Every name that a server could have gets the same answer, whether there is such a server or not.',
+      description:
+        'Every name that a server could have gets the same answer, whether there is such a server or not.',
       permission: 'public',
       params: z.strictObject({ name: z.string() }),
       response: resourceShape,

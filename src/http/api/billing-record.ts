@@ -1,0 +1,95 @@
+// A usage record as the API shows it, alone or with the price that made its cost.
+import { z } from 'zod'
+import { CallIds, formatCallId } from '../../base/id.ts'
+import { formatAmount, formatDecimal, ledgerScale, parseDecimal, rescale } from '../../base/money.ts'
+import type { CompiledRule } from '../../pricing/choice.ts'
+import { outcomes } from '../../pricing/price.ts'
+import { breakdown, exactScale, type PriceLine } from '../../pricing/rating.ts'
+import { priceInput } from '../../pricing/rule-input.ts'
+import type { UsageRecord } from '../../usage/record.ts'
+import { priceLineShape } from './billing-pricing.ts'
+import { isoTime, timeShape } from './view.ts'
+
+const transports = ['streamable-http', 'sse', 'websocket', 'stdio', 'api'] as const
+
+export const recordShape = z
+  .strictObject({
+    id: z.string(),
+    time: timeShape.describe('When the call arrived.'),
+    userId: z.string(),
+    accountId: z.string(),
+    keyId: z.string().optional(),
+    sessionId: z.string().optional(),
+    serverId: z.string(),
+    server: z.string(),
+    method: z.string(),
+    tool: z.string().optional(),
+    transport: z.enum(transports),
+    upstreamTransport: z.enum([...transports, 'none']),
+    era: z.enum(['legacy', 'modern']),
+    upstreamEra: z.enum(['legacy', 'modern', 'none']),
+    outcome: z.enum(outcomes),
+    statusCode: z.int(),
+    requestBytes: z.int(),
+    responseBytes: z.int(),
+    durationMs: z.number(),
+    cost: z.string(),
+    currency: z.string(),
+    ruleId: z.string().optional(),
+    ruleVersion: z.int().optional(),
+    priced: z.boolean().describe('Whether a rule matched; an unpriced call costs nothing.'),
+    error: z.string().optional(),
+    clientIp: z.string(),
+    userAgent: z.string(),
+    clientInfo: z.string().optional().describe('What the client says of itself, name/version.'),
+    idempotencyKey: z.string().optional(),
+  })
+  .meta({ id: 'UsageRecord' })
+
+export const pricedRecordShape = recordShape
+  .extend({
+    price: priceInput.optional().describe('The price of the rule version that was in force.'),
+    breakdown: z.array(priceLineShape).describe('Lines that sum to the cost; none where it was free.'),
+  })
+  .meta({ id: 'PricedUsageRecord' })
+
+export function recordView(record: UsageRecord): z.input<typeof recordShape> {
+  const { id, durationUs, cost, client, ...rest } = record
+  return {
+    ...rest,
+    id: formatCallId(id),
+    time: isoTime(CallIds.timeMs(id)),
+    durationMs: durationUs / 1000,
+    cost: formatAmount(cost),
+    clientIp: client.ip,
+    userAgent: client.userAgent,
+    ...(client.info !== undefined && { clientInfo: client.info }),
+  }
+}
+
+/** `rule` is the version that priced the record, where one did. */
+export function pricedRecordView(
+  record: UsageRecord,
+  rule: CompiledRule | undefined,
+): z.input<typeof pricedRecordShape> {
+  return {
+    ...recordView(record),
+    ...(rule && { price: rule.rule.price }),
+    breakdown: rule && record.cost !== 0n ? linesOf(record, rule) : [],
+  }
+}
+
+function linesOf(record: UsageRecord, rule: CompiledRule): PriceLine[] {
+  const { requestBytes, responseBytes, durationUs, cost } = record
+  const { amount, lines } = breakdown(rule.rates, {
+    calls: 1,
+    bytes: requestBytes + responseBytes,
+    durationUs,
+  })
+  const charged = formatAmount(cost)
+  if (amount === charged) return lines
+  // A prepaid account did not cover the last stretch of a call that is paid by time.
+  const rated = lines.reduce((sum, line) => sum + (parseDecimal(line.amount, exactScale) ?? 0n), 0n)
+  const uncovered = rescale(cost, ledgerScale, exactScale) - rated
+  return [...lines, { component: 'maximum', quantity: '1', amount: formatDecimal(uncovered, exactScale) }]
+}

@@ -1,0 +1,29 @@
+// Every route under `/api/v1/billing`, in the order of the reference.
+import { billingAccountRoutes, type BillingAccountDeps } from './billing-accounts.ts'
+import { billingAuditRoutes, type BillingAuditDeps } from './billing-audit.ts'
+import { billingCostRoutes, type BillingCostDeps } from './billing-cost.ts'
+import { billingPricingRoutes, type BillingPricingDeps } from './billing-pricing.ts'
+import { billingRuleRoutes, type BillingRuleDeps } from './billing-rules.ts'
+import { billingSummaryRoutes, type BillingSummaryDeps } from './billing-summary.ts'
+import { billingUsageRoutes, type BillingUsageDeps } from './billing-usage.ts'
+import type { Route } from './route.ts'
+
+export type BillingRouteDeps = BillingRuleDeps &
+  BillingPricingDeps &
+  BillingUsageDeps &
+  BillingSummaryDeps &
+  BillingCostDeps &
+  BillingAccountDeps &
+  BillingAuditDeps
+
+export function billingRoutes(deps: BillingRouteDeps): Route[] {
+  return [
+    ...billingRuleRoutes(deps),
+    ...billingPricingRoutes(deps),
+    ...billingUsageRoutes(deps),
+    ...billingSummaryRoutes(deps),
+    ...billingCostRoutes(deps),
+    ...billingAccountRoutes(deps),
+    ...billingAuditRoutes(deps),
+  ]
+}

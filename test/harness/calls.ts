@@ -1,0 +1,494 @@
+// Everything that carries a call over a real store, with a scripted server on one side and a recording client on the other.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemClock, type Clock } from '../../src/base/clock.ts'
+import { GatewayError } from '../../src/base/errors.ts'
+import { CallIds } from '../../src/base/id.ts'
+import { silentLog as log } from '../../src/base/log.ts'
+import { parseAmount } from '../../src/base/money.ts'
+import type { Database } from '../../src/db/database.ts'
+import { migrate } from '../../src/db/migrate.ts'
+import { openSqlite } from '../../src/db/sqlite.ts'
+import type { Principal } from '../../src/identity/principal.ts'
+import { Ledger } from '../../src/ledger/ledger.ts'
+import { LedgerStore, transferRows } from '../../src/ledger/store.ts'
+import { RuleBook } from '../../src/pricing/rules.ts'
+import { RuleStore } from '../../src/pricing/store.ts'
+import type { Server } from '../../src/registry/server.ts'
+import { Metering, type CommitExtra, type Settled } from '../../src/sessions/charge.ts'
+import { Relay, type Incoming } from '../../src/sessions/relay.ts'
+import { Replays } from '../../src/sessions/replays.ts'
+import type { FinalAnswer, Reply } from '../../src/sessions/reply.ts'
+import type { Session } from '../../src/sessions/session.ts'
+import { Sessions, type SessionLimits } from '../../src/sessions/sessions.ts'
+import { keptRow, SessionStore } from '../../src/sessions/store.ts'
+import type {
+  Upstream,
+  UpstreamExchange,
+  UpstreamFailure,
+  UpstreamHead,
+  UpstreamMessage,
+  UpstreamRequest,
+  UpstreamSink,
+} from '../../src/upstreams/upstream.ts'
+import { Dimensions } from '../../src/usage/dimensions.ts'
+import { UsageStore } from '../../src/usage/store.ts'
+import { UsageWriter } from '../../src/usage/writer.ts'
+import type { JsonRpcMessage } from '../../src/wire/json-rpc.ts'
+
+/** Waits until `condition` holds; fails after `deadlineMs`. */
+export async function until(condition: () => boolean, what: string, deadlineMs = 4000): Promise<void> {
+  const deadline = performance.now() + deadlineMs
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`never happened: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
+
+/** One exchange as the scripted server sees it. Nothing reaches the sink after an abort, an end or a failure. */
+export class FakeExchange implements UpstreamExchange {
+  readonly request: UpstreamRequest | undefined
+  readonly headers: Readonly<Record<string, string>>
+  aborted = false
+  paused = false
+  resumed = 0
+  #silent = false
+  readonly #sink: UpstreamSink
+
+  constructor(sink: UpstreamSink, headers: Readonly<Record<string, string>>, request?: UpstreamRequest) {
+    this.#sink = sink
+    this.headers = headers
+    this.request = request
+  }
+
+  abort(): void {
+    this.aborted = true
+    this.#silent = true
+  }
+
+  pause(): void {
+    this.paused = true
+  }
+
+  resume(): void {
+    this.paused = false
+    this.resumed++
+  }
+
+  head(head: Partial<UpstreamHead> = {}): this {
+    if (!this.#silent) this.#sink.head({ status: 200, contentType: 'json', ...head })
+    return this
+  }
+
+  /** A message without a frame, as in a JSON body. */
+  body(message: object | string): this {
+    return this.#message(toMessage(message))
+  }
+
+  /** One SSE event. */
+  event(message: object, id?: string): this {
+    const { message: parsed, bytes } = toMessage(message)
+    const lead = id === undefined ? '' : `id: ${id}\n`
+    return this.#message({ message: parsed, bytes, frame: Buffer.from(`${lead}data: ${bytes.toString()}\n\n`) })
+  }
+
+  /** A priming event, which carries an id and no message. */
+  prime(id: string): this {
+    return this.#message({
+      message: undefined,
+      bytes: Buffer.alloc(0),
+      frame: Buffer.from(`id: ${id}\ndata: \n\n`),
+    })
+  }
+
+  end(): void {
+    if (this.#silent) return
+    this.#silent = true
+    this.#sink.end()
+  }
+
+  fail(failure: Partial<UpstreamFailure> = {}): void {
+    if (this.#silent) return
+    this.#silent = true
+    this.#sink.fail({ stage: 'call', message: 'the connection broke', sent: true, ...failure })
+  }
+
+  /** A complete JSON answer. */
+  json(message: object | string, head: Partial<UpstreamHead> = {}): void {
+    this.head(head).body(message).end()
+  }
+
+  /** A result for the request's own id. */
+  succeed(result: object = { content: [] }, head: Partial<UpstreamHead> = {}): void {
+    this.json({ jsonrpc: '2.0', id: this.request?.message.id, result }, head)
+  }
+
+  #message(message: UpstreamMessage): this {
+    if (!this.#silent) this.#sink.message(message)
+    return this
+  }
+}
+
+function toMessage(message: object | string): { message: JsonRpcMessage | undefined; bytes: Buffer } {
+  const bytes = Buffer.from(typeof message === 'string' ? message : JSON.stringify(message))
+  return { message: typeof message === 'string' ? undefined : (message as JsonRpcMessage), bytes }
+}
+
+/** A server that does what the test says; without a script every request waits. */
+export class FakeUpstream implements Upstream {
+  readonly transport: Upstream['transport']
+  readonly sent: FakeExchange[] = []
+  readonly streams: FakeExchange[] = []
+  readonly ended: Readonly<Record<string, string>>[] = []
+  closed = 0
+  /** Runs a turn after each request. */
+  script: ((exchange: FakeExchange, message: JsonRpcMessage) => void) | undefined
+
+  constructor(transport: Upstream['transport'] = 'streamable-http') {
+    this.transport = transport
+  }
+
+  send(request: UpstreamRequest, sink: UpstreamSink): FakeExchange {
+    const exchange = new FakeExchange(sink, request.headers, request)
+    this.sent.push(exchange)
+    queueMicrotask(() => {
+      if (!exchange.aborted) this.script?.(exchange, request.message)
+    })
+    return exchange
+  }
+
+  listen(headers: Readonly<Record<string, string>>, sink: UpstreamSink): FakeExchange {
+    const exchange = new FakeExchange(sink, headers)
+    this.streams.push(exchange)
+    return exchange
+  }
+
+  endSession(headers: Readonly<Record<string, string>>): Promise<number> {
+    this.ended.push(headers)
+    return Promise.resolve(200)
+  }
+
+  close(): Promise<void> {
+    this.closed++
+    return Promise.resolve()
+  }
+
+  /** The exchanges of one method, in the order they were sent. */
+  of(method: string): FakeExchange[] {
+    return this.sent.filter((exchange) => exchange.request?.message.method === method)
+  }
+}
+
+/** What a client got for one message. */
+export class FakeReply implements Reply {
+  readonly events: string[] = []
+  readonly messages: string[] = []
+  answer: FinalAnswer | undefined
+  refusal: GatewayError | undefined
+  acceptedAs: string | undefined
+  /** How often the reply was answered; more than once is a fault. */
+  answers = 0
+  streamed = false
+  sessionToken: string | undefined
+  slow = false
+  #drain: (() => void) | undefined
+  #gone: (() => void) | undefined
+
+  stream({ sessionToken }: { callId: string; sessionToken?: string }): void {
+    this.streamed = true
+    this.sessionToken ??= sessionToken
+  }
+
+  message({ frame, bytes }: UpstreamMessage): boolean {
+    this.messages.push(Buffer.from(frame ?? bytes).toString())
+    return !this.slow
+  }
+
+  final(answer: FinalAnswer): void {
+    this.answer = answer
+    this.sessionToken ??= answer.sessionToken
+    this.#answered('final')
+  }
+
+  accepted(callId: string | undefined): void {
+    this.acceptedAs = callId
+    this.#answered('accepted')
+  }
+
+  end(): void {
+    this.#answered('end')
+  }
+
+  refuse(error: GatewayError): void {
+    this.refusal = error
+    this.#answered('refuse')
+  }
+
+  onDrain(listener: () => void): void {
+    this.#drain = listener
+  }
+
+  onGone(listener: () => void): void {
+    this.#gone = listener
+  }
+
+  drain(): void {
+    this.slow = false
+    this.#drain?.()
+  }
+
+  /** The client closes its connection. */
+  leave(): void {
+    this.#gone?.()
+  }
+
+  async done(): Promise<this> {
+    await until(() => this.answers > 0, 'an answer')
+    return this
+  }
+
+  /** The final answer, parsed. */
+  get json(): { id: unknown; result?: Record<string, unknown>; error?: { code: number; message: string } } {
+    return JSON.parse(Buffer.from(this.answer?.bytes ?? []).toString())
+  }
+
+  #answered(event: string): void {
+    this.events.push(event)
+    this.answers++
+  }
+}
+
+export const alice: Principal = {
+  userId: 'usr_alice',
+  username: 'alice',
+  roles: ['member'],
+  accountId: 'acc_alice',
+  via: 'token',
+}
+
+export const testServer: Server = {
+  id: 'srv_one',
+  name: 'one',
+  ownerId: 'usr_alice',
+  transport: { type: 'streamable-http', url: 'http://one.test/mcp' },
+  auth: { type: 'none' },
+  access: 'authenticated',
+  sharing: 'session',
+  timeouts: { connectMs: 1000, callMs: 3000, idleMs: 60_000 },
+  limits: { maxResponseBytes: 1_000_000, maxConnections: 8, maxSessions: 4 },
+  reportCost: false,
+  status: 'active',
+  createdAtMs: 0,
+  updatedAtMs: 0,
+  revision: 1,
+}
+
+export interface CallsOptions {
+  readonly clock?: Clock
+  readonly mode?: 'prepaid' | 'postpaid'
+  /** Decimal string of credit on the account. */
+  readonly credit?: string
+  readonly price?: Record<string, string>
+  readonly billOn?: readonly string[]
+  readonly limits?: Partial<SessionLimits>
+  readonly maxInFlight?: number
+}
+
+/** A store whose commits can be made to fail. */
+function breakable(inner: Database): { db: Database; fault: { commit: boolean; write: boolean } } {
+  const fault = { commit: false, write: false }
+  const broken = () => Promise.reject(new GatewayError('store_unavailable'))
+  const db: Database = {
+    engine: inner.engine,
+    builder: () => inner.builder(),
+    read: (query) => inner.read(query),
+    write: (...queries) => (fault.write ? broken() : inner.write(...queries)),
+    commit: (batch) => (fault.commit ? broken() : inner.commit(batch)),
+    probe: () => (fault.commit ? broken() : inner.probe()),
+    close: () => inner.close(),
+  }
+  return { db, fault }
+}
+
+interface Tables {
+  usage_record: { id: bigint; cost: bigint; status: bigint }
+  transfer: { record: bigint | null; amount: bigint; kind: string }
+}
+
+/** Starts the parts; `stop` flushes the writer, closes the store and removes the folder. */
+export async function startCalls(options: CallsOptions = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'tollbridge-calls-'))
+  const inner = await openSqlite({ file: join(folder, 'test.db'), durability: 'process', log })
+  const { db, fault } = breakable(inner)
+  await migrate(db, { log })
+  const clock = options.clock ?? systemClock
+  const defaults = { mode: options.mode ?? 'postpaid', currency: 'USD', timeZone: 'UTC' } as const
+  const ledger = await Ledger.open(new LedgerStore(db), { clock, defaults })
+  await ledger.addAccount({ id: alice.accountId, kind: 'user', name: 'alice' })
+  const credit = parseAmount(options.credit ?? '0')
+  if (credit) await ledger.grant(alice.accountId, { amount: credit, priority: 0, createdBy: 'test' })
+  const rules = await RuleBook.open({ store: new RuleStore(db), clock })
+  const price = options.price ?? { perCall: '1' }
+  const billOn = options.billOn && { billOn: options.billOn }
+  await rules.create({ name: 'calls', currency: 'USD', match: { method: 'tools/call' }, price, ...billOn })
+  const usageStore = new UsageStore(db)
+  const writer = new UsageWriter<CommitExtra>({
+    store: usageStore,
+    dimensions: new Dimensions({ known: [], next: 1, capacity: 1000 }),
+    log,
+    extraRows: (extras) => [
+      ...transferRows(extras.filter((extra) => 'debit' in extra)),
+      ...extras.filter((extra) => 'fingerprint' in extra).map(keptRow),
+    ],
+    onHeal: () => ledger.reload(),
+    maxBatch: 100,
+    maxQueue: 1000,
+    probeEveryMs: 20,
+  })
+  const settled: Settled[] = []
+  const metering = new Metering({
+    clock,
+    callIds: new CallIds(clock),
+    rules,
+    ledger,
+    writer,
+    onSettled: (call) => settled.push(call),
+  })
+  const sessionStore = new SessionStore(db)
+  const upstream = new FakeUpstream()
+  const children: FakeUpstream[] = []
+  const endedSessions: Session[] = []
+  const sessions = new Sessions({
+    store: sessionStore,
+    clock,
+    log,
+    limits: { idleMs: 60_000, absoluteMs: 600_000, maxPerPrincipal: 5, maxTotal: 8, ...options.limits },
+    endUpstream: async (session) => {
+      endedSessions.push(session)
+      await session.upstream?.close()
+    },
+  })
+  const failures: UpstreamFailure[] = []
+  const relay = new Relay({
+    metering,
+    replays: new Replays(sessionStore, { maxBytes: 1000 }),
+    log,
+    upstreamFor: () => upstream,
+    openUpstream: () => {
+      const child = new FakeUpstream('stdio')
+      child.script = upstream.script
+      children.push(child)
+      return child
+    },
+    reportFailure: (_, failure) => failures.push(failure),
+    reportSuccess: () => {},
+    onInitializeFailed: (session) => void sessions.close(session),
+    maxInFlight: options.maxInFlight ?? 1000,
+  })
+
+  /** Hands a message to the relay as a client transport does. */
+  const ask = (message: object, extra: Partial<Incoming> = {}): FakeReply => {
+    const reply = new FakeReply()
+    const whole = { jsonrpc: '2.0', ...message } as JsonRpcMessage
+    const server = extra.server ?? testServer
+    relay.handle(
+      {
+        principal: alice,
+        server,
+        message: whole,
+        body: Buffer.from(JSON.stringify(whole)),
+        headers: {},
+        era: extra.session ? 'legacy' : 'modern',
+        transport: 'streamable-http',
+        client: { ip: '127.0.0.1', userAgent: 'test' },
+        ...extra,
+      },
+      reply,
+    )
+    return reply
+  }
+  const open = (server: Server = testServer, principal: Principal = alice): Promise<Session> =>
+    sessions.open(principal, {
+      server,
+      transport: 'streamable-http',
+      ephemeral: true,
+      client: { ip: '127.0.0.1', userAgent: 'test' },
+    })
+  /** A session that the server has opened as `upstreamSessionId`. */
+  const connect = async (upstreamSessionId: string | undefined = 'up-1', server = testServer): Promise<Session> => {
+    const session = await open(server)
+    const before = upstream.script
+    upstream.script = (exchange) =>
+      exchange.succeed({ protocolVersion: '2025-11-25' }, upstreamSessionId ? { sessionId: upstreamSessionId } : {})
+    await ask({ id: 'init', method: 'initialize', params: {} }, { session, server }).done()
+    upstream.script = before
+    upstream.sent.length = 0
+    await writer.flush()
+    settled.length = 0
+    return session
+  }
+  const stream = (session: Session, headers: Record<string, string> = {}): FakeReply => {
+    const reply = new FakeReply()
+    const client = { ip: '127.0.0.1', userAgent: 'test' }
+    const server = testServer
+    relay.stream(
+      { principal: alice, server, session, headers, era: 'legacy', transport: 'streamable-http', client },
+      reply,
+    )
+    return reply
+  }
+  /** What is in the store: [records, sum of their costs, sum of the charges]. */
+  const books = async (): Promise<{ records: number; cost: bigint; charged: bigint }> => {
+    await writer.flush()
+    const sql = db.builder<Tables>()
+    const records = await db.read(sql.selectFrom('usage_record').selectAll())
+    const transfers = await db.read(sql.selectFrom('transfer').selectAll().where('kind', '=', 'charge'))
+    const sum = (values: bigint[]) => values.reduce((total, value) => total + value, 0n)
+    return {
+      records: records.length,
+      cost: sum(records.map((row) => row.cost)),
+      charged: sum(transfers.map((row) => row.amount)),
+    }
+  }
+  const stop = async () => {
+    fault.commit = false
+    fault.write = false
+    await relay.drain(0)
+    await sessions.stop()
+    await writer.close()
+    await db.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return {
+    ask,
+    open,
+    connect,
+    stream,
+    books,
+    stop,
+    relay,
+    sessions,
+    sessionStore,
+    upstream,
+    children,
+    endedSessions,
+    failures,
+    settled,
+    ledger,
+    rules,
+    writer,
+    fault,
+    held: () => ledger.totals(alice.accountId).held,
+    balance: () => ledger.totals(alice.accountId).balance,
+  }
+}
+
+export type Calls = Awaited<ReturnType<typeof startCalls>>
+
+/** A tools/call of the tool `t`. */
+export const toolCall = (id: string | number, params: object = {}): object => ({
+  id,
+  method: 'tools/call',
+  params: { name: 't', arguments: {}, ...params },
+})

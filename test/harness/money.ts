@@ -1,0 +1,115 @@
+// Everything that a metered call costs, over a real SQLite file: rules, ledger, writer and queries, with a movable clock.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ManualClock } from '../../src/base/clock.ts'
+import type { GatewayError } from '../../src/base/errors.ts'
+import { CallIds, newId } from '../../src/base/id.ts'
+import { silentLog as log } from '../../src/base/log.ts'
+import { AuditStore } from '../../src/billing/store.ts'
+import { migrate } from '../../src/db/migrate.ts'
+import { openSqlite } from '../../src/db/sqlite.ts'
+import { Ledger } from '../../src/ledger/ledger.ts'
+import { LedgerStore, transferRows } from '../../src/ledger/store.ts'
+import type { Transfer } from '../../src/ledger/account.ts'
+import type { Outcome } from '../../src/pricing/price.ts'
+import { RuleBook } from '../../src/pricing/rules.ts'
+import { RuleStore } from '../../src/pricing/store.ts'
+import { Metering, type CallOrigin, type CommitExtra, type Settled } from '../../src/sessions/charge.ts'
+import { SettledCalls } from '../../src/sessions/settled.ts'
+import { Dimensions } from '../../src/usage/dimensions.ts'
+import { UsageQueries } from '../../src/usage/queries.ts'
+import { UsageQueryStore } from '../../src/usage/query-store.ts'
+import { UsageStore } from '../../src/usage/store.ts'
+import { UsageWriter } from '../../src/usage/writer.ts'
+
+export interface CallOptions extends Partial<CallOrigin> {
+  readonly accountId: string
+  readonly outcome?: Outcome
+  readonly responseBytes?: number
+  readonly durationMs?: number
+  readonly free?: boolean
+}
+
+export type Money = Awaited<ReturnType<typeof openMoney>>
+
+export async function openMoney(options: { startMs?: number } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'tollbridge-money-'))
+  const file = join(folder, 'test.db')
+  const db = await openSqlite({ file, durability: 'process', log })
+  await migrate(db, { log })
+  const clock = new ManualClock(options.startMs)
+  const defaults = { mode: 'postpaid', currency: 'USD', timeZone: 'UTC' } as const
+  const ledger = await Ledger.open(new LedgerStore(db), { clock, defaults })
+  const rules = await RuleBook.open({ store: new RuleStore(db), clock })
+  const usageStore = new UsageStore(db)
+  const dimensions = new Dimensions({ ...(await usageStore.loadDimensions(1000)), capacity: 1000 })
+  const writer = new UsageWriter<CommitExtra>({
+    store: usageStore,
+    dimensions,
+    log,
+    extraRows: (extras) => transferRows(extras as readonly Transfer[]),
+    onHeal: () => ledger.reload(),
+    maxBatch: 64,
+    maxQueue: 10_000,
+    probeEveryMs: 5,
+  })
+  const settled = new SettledCalls()
+  const metering = new Metering({
+    clock,
+    callIds: new CallIds(clock),
+    rules,
+    ledger,
+    writer,
+    onSettled: (call) => settled.publish(call),
+  })
+  const call = (given: CallOptions): Promise<Settled> => {
+    const { outcome = 'success', responseBytes = 1000, durationMs = 0, free = false, ...origin } = given
+    const { charge, refusal } = metering.begin({ ...ordinary, ...origin })
+    clock.advance(durationMs)
+    clock.set(Math.floor(clock.now()))
+    const failed = refusal ? { outcome: 'denied' as const, free: true, error: refusal.code } : { outcome, free }
+    const end = { statusCode: refusal?.status ?? 200, responseBytes: refusal ? 0 : responseBytes, ...failed }
+    return new Promise((resolve, reject) => {
+      charge.settle(end, (error: GatewayError | undefined, result) => (error ? reject(error) : resolve(result)))
+    })
+  }
+  return {
+    file,
+    db,
+    clock,
+    ledger,
+    rules,
+    writer,
+    settled,
+    call,
+    queries: new UsageQueries(new UsageQueryStore(db), { clock }),
+    audit: new AuditStore(db),
+    /** A user's account; returns its id. */
+    addAccount: async (ownerId: string, mode: 'prepaid' | 'postpaid' = 'postpaid'): Promise<string> => {
+      const id = newId('acc', clock.now())
+      await ledger.addAccount({ id, kind: 'user', name: ownerId, ownerId })
+      if (mode === 'prepaid') await ledger.changeAccount(id, { mode })
+      return id
+    },
+    close: async () => {
+      await writer.close()
+      await db.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+const ordinary: Omit<CallOrigin, 'accountId'> = {
+  userId: 'usr_1',
+  serverId: 'srv_1',
+  server: 'weather',
+  method: 'tools/call',
+  tool: 'forecast',
+  transport: 'streamable-http',
+  upstreamTransport: 'streamable-http',
+  era: 'modern',
+  upstreamEra: 'modern',
+  requestBytes: 200,
+  client: { ip: '127.0.0.1', userAgent: 'test/1', info: 'probe/2' },
+}
