@@ -11,7 +11,7 @@ import { createLog, type Log } from './base/log.ts'
 import type { RunnableConfig } from './commands/settings.ts'
 import { isLoopback } from './config.ts'
 import type { Database } from './db/database.ts'
-import { openDatabase } from './db/open.ts'
+import { openDatabase, type OpenOptions } from './db/open.ts'
 import { demoCommand, prepareDemo, type Demo } from './demo.ts'
 import { createApi } from './http/api/api.ts'
 import { gatewayRoutes } from './http/api/routes.ts'
@@ -69,35 +69,44 @@ export interface Gateway {
   readonly demo?: Demo
 }
 
+/** What whoever embeds or tests the gateway may put in place of its own. */
+export interface GatewayParts {
+  /** Opens the store; its schema is brought up to date afterwards. */
+  readonly openStore?: (options: OpenOptions) => Promise<Database>
+}
+
 /** Milliseconds in which the shorter steps of stopping must end, so that all of it stays under 25 s. */
 const stepMs = 2000
 const probeEveryMs = 500
 const hourMs = 3_600_000
 
 /** Starts a gateway. Rejects where the store cannot be opened or the port is taken; then nothing is left running. */
-export async function startGateway(config: RunnableConfig): Promise<Gateway> {
+export async function startGateway(config: RunnableConfig, parts: GatewayParts = {}): Promise<Gateway> {
   const log = createLog(config.logLevel)
   const lifecycle = new Lifecycle(log)
   try {
-    return await build(config, log, lifecycle)
+    return await build({ config, log, lifecycle, parts })
   } catch (error) {
     await lifecycle.stop()
     throw error
   }
 }
 
-async function build(config: RunnableConfig, log: Log, lifecycle: Lifecycle): Promise<Gateway> {
+interface BuildOptions {
+  readonly config: RunnableConfig
+  readonly log: Log
+  readonly lifecycle: Lifecycle
+  readonly parts: GatewayParts
+}
+
+async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<Gateway> {
   const address = { url: '' }
   const publicUrl = () => config.publicUrl ?? address.url
   const keyring = new Keyring(config.secretKey)
   const metrics = createMetrics(manifest.version)
   lifecycle.onStop('process metrics', watchProcess(metrics.registry))
-  const db = await openDatabase({
-    dataDir: config.data,
-    databaseUrl: config.databaseUrl,
-    durability: config.durability,
-    log,
-  })
+  const { data: dataDir, databaseUrl, durability } = config
+  const db = await openDatabase({ dataDir, databaseUrl, durability, log }, parts.openStore)
   lifecycle.onStop('store', () => db.close())
 
   const money = await buildMoney({ config, db, log, metrics, lifecycle })

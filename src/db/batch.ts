@@ -23,9 +23,14 @@ export interface HotRow {
   readonly values: readonly HotValue[]
 }
 
-/** Rows in order of arrival: [table, values in the order of its columns]. Encoded by `encodeBatch` for a thread. */
+/** Rows in order of arrival. Encoded by `BatchEncoder` for a thread. */
 export class HotBatch {
-  readonly rows: HotRow[] = []
+  readonly rows: HotRow[]
+
+  /** Takes over `rows`; the caller adds nothing to them afterwards. */
+  constructor(rows: HotRow[] = []) {
+    this.rows = rows
+  }
 
   add(table: HotTable, values: readonly HotValue[]): void {
     this.rows.push({ table, values })

@@ -28,9 +28,9 @@ export function openStore({ dataDir, databaseUrl, durability, log }: OpenOptions
   return openSqlite({ file: sqliteFile(dataDir), durability, log })
 }
 
-/** Opens the store and brings its schema up to date; errors as of `openStore` and `migrate`. */
-export async function openDatabase(options: OpenOptions): Promise<Database> {
-  const database = await openStore(options)
+/** Opens the store, with `open` in place of `openStore` where given, and brings its schema up to date; errors as of both. */
+export async function openDatabase(options: OpenOptions, open = openStore): Promise<Database> {
+  const database = await open(options)
   try {
     await migrate(database, { log: options.log })
     return database

@@ -28,11 +28,13 @@ export function classify(message: JsonRpcMessage, headers: McpHeaders): Classifi
   const claim = claimedVersion(message)
   const headerVersion = headers.protocolVersion?.trim()
   const headerIsModern = headerVersion !== undefined && isModernVersion(headerVersion)
+  // A response answers a request of the server, which only the legacy era has.
+  if (message.method === undefined) return { kind: 'era', era: 'legacy', version: headerVersion }
   if (claim === undefined) {
     if (!headerIsModern) return { kind: 'era', era: 'legacy', version: headerVersion }
+    if (!isRequest(message)) return crossCheck(message, headers, headerVersion)
     if (message.method === 'initialize')
       return mismatch('initialize was sent with a modern MCP-Protocol-Version header.')
-    if (!isRequest(message)) return crossCheck(message, headers, headerVersion)
     return reject(
       'invalid_params',
       `MCP-Protocol-Version names ${headerVersion} but params._meta lacks ${metaKeys.protocolVersion}.`,

@@ -38,8 +38,9 @@ export class HttpServer {
         noDelay: true,
       },
       (request, response) => {
-        const fault =
-          request.rawHeaders.length > 2 * limits.maxHeaders ? tooManyHeaders() : originFault(request)
+        const malformed = headFault(request, limits.maxHeaders)
+        if (malformed) return sendError(response, malformed, null, { connection: 'close' })
+        const fault = originFault(request)
         if (fault) return sendError(response, fault, null)
         const path = findMcpPath(request.url ?? '/')
         if (path) mcp.handle(request, response, path)
@@ -73,5 +74,11 @@ export class HttpServer {
   }
 }
 
-const tooManyHeaders = (): GatewayError =>
-  new GatewayError('invalid_request', { detail: 'The request has too many headers; send fewer.' })
+/** What the parser lets through and we do not: too many headers, and a body whose end only some parsers find. */
+function headFault({ rawHeaders, headers }: IncomingMessage, maxHeaders: number): GatewayError | undefined {
+  if (rawHeaders.length > 2 * maxHeaders)
+    return new GatewayError('invalid_request', { detail: 'The request has too many headers; send fewer.' })
+  const coding = headers['transfer-encoding']
+  if (coding === undefined || coding.toLowerCase() === 'chunked') return undefined
+  return new GatewayError('invalid_request', { detail: 'The only transfer coding that is taken is chunked.' })
+}

@@ -258,9 +258,7 @@ export class LedgerStore {
 
   /** Commits transfers that belong to no call, such as expiries. */
   async commitTransfers(transfers: readonly Transfer[]): Promise<void> {
-    const batch = new HotBatch()
-    for (const { table, values } of transferRows(transfers)) batch.add(table, values)
-    await this.#db.commit(batch)
+    await this.#db.commit(new HotBatch(transferRows(transfers)))
   }
 }
 

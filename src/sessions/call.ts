@@ -14,6 +14,7 @@ import { isResponse, type JsonRpcMessage, type JsonRpcRequest } from '../wire/js
 import type { Era } from '../wire/protocol-version.ts'
 import { answerEnd, hasEventId, isInterim, withCost } from './answer.ts'
 import type { CallEnd, Charge, SettledListener } from './charge.ts'
+import type { Deadlines, Expiring } from './deadlines.ts'
 import { refusalAnswer } from './refusal.ts'
 import type { Claim } from './replays.ts'
 import type { Reply } from './reply.ts'
@@ -22,6 +23,7 @@ import type { KeptAnswer } from './store.ts'
 
 /** What a call asks of the relay that runs it. */
 export interface CallHost {
+  readonly deadlines: Deadlines
   /** Sends (or sends again) the call's bytes to the server as it stands now. */
   dispatch(call: Call): UpstreamExchange
   /** Opens the server's session again; false where that is not possible. Resolves when the call may be sent again. */
@@ -66,11 +68,11 @@ const lingerMs = 1000
 type Deliver = (instead?: Uint8Array) => void
 
 /** Answers exactly once; the final answer leaves after its record is durable. */
-export class Call implements UpstreamSink {
+export class Call implements UpstreamSink, Expiring {
+  deadlineMs = Infinity
   readonly input: CallInput
   readonly #host: CallHost
   #exchange: UpstreamExchange | undefined
-  #timer: NodeJS.Timeout | undefined
   #head: UpstreamHead | undefined
   #responseBytes = 0
   #recovered = false
@@ -89,7 +91,10 @@ export class Call implements UpstreamSink {
   start(): void {
     const { timeoutMs, session, request, charge, reply } = this.input
     session?.addCall(request.id, this)
-    if (timeoutMs !== undefined) this.#timer = setTimeout(() => this.#timeOut(), timeoutMs)
+    if (timeoutMs !== undefined) {
+      this.deadlineMs = performance.now() + timeoutMs
+      this.#host.deadlines.add(this)
+    }
     charge.keepCovered(
       () => this.#responseBytes,
       (refusal) => this.#cutShort(refusal),
@@ -130,7 +135,7 @@ export class Call implements UpstreamSink {
   }
 
   end(): void {
-    if (this.#ended) return clearTimeout(this.#timer)
+    if (this.#ended) return this.#host.deadlines.delete(this)
     if (this.#resumable && this.input.session) {
       // The server ended the stream on purpose; the answer comes on the stream that the client opens next.
       return this.input.reply.end()
@@ -141,7 +146,7 @@ export class Call implements UpstreamSink {
   }
 
   fail(failure: UpstreamFailure): void {
-    if (this.#ended) return clearTimeout(this.#timer)
+    if (this.#ended) return this.#host.deadlines.delete(this)
     if (failure.stage === 'process' && !failure.sent && this.#canRecover()) return this.#recover()
     this.#host.reportFailure(this, failure)
     const detail = failure.tooLarge
@@ -183,8 +188,9 @@ export class Call implements UpstreamSink {
     this.#cut({ error, outcome: 'unknown', free: false })
   }
 
-  #timeOut(): void {
-    if (this.#ended) return
+  /** No answer within the time limit, or a stream that stays open after it; called by the deadlines. */
+  expire(): void {
+    if (this.#ended) return this.#exchange?.abort()
     this.#giveUp('timeout')
     this.#host.reportFailure(this, {
       stage: 'call',
@@ -274,8 +280,8 @@ export class Call implements UpstreamSink {
     }
     this.#settle(end, answer, this.#keep(status, message.bytes, parsed))
     if (this.#head?.contentType !== 'event-stream') return
-    this.#timer = setTimeout(() => this.#exchange?.abort(), lingerMs)
-    this.#timer.unref()
+    this.deadlineMs = performance.now() + lingerMs
+    this.#host.deadlines.add(this)
   }
 
   #cutShort(error: GatewayError): void {
@@ -313,7 +319,7 @@ export class Call implements UpstreamSink {
 
   #settle(end: CallEnd, done: SettledListener, kept?: KeptAnswer): void {
     this.#ended = true
-    clearTimeout(this.#timer)
+    this.#host.deadlines.delete(this)
     const { session, request, era, claim, charge } = this.input
     const settled: SettledListener = (error, result) => {
       const why = error ?? this.#withheldFor

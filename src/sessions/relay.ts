@@ -11,6 +11,7 @@ import { isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from 
 import type { Era } from '../wire/protocol-version.ts'
 import { Call, type CallHost } from './call.ts'
 import { denied, type CallOrigin, type Metering } from './charge.ts'
+import { Deadlines } from './deadlines.ts'
 import { Notice } from './notice.ts'
 import { ignoredAnswer, recoverSession, sendSilently } from './recovery.ts'
 import { refusalAnswer } from './refusal.ts'
@@ -68,6 +69,7 @@ const noExchange: UpstreamExchange = { abort: () => {}, pause: () => {}, resume:
 
 export class Relay implements CallHost {
   readonly #options: RelayOptions
+  readonly deadlines = new Deadlines()
   readonly #calls = new Set<Call>()
   readonly #notices = new Set<Notice>()
   #draining = false

@@ -104,7 +104,7 @@ export class Sessions {
     this.#remove(session)
     for (const call of session.calls)
       call.abandon(new GatewayError('session_not_found', { detail: 'The session was closed.' }))
-    for (const endStream of [...session.streams]) endStream()
+    for (const endStream of session.streams) endStream()
     await this.#options.endUpstream(session)
     await this.#options.store.update([session]).catch((error: unknown) => {
       this.#options.log.warn({ err: error, session: session.id }, 'the end of a session could not be written')

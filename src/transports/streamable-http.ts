@@ -90,7 +90,7 @@ export class StreamableHttp {
     if (verdict.kind === 'reject')
       return reply.refuse(new GatewayError(verdict.code, { detail: verdict.detail }))
     if (verdict.era === 'modern') return this.#modern(post)
-    if (message.method === 'initialize') return void this.#initialize(post)
+    if (isRequest(message) && message.method === 'initialize') return void this.#initialize(post)
     const session = this.#findSession(request, target)
     if (session instanceof GatewayError) return reply.refuse(session)
     this.#options.sessions.touch(session)
@@ -235,9 +235,9 @@ function modernHeaders(request: IncomingMessage): Readonly<Record<string, string
 /** `name/version` that the client says of itself, for the record. */
 function clientInfo(message: JsonRpcMessage): string | undefined {
   const info = message.params?.['clientInfo'] as { name?: unknown; version?: unknown } | undefined
-  return typeof info?.name === 'string'
-    ? `${info.name}/${String(info.version ?? '')}`.slice(0, 200)
-    : undefined
+  if (typeof info?.name !== 'string') return undefined
+  const version = typeof info.version === 'string' ? info.version : ''
+  return `${info.name}/${version}`.replace(/\p{Cc}/gu, ' ').slice(0, 200)
 }
 
 function readIdempotencyKey(

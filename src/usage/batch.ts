@@ -2,7 +2,7 @@
 import { CallIds } from '../base/id.ts'
 import type { HotRow } from './store.ts'
 import { Dimensions, type Dimension, type DimensionKind } from './dimensions.ts'
-import { latencyBoundsUs, latencyBucket, rollupMs, type UsageRecord } from './record.ts'
+import { latencyBoundsUs, latencyBucket, rollupMs, type Client, type UsageRecord } from './record.ts'
 import { dimensionTable, recordTable, rollupTable } from './tables.ts'
 
 /** Separates the parts of a compound dimension; cannot occur in an address, a version or a printable name. */
@@ -19,43 +19,52 @@ interface Rollup {
   readonly latency: number[]
 }
 
+/** The text of a client, made once for the object that all calls of a session share. */
+const clientTexts = new WeakMap<Client, string>()
+
 /** Turns records into rows; the rollup rows are summed within the batch, so that each is touched once. */
-export function usageRows(records: readonly UsageRecord[], dimensions: Dimensions): HotRow[] {
-  const rows: HotRow[] = []
-  const rollups = new Map<string, Rollup>()
-  const onNew = ({ id, kind, value }: Dimension) =>
-    rows.push({ table: dimensionTable, values: [id, kind, value] })
-  const idOf = (kind: DimensionKind, value: string) => dimensions.idOf(kind, value, onNew)
-  const idOrNull = (kind: DimensionKind, value: string | undefined) =>
-    value === undefined ? null : idOf(kind, value)
-  for (const record of records) {
-    const account = idOf('account', record.accountId)
-    const caller = idOf('caller', record.userId)
-    const key = idOrNull('api_key', record.keyId)
-    const server = idOf('server', record.serverId + partSeparator + record.server)
-    const method = idOf('method', record.method)
-    const tool = idOrNull('tool', record.tool)
-    const outcome = idOf('outcome', record.outcome)
-    const currency = idOf('currency', record.currency)
-    rows.push({
+export function usageRows(calls: readonly { readonly record: UsageRecord }[], dimensions: Dimensions): HotRow[] {
+  const batch = new UsageBatch(dimensions)
+  for (const { record } of calls) batch.add(record)
+  return batch.finish()
+}
+
+class UsageBatch {
+  readonly #rows: HotRow[] = []
+  readonly #rollups = new Map<string, Rollup>()
+  /** Neighbours in a batch mostly belong to the same rollup. */
+  #last: Rollup | undefined
+  readonly #dimensions: Dimensions
+  readonly #onNew = ({ id, kind, value }: Dimension): void => {
+    this.#rows.push({ table: dimensionTable, values: [id, kind, value] })
+  }
+
+  constructor(dimensions: Dimensions) {
+    this.#dimensions = dimensions
+  }
+
+  add(record: UsageRecord): void {
+    const account = this.#id('account', record.accountId)
+    const caller = this.#id('caller', record.userId)
+    const key = this.#idOrNull('api_key', record.keyId)
+    const server = this.#id('server', record.serverId + partSeparator + record.server)
+    const method = this.#id('method', record.method)
+    const tool = this.#idOrNull('tool', record.tool)
+    const outcome = this.#id('outcome', record.outcome)
+    const currency = this.#id('currency', record.currency)
+    this.#rows.push({
       table: recordTable,
       values: [
         record.id,
         account,
         caller,
         key,
-        idOrNull('session', record.sessionId),
+        this.#idOrNull('session', record.sessionId),
         server,
         method,
         tool,
-        idOf(
-          'client',
-          [record.client.ip, record.client.userAgent, record.client.info ?? ''].join(partSeparator),
-        ),
-        idOf(
-          'route',
-          [record.transport, record.upstreamTransport, record.era, record.upstreamEra].join(partSeparator),
-        ),
+        this.#id('client', clientText(record.client)),
+        this.#id('route', routeText(record)),
         outcome,
         record.statusCode,
         record.requestBytes,
@@ -63,41 +72,65 @@ export function usageRows(records: readonly UsageRecord[], dimensions: Dimension
         record.durationUs,
         record.cost,
         currency,
-        idOrNull('rule', record.ruleId),
+        this.#idOrNull('rule', record.ruleId),
         record.ruleVersion ?? null,
         record.error ?? null,
         record.idempotencyKey ?? null,
       ],
     })
     const bucket = Math.floor(CallIds.timeMs(record.id) / rollupMs)
-    addToRollup(
-      rollups,
-      [bucket, account, caller, key ?? 0, server, method, tool ?? 0, outcome, currency],
-      record,
-    )
+    addTo(this.#rollup([bucket, account, caller, key ?? 0, server, method, tool ?? 0, outcome, currency]), record)
   }
-  for (const sum of rollups.values()) {
-    const { key, calls, unpriced, cost, requestBytes, responseBytes, durationUs, latency } = sum
-    const values = [...key, calls, unpriced, cost, requestBytes, responseBytes, durationUs, ...latency]
-    rows.push({ table: rollupTable, values })
+
+  finish(): HotRow[] {
+    for (const { key, calls, unpriced, cost, requestBytes, responseBytes, durationUs, latency } of this.#rollups.values()) {
+      const values = [...key, calls, unpriced, cost, requestBytes, responseBytes, durationUs, ...latency]
+      this.#rows.push({ table: rollupTable, values })
+    }
+    return this.#rows
   }
-  return rows
+
+  #id(kind: DimensionKind, value: string): number {
+    return this.#dimensions.idOf(kind, value, this.#onNew)
+  }
+
+  #idOrNull(kind: DimensionKind, value: string | undefined): number | null {
+    return value === undefined ? null : this.#id(kind, value)
+  }
+
+  #rollup(key: readonly number[]): Rollup {
+    if (this.#last?.key.every((part, index) => part === key[index])) return this.#last
+    const name = key.join(' ')
+    let rollup = this.#rollups.get(name)
+    if (!rollup) {
+      const latency = Array.from({ length: latencyBoundsUs.length + 1 }, () => 0)
+      rollup = { key, calls: 0, unpriced: 0, cost: 0n, requestBytes: 0, responseBytes: 0, durationUs: 0, latency }
+      this.#rollups.set(name, rollup)
+    }
+    this.#last = rollup
+    return rollup
+  }
 }
 
-function addToRollup(rollups: Map<string, Rollup>, key: readonly number[], record: UsageRecord): void {
-  const name = key.join(' ')
-  let sum = rollups.get(name)
-  if (!sum) {
-    const latency = Array.from({ length: latencyBoundsUs.length + 1 }, () => 0)
-    sum = { key, calls: 0, unpriced: 0, cost: 0n, requestBytes: 0, responseBytes: 0, durationUs: 0, latency }
-    rollups.set(name, sum)
-  }
+function addTo(rollup: Rollup, record: UsageRecord): void {
   const bucket = latencyBucket(record.durationUs)
-  sum.calls += 1
-  sum.unpriced += record.priced ? 0 : 1
-  sum.cost += record.cost
-  sum.requestBytes += record.requestBytes
-  sum.responseBytes += record.responseBytes
-  sum.durationUs += record.durationUs
-  sum.latency[bucket] = (sum.latency[bucket] ?? 0) + 1
+  rollup.calls += 1
+  rollup.unpriced += record.priced ? 0 : 1
+  rollup.cost += record.cost
+  rollup.requestBytes += record.requestBytes
+  rollup.responseBytes += record.responseBytes
+  rollup.durationUs += record.durationUs
+  rollup.latency[bucket] = (rollup.latency[bucket] ?? 0) + 1
 }
+
+function clientText(client: Client): string {
+  let text = clientTexts.get(client)
+  if (text === undefined) {
+    text = [client.ip, client.userAgent, client.info ?? ''].join(partSeparator)
+    clientTexts.set(client, text)
+  }
+  return text
+}
+
+const routeText = ({ transport, upstreamTransport, era, upstreamEra }: UsageRecord): string =>
+  `${transport}${partSeparator}${upstreamTransport}${partSeparator}${era}${partSeparator}${upstreamEra}`

@@ -32,7 +32,7 @@ export interface QueryLimits {
   readonly pageRows: number
 }
 
-export const defaultQueryLimits: QueryLimits = { maxGroups: 10_000, pageRows: 2000 }
+const defaultQueryLimits: QueryLimits = { maxGroups: 10_000, pageRows: 2000 }
 
 /** Buckets summed at once where days or hours are asked for: a week. */
 const chunkBuckets = 7 * 96

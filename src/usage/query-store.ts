@@ -37,7 +37,7 @@ export interface BucketRange {
 /** Sums of some rollups by column name: the group's integers, `calls`, `cost`, `l0`…, and the earliest bucket. */
 export type RollupSum = Readonly<Record<string, bigint>>
 
-export const sumNames: readonly string[] = [
+const sumNames: readonly string[] = [
   'calls',
   'unpriced',
   'cost',

@@ -42,10 +42,8 @@ export class UsageStore {
   }
 
   /** Commits rows of any folder's hot tables in one durable transaction. */
-  async commit(rows: readonly HotRow[]): Promise<void> {
-    const batch = new HotBatch()
-    for (const { table, values } of rows) batch.add(table, values)
-    await this.#db.commit(batch)
+  commit(rows: HotRow[]): Promise<void> {
+    return this.#db.commit(new HotBatch(rows))
   }
 
   /** Whether the store takes writes again; rejects while it does not. */

@@ -4,8 +4,6 @@
 export const legacyVersions = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as const
 /** Revisions with per-request metadata, newest first. */
 export const modernVersions = ['2026-07-28'] as const
-/** What a request without the header is taken to speak (MCP 2025-06-18, "Protocol Version Header"). */
-export const assumedVersion = '2025-03-26'
 
 export type Era = 'legacy' | 'modern'
 

@@ -27,7 +27,12 @@ const store = { ready: true }
 beforeAll(async () => {
   money = await openMoney({ startMs: Date.UTC(2026, 6, 31, 23, 30) })
   const { rules, ledger, queries, clock, audit, settled } = money
-  for (const [name, role] of [['ann', 'member'], ['bob', 'member'], ['root', 'admin'], ['eye', 'auditor']] as const)
+  for (const [name, role] of [
+    ['ann', 'member'],
+    ['bob', 'member'],
+    ['root', 'admin'],
+    ['eye', 'auditor'],
+  ] as const)
     callers.set(name, await caller(name, role))
   const routes = billingRoutes({
     rules,
@@ -94,7 +99,11 @@ async function ask(who: string | undefined, target: string, body?: unknown, meth
     ...(body !== undefined && { body: JSON.stringify(body) }),
   })
   const text = await response.text()
-  return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) }
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: text === '' ? undefined : JSON.parse(text),
+  }
 }
 
 const accountOf = (name: string): string => callers.get(name)?.accountId ?? ''
@@ -109,21 +118,32 @@ describe('rules', () => {
       match: { server: 'weather', method: 'tools/call' },
       price: { perCall: '0.01', perKb: '0.002' },
     })
-    expect(made).toMatchObject({ status: 201, body: { version: 1, active: true, billOn: ['success'], priority: 0 } })
+    expect(made).toMatchObject({
+      status: 201,
+      body: { version: 1, active: true, billOn: ['success'], priority: 0 },
+    })
     const target = `/rules/${made.body.id}`
     expect(made.headers.get('location')).toBe(`/api/v1/billing${target}`)
-    const other = await ask('root', '/rules', { name: 'off', currency: 'USD', active: false, price: { perCall: '9' } })
+    const other = await ask('root', '/rules', {
+      name: 'off',
+      currency: 'USD',
+      active: false,
+      price: { perCall: '9' },
+    })
     const changed = await ask('root', target, { price: { perCall: '0.02' } }, 'PATCH')
     expect(changed.body).toMatchObject({ version: 2, price: { perCall: '0.02' } })
     await ask('root', target, { price: { perCall: '0.01', perKb: '0.002' } }, 'PATCH')
-    expect((await ask('eye', `${target}/versions?limit=2`)).body.items.map((rule: any) => rule.price)).toEqual([ // oxlint-disable-line typescript/no-explicit-any
-      { perCall: '0.01', perKb: '0.002' },
-      { perCall: '0.02' },
-    ])
+    expect(
+      (await ask('eye', `${target}/versions?limit=2`)).body.items.map(
+        (rule: { price: object }) => rule.price,
+      ),
+    ).toEqual([{ perCall: '0.01', perKb: '0.002' }, { perCall: '0.02' }])
     expect(await ask('root', `/rules/${other.body.id}`, undefined, 'DELETE')).toMatchObject({ status: 204 })
     expect(await ask('root', `/rules/${other.body.id}`)).toMatchObject({ status: 404 })
     expect((await ask('root', `/rules/${other.body.id}/versions`)).body.items).toHaveLength(1)
-    expect((await ask('root', '/rules')).body.items.map(({ id }: { id: string }) => id)).toEqual([made.body.id])
+    expect((await ask('root', '/rules')).body.items.map(({ id }: { id: string }) => id)).toEqual([
+      made.body.id,
+    ])
   })
 
   test('a member neither reads nor makes rules', async () => {
@@ -169,8 +189,12 @@ describe('rules', () => {
     expect(own.body.candidates.map((one: { name: string }) => one.name)).toEqual(['weather'])
     const asAdmin = await ask('root', '/explain', { ...call, userId: 'usr_ann' })
     expect(asAdmin.body.candidates).toMatchObject([{ name: 'weather' }, { name: 'only bob', matched: false }])
-    expect((await ask('root', '/explain', { ...call, userId: 'usr_bob', server: 'none' })).body.rule.name).toBe('only bob')
-    expect((await ask('ann', '/explain', { ...call, at: '2020-01-01T00:00:00Z' })).body).toEqual({ candidates: [] })
+    expect(
+      (await ask('root', '/explain', { ...call, userId: 'usr_bob', server: 'none' })).body.rule.name,
+    ).toBe('only bob')
+    expect((await ask('ann', '/explain', { ...call, at: '2020-01-01T00:00:00Z' })).body).toEqual({
+      candidates: [],
+    })
     const [stranger, nobody] = [
       await ask('ann', '/explain', { ...call, userId: 'usr_bob' }),
       await ask('ann', '/explain', { ...call, userId: 'usr_nobody' }),
@@ -240,10 +264,19 @@ describe('usage', () => {
     expect(await list('eye')).toEqual(['usr_bob', 'usr_ann'])
     expect(await list('root', 'user=usr_bob')).toEqual(['usr_bob'])
     const id = formatCallId(bobs.record.id)
-    expect(withoutId(await ask('ann', `/usage/${id}`))).toEqual(withoutId(await ask('ann', '/usage/use_0000000000000')))
+    expect(withoutId(await ask('ann', `/usage/${id}`))).toEqual(
+      withoutId(await ask('ann', '/usage/use_0000000000000')),
+    )
     expect(await ask('ann', `/usage/${id}`)).toMatchObject({ status: 404 })
-    expect((await ask('eye', `/usage/${id}`)).body).toMatchObject({ cost: '0', breakdown: [], outcome: 'tool_error' })
-    const [stranger, unknown] = [await ask('ann', '/usage/session/ses_bob'), await ask('ann', '/usage/session/ses_x')]
+    expect((await ask('eye', `/usage/${id}`)).body).toMatchObject({
+      cost: '0',
+      breakdown: [],
+      outcome: 'tool_error',
+    })
+    const [stranger, unknown] = [
+      await ask('ann', '/usage/session/ses_bob'),
+      await ask('ann', '/usage/session/ses_x'),
+    ]
     expect(stranger.status).toBe(404)
     expect(withoutId(stranger)).toEqual(withoutId(unknown))
     expect((await ask('bob', '/usage/session/ses_bob')).body).toMatchObject({
@@ -290,19 +323,27 @@ describe('usage', () => {
     'surprise=1',
     'from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z',
   ])('a summary with %s is refused', async (query) => {
-    expect(await ask('eye', `/usage/summary?${query}`)).toMatchObject({ status: 400, body: { code: 'validation_failed' } })
+    expect(await ask('eye', `/usage/summary?${query}`)).toMatchObject({
+      status: 400,
+      body: { code: 'validation_failed' },
+    })
   })
 })
 
 describe('accounts', () => {
   test('credit is granted, spent, and seen in balance, grants and ledger', async () => {
     const target = `/accounts/${accountOf('ann')}`
-    expect((await ask('root', target, { mode: 'prepaid', timeZone: 'Europe/Berlin' }, 'PATCH')).body).toMatchObject({
+    expect(
+      (await ask('root', target, { mode: 'prepaid', timeZone: 'Europe/Berlin' }, 'PATCH')).body,
+    ).toMatchObject({
       mode: 'prepaid',
       timeZone: 'Europe/Berlin',
     })
     const grant = await ask('root', `${target}/grants`, { amount: '25.00', reason: 'welcome' })
-    expect(grant).toMatchObject({ status: 201, body: { amount: '25', currency: 'USD', createdBy: 'usr_root' } })
+    expect(grant).toMatchObject({
+      status: 201,
+      body: { amount: '25', currency: 'USD', createdBy: 'usr_root' },
+    })
     await callAs('ann', { responseBytes: 824 })
     expect((await ask('ann', target)).body).toMatchObject({
       ownerId: 'usr_ann',
@@ -315,7 +356,10 @@ describe('accounts', () => {
     })
     expect((await ask('ann', `${target}/grants`)).body.items).toMatchObject([{ id: grant.body.id }])
     const first = (await ask('ann', `${target}/ledger?limit=2`)).body
-    expect(first.items).toMatchObject([{ kind: 'charge', amount: '0.012' }, { kind: 'grant', amount: '25' }])
+    expect(first.items).toMatchObject([
+      { kind: 'charge', amount: '0.012' },
+      { kind: 'grant', amount: '25' },
+    ])
     const rest = (await ask('ann', `${target}/ledger?limit=2&cursor=${first.nextCursor}`)).body
     expect(rest.items).toMatchObject([{ kind: 'charge', amount: '0.012' }])
     const call = await ask('ann', `/usage/${first.items[0].callId}`)
@@ -340,8 +384,10 @@ describe('accounts', () => {
     expect((await ask('root', `/accounts/${accountOf('bob')}`)).body).toEqual(before.body)
   })
 
-  test("a member reads its own account only, and changes none: not even its own way of paying", async () => {
-    expect((await ask('bob', '/accounts')).body.items.map(({ id }: { id: string }) => id)).toEqual([accountOf('bob')])
+  test('a member reads its own account only, and changes none: not even its own way of paying', async () => {
+    expect((await ask('bob', '/accounts')).body.items.map(({ id }: { id: string }) => id)).toEqual([
+      accountOf('bob'),
+    ])
     expect((await ask('eye', '/accounts?limit=3')).body.items).toHaveLength(3)
     for (const part of ['', '/grants', '/ledger']) {
       const [stranger, unknown] = [
@@ -351,9 +397,15 @@ describe('accounts', () => {
       expect(stranger.status).toBe(404)
       expect(withoutId(stranger)).toEqual(withoutId(unknown))
     }
-    expect(await ask('bob', `/accounts/${accountOf('bob')}`, { mode: 'postpaid' }, 'PATCH')).toMatchObject({ status: 403 })
-    expect(await ask('bob', `/accounts/${accountOf('bob')}/grants`, { amount: '5' })).toMatchObject({ status: 403 })
-    expect(await ask('eye', `/accounts/${accountOf('bob')}/grants`, { amount: '5' })).toMatchObject({ status: 403 })
+    expect(await ask('bob', `/accounts/${accountOf('bob')}`, { mode: 'postpaid' }, 'PATCH')).toMatchObject({
+      status: 403,
+    })
+    expect(await ask('bob', `/accounts/${accountOf('bob')}/grants`, { amount: '5' })).toMatchObject({
+      status: 403,
+    })
+    expect(await ask('eye', `/accounts/${accountOf('bob')}/grants`, { amount: '5' })).toMatchObject({
+      status: 403,
+    })
     expect(await ask(undefined, '/accounts')).toMatchObject({ status: 401 })
   })
 })
@@ -408,7 +460,12 @@ describe('costs', () => {
     const { record } = await callAs('ann', { responseBytes: 824 })
     const text = await stream.until(/event: call\n[^]*\n\n/)
     const data = JSON.parse(/data: (.*)/.exec(text)?.[1] ?? '')
-    expect(data).toMatchObject({ id: formatCallId(record.id), cost: '0.012', balance: '24.964', userId: 'usr_ann' })
+    expect(data).toMatchObject({
+      id: formatCallId(record.id),
+      cost: '0.012',
+      balance: '24.964',
+      userId: 'usr_ann',
+    })
     expect(text.match(/event: call/g)).toHaveLength(1)
     await stream.until(/: keep-alive/)
     stream.close()
@@ -432,13 +489,17 @@ describe('costs', () => {
 describe('state', () => {
   test('the audit is for administrators and auditors, and finds nothing', async () => {
     const answers = await Promise.all([ask('root', '/verify'), ask('eye', '/verify')])
-    for (const { body } of answers) expect(body).toMatchObject({ ok: true, differenceCount: 0, differences: [] })
+    for (const { body } of answers)
+      expect(body).toMatchObject({ ok: true, differenceCount: 0, differences: [] })
     expect(answers[0]?.body.checked).toBe(6)
     expect(await ask('ann', '/verify')).toMatchObject({ status: 403 })
   })
 
   test('health says whether usage can be written', async () => {
-    expect(await ask(undefined, '/health')).toMatchObject({ status: 200, body: { status: 'ok', store: 'ok' } })
+    expect(await ask(undefined, '/health')).toMatchObject({
+      status: 200,
+      body: { status: 'ok', store: 'ok' },
+    })
     store.ready = false
     expect(await ask(undefined, '/health')).toMatchObject({ status: 503, body: { store: 'unavailable' } })
     store.ready = true

@@ -22,7 +22,12 @@ beforeEach(async () => {
     billOn: ['success', 'error'],
   })
   await rules.create({ name: 'rest', currency: 'USD', priority: -1, price: { perCall: '0.000000000001' } })
-  await ledger.grant(prepaid, { amount: 5_000_000_000n, priority: 0, expiresAtMs: clock.now() + 3_600_000, createdBy: 'usr_0' })
+  await ledger.grant(prepaid, {
+    amount: 5_000_000_000n,
+    priority: 0,
+    expiresAtMs: clock.now() + 3_600_000,
+    createdBy: 'usr_0',
+  })
   await ledger.grant(prepaid, { amount: 900_000_000n, priority: 1, createdBy: 'usr_0' })
 })
 afterEach(() => money.close())
@@ -42,7 +47,8 @@ async function spend(random = new Random(1), count = 60): Promise<void> {
       free: random.below(6) === 0,
       ...(random.below(4) === 0 && { method: 'tools/list', tool: undefined }),
     })
-    if (n === 30) await rules.change(rules.listRules({ limit: 5 }).items[0]?.ruleId ?? '', { price: { perCall: '0.5' } })
+    if (n === 30)
+      await rules.change(rules.listRules({ limit: 5 }).items[0]?.ruleId ?? '', { price: { perCall: '0.5' } })
   }
   clock.advance(2 * 3_600_000)
   await ledger.expireGrants()
@@ -86,7 +92,10 @@ test('an audit that runs while calls are settled finds nothing', async () => {
   }
   await load
   expect(calls).toBeGreaterThan(100)
-  expect(await verify({ store: money.audit, rules: money.rules })).toMatchObject({ ok: true, checked: 60 + calls })
+  expect(await verify({ store: money.audit, rules: money.rules })).toMatchObject({
+    ok: true,
+    checked: 60 + calls,
+  })
 })
 
 test('the list of differences is bounded and their number is not', async () => {
@@ -101,7 +110,9 @@ test('the list of differences is bounded and their number is not', async () => {
 test('an audit that is no longer wanted stops', async () => {
   await spend()
   const gone = new Error('gone')
-  await expect(verify({ store: money.audit, rules: money.rules, signal: AbortSignal.abort(gone) })).rejects.toBe(gone)
+  await expect(
+    verify({ store: money.audit, rules: money.rules, signal: AbortSignal.abort(gone) }),
+  ).rejects.toBe(gone)
 })
 
 /** Changes the file behind the gateway's back; fails where nothing was changed. */
@@ -126,33 +137,139 @@ describe('tampering is found', () => {
   })
 
   test.each([
-    { what: 'a cost that is too low', sql: `update usage_record set cost = cost - 1 where ${some}`, kinds: ['charge', 'record', 'rollup'] },
-    { what: 'a cost made free', sql: `update usage_record set cost = 0 where ${some}`, kinds: ['charge', 'rollup'] },
-    { what: 'quantities that were changed', sql: `update usage_record set response_bytes = response_bytes + 1024 where ${some}`, kinds: ['record', 'rollup'] },
-    { what: 'another rule version', sql: `update usage_record set rule_version = 99 where ${some}`, kinds: ['record'] },
-    { what: 'a rule taken off a record', sql: `update usage_record set rule = null where ${some}`, kinds: ['record', 'rollup'] },
-    { what: 'a record moved to another quarter-hour', sql: `update usage_record set id = id + (900000 << 22) where ${some}`, kinds: ['charge', 'rollup', 'transfer'] },
-    { what: 'a record moved to another account', sql: `update usage_record set account = (select max(account) from usage_record) where id = (select min(id) from usage_record where ${paid} and account < (select max(account) from usage_record))`, kinds: ['rollup', 'transfer'] },
-    { what: 'a deleted record', sql: `delete from usage_record where ${some}`, kinds: ['rollup', 'transfer'] },
-    { what: 'a missing dimension', sql: `delete from dimension where kind = 'currency'`, kinds: ['record', 'transfer'] },
-    { what: 'a rollup that says less', sql: 'update usage_rollup set cost = cost - 1 where cost > 0 and bucket = (select min(bucket) from usage_rollup where cost > 0)', kinds: ['rollup'] },
-    { what: 'a rollup with another count', sql: 'update usage_rollup set calls = calls + 1 where bucket = (select max(bucket) from usage_rollup)', kinds: ['rollup'] },
-    { what: 'a rollup with other durations', sql: 'update usage_rollup set l3 = l3 + 1 where bucket = (select max(bucket) from usage_rollup)', kinds: ['rollup'] },
-    { what: 'a deleted rollup', sql: 'delete from usage_rollup where bucket = (select min(bucket) from usage_rollup)', kinds: ['rollup'] },
-    { what: 'a rollup out of nowhere', sql: 'update usage_rollup set bucket = bucket + 5000 where bucket = (select max(bucket) from usage_rollup)', kinds: ['rollup'] },
-    { what: 'a transfer with another amount', sql: `update transfer set amount = amount + 1 where id = ${someCharge}`, kinds: ['balance', 'charge'] },
-    { what: 'a deleted transfer', sql: `delete from transfer where id = ${someCharge}`, kinds: ['balance', 'charge'] },
-    { what: 'a charge of another record', sql: `update transfer set record = (select record from transfer where id = ${lastCharge}) where id = ${someCharge}`, kinds: ['charge'], also: ['transfer'] },
-    { what: 'a charge of no record', sql: `update transfer set record = 7 where id = ${someCharge}`, kinds: ['charge', 'transfer'] },
-    { what: 'a charge paid by somebody else', sql: `update transfer set debit = (select debit from transfer where id = ${lastCharge}) where id = ${someCharge}`, kinds: ['balance'], also: ['transfer'] },
-    { what: 'a charge that goes elsewhere', sql: `update transfer set credit = debit where id = ${someCharge}`, kinds: ['balance', 'transfer'] },
-    { what: 'a charge called expiry', sql: `update transfer set kind = 'expiry' where id = ${someCharge}`, kinds: ['charge', 'transfer'] },
-    { what: 'a balance that says more credit', sql: `update ledger_balance set credits = credits + 1 where ledger_account = (select max(ledger_account) from credit_grant)`, kinds: ['balance', 'grant', 'total'] },
-    { what: 'two balances changed alike', sql: `update ledger_balance set debits = debits - 1, credits = credits - 1 where debits > 0 and credits > 0`, kinds: ['balance', 'grant'] },
-    { what: 'a deleted balance', sql: `delete from ledger_balance where ledger_account = (select max(ledger_account) from credit_grant)`, kinds: ['balance', 'grant', 'total'] },
-    { what: 'a larger grant', sql: `update credit_grant set amount = amount + 1 where priority = 1`, kinds: ['grant', 'transfer'] },
+    {
+      what: 'a cost that is too low',
+      sql: `update usage_record set cost = cost - 1 where ${some}`,
+      kinds: ['charge', 'record', 'rollup'],
+    },
+    {
+      what: 'a cost made free',
+      sql: `update usage_record set cost = 0 where ${some}`,
+      kinds: ['charge', 'rollup'],
+    },
+    {
+      what: 'quantities that were changed',
+      sql: `update usage_record set response_bytes = response_bytes + 1024 where ${some}`,
+      kinds: ['record', 'rollup'],
+    },
+    {
+      what: 'another rule version',
+      sql: `update usage_record set rule_version = 99 where ${some}`,
+      kinds: ['record'],
+    },
+    {
+      what: 'a rule taken off a record',
+      sql: `update usage_record set rule = null where ${some}`,
+      kinds: ['record', 'rollup'],
+    },
+    {
+      what: 'a record moved to another quarter-hour',
+      sql: `update usage_record set id = id + (900000 << 22) where ${some}`,
+      kinds: ['charge', 'rollup', 'transfer'],
+    },
+    {
+      what: 'a record moved to another account',
+      sql: `update usage_record set account = (select max(account) from usage_record) where id = (select min(id) from usage_record where ${paid} and account < (select max(account) from usage_record))`,
+      kinds: ['rollup', 'transfer'],
+    },
+    {
+      what: 'a deleted record',
+      sql: `delete from usage_record where ${some}`,
+      kinds: ['rollup', 'transfer'],
+    },
+    {
+      what: 'a missing dimension',
+      sql: `delete from dimension where kind = 'currency'`,
+      kinds: ['record', 'transfer'],
+    },
+    {
+      what: 'a rollup that says less',
+      sql: 'update usage_rollup set cost = cost - 1 where cost > 0 and bucket = (select min(bucket) from usage_rollup where cost > 0)',
+      kinds: ['rollup'],
+    },
+    {
+      what: 'a rollup with another count',
+      sql: 'update usage_rollup set calls = calls + 1 where bucket = (select max(bucket) from usage_rollup)',
+      kinds: ['rollup'],
+    },
+    {
+      what: 'a rollup with other durations',
+      sql: 'update usage_rollup set l3 = l3 + 1 where bucket = (select max(bucket) from usage_rollup)',
+      kinds: ['rollup'],
+    },
+    {
+      what: 'a deleted rollup',
+      sql: 'delete from usage_rollup where bucket = (select min(bucket) from usage_rollup)',
+      kinds: ['rollup'],
+    },
+    {
+      what: 'a rollup out of nowhere',
+      sql: 'update usage_rollup set bucket = bucket + 5000 where bucket = (select max(bucket) from usage_rollup)',
+      kinds: ['rollup'],
+    },
+    {
+      what: 'a transfer with another amount',
+      sql: `update transfer set amount = amount + 1 where id = ${someCharge}`,
+      kinds: ['balance', 'charge'],
+    },
+    {
+      what: 'a deleted transfer',
+      sql: `delete from transfer where id = ${someCharge}`,
+      kinds: ['balance', 'charge'],
+    },
+    {
+      what: 'a charge of another record',
+      sql: `update transfer set record = (select record from transfer where id = ${lastCharge}) where id = ${someCharge}`,
+      kinds: ['charge'],
+      also: ['transfer'],
+    },
+    {
+      what: 'a charge of no record',
+      sql: `update transfer set record = 7 where id = ${someCharge}`,
+      kinds: ['charge', 'transfer'],
+    },
+    {
+      what: 'a charge paid by somebody else',
+      sql: `update transfer set debit = (select debit from transfer where id = ${lastCharge}) where id = ${someCharge}`,
+      kinds: ['balance'],
+      also: ['transfer'],
+    },
+    {
+      what: 'a charge that goes elsewhere',
+      sql: `update transfer set credit = debit where id = ${someCharge}`,
+      kinds: ['balance', 'transfer'],
+    },
+    {
+      what: 'a charge called expiry',
+      sql: `update transfer set kind = 'expiry' where id = ${someCharge}`,
+      kinds: ['charge', 'transfer'],
+    },
+    {
+      what: 'a balance that says more credit',
+      sql: `update ledger_balance set credits = credits + 1 where ledger_account = (select max(ledger_account) from credit_grant)`,
+      kinds: ['balance', 'grant', 'total'],
+    },
+    {
+      what: 'two balances changed alike',
+      sql: `update ledger_balance set debits = debits - 1, credits = credits - 1 where debits > 0 and credits > 0`,
+      kinds: ['balance', 'grant'],
+    },
+    {
+      what: 'a deleted balance',
+      sql: `delete from ledger_balance where ledger_account = (select max(ledger_account) from credit_grant)`,
+      kinds: ['balance', 'grant', 'total'],
+    },
+    {
+      what: 'a larger grant',
+      sql: `update credit_grant set amount = amount + 1 where priority = 1`,
+      kinds: ['grant', 'transfer'],
+    },
     { what: 'a deleted grant', sql: `delete from credit_grant where priority = 1`, kinds: ['transfer'] },
-    { what: 'a deleted ledger account', sql: `delete from ledger_account where id = (select max(ledger_account) from credit_grant)`, kinds: ['balance', 'total', 'transfer'] },
+    {
+      what: 'a deleted ledger account',
+      sql: `delete from ledger_account where id = (select max(ledger_account) from credit_grant)`,
+      kinds: ['balance', 'total', 'transfer'],
+    },
   ])('$what', async ({ sql, kinds, also = [] }: { sql: string; kinds: string[]; also?: string[] }) => {
     tamper(sql)
     const { ok, differences } = await audit()

@@ -161,8 +161,18 @@ describe.each(engines)('usage on %s', (_, openStore) => {
     { user: 'usr_1', fromMs: Date.UTC(2300, 0, 1), toMs: Date.UTC(9999, 0, 1) },
   ])('%j finds nothing', async (filter) => {
     expect(await queries.listRecords(filter, { limit: 10 })).toEqual([])
-    const summary = await queries.summarise(filter, { groupBy: ['server', 'day'], timeZone: 'UTC', currency: 'USD' })
-    expect(summary).toMatchObject({ totalCalls: 0, totalCost: '0', averageCostPerCall: '0', currency: 'USD', groups: [] })
+    const summary = await queries.summarise(filter, {
+      groupBy: ['server', 'day'],
+      timeZone: 'UTC',
+      currency: 'USD',
+    })
+    expect(summary).toMatchObject({
+      totalCalls: 0,
+      totalCost: '0',
+      averageCostPerCall: '0',
+      currency: 'USD',
+      groups: [],
+    })
   })
 
   test('a summary equals the sum of the records, for every group, zone, filter and period', async () => {
@@ -207,7 +217,9 @@ describe.each(engines)('usage on %s', (_, openStore) => {
 
   test('a percentile lies in the latency bucket of the true one', async () => {
     const { p50Ms, p95Ms } = await queries.summarise({ outcome: 'success' }, { groupBy: [], timeZone: 'UTC' })
-    const durations = records.filter(({ outcome }) => outcome === 'success').map(({ durationUs }) => durationUs)
+    const durations = records
+      .filter(({ outcome }) => outcome === 'success')
+      .map(({ durationUs }) => durationUs)
     durations.sort((a, b) => a - b)
     for (const [share, found] of [[0.5, p50Ms] as const, [0.95, p95Ms] as const]) {
       const bucket = latencyBucket(durations[Math.ceil(share * durations.length) - 1] ?? 0)

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expect } from 'vitest'
 import { systemClock, type Clock } from '../../src/base/clock.ts'
 import { GatewayError } from '../../src/base/errors.ts'
 import { CallIds } from '../../src/base/id.ts'
@@ -9,6 +10,7 @@ import { silentLog as log } from '../../src/base/log.ts'
 import { parseAmount } from '../../src/base/money.ts'
 import type { Database } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
+import { rawQuery } from '../../src/db/raw-query.ts'
 import { openSqlite } from '../../src/db/sqlite.ts'
 import type { Principal } from '../../src/identity/principal.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
@@ -90,7 +92,11 @@ export class FakeExchange implements UpstreamExchange {
   event(message: object, id?: string): this {
     const { message: parsed, bytes } = toMessage(message)
     const lead = id === undefined ? '' : `id: ${id}\n`
-    return this.#message({ message: parsed, bytes, frame: Buffer.from(`${lead}data: ${bytes.toString()}\n\n`) })
+    return this.#message({
+      message: parsed,
+      bytes,
+      frame: Buffer.from(`${lead}data: ${bytes.toString()}\n\n`),
+    })
   }
 
   /** A priming event, which carries an id and no message. */
@@ -136,7 +142,7 @@ function toMessage(message: object | string): { message: JsonRpcMessage | undefi
 }
 
 /** A server that does what the test says; without a script every request waits. */
-export class FakeUpstream implements Upstream {
+class FakeUpstream implements Upstream {
   readonly transport: Upstream['transport']
   readonly sent: FakeExchange[] = []
   readonly streams: FakeExchange[] = []
@@ -316,12 +322,37 @@ interface Tables {
   transfer: { record: bigint | null; amount: bigint; kind: string }
 }
 
-/** Starts the parts; `stop` flushes the writer, closes the store and removes the folder. */
+let store: { readonly folder: string; readonly db: Database } | undefined
+
+/** One store for a whole test file, emptied for each test: opening one takes longer than most tests. */
+async function emptyStore(): Promise<Database> {
+  if (!store) {
+    const folder = mkdtempSync(join(tmpdir(), 'tollbridge-calls-'))
+    store = { folder, db: await openSqlite({ file: join(folder, 'test.db'), durability: 'process', log }) }
+    await migrate(store.db, { log })
+    return store.db
+  }
+  const { db } = store
+  const names = await db.read(
+    rawQuery<{ name: string }>(
+      "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY rowid DESC",
+    ),
+  )
+  const filled = names.filter(({ name }) => name !== 'schema_migration' && name !== 'store_probe')
+  await db.write(...filled.map(({ name }) => rawQuery(`DELETE FROM "${name}"`)))
+  return db
+}
+
+/** Closes the file's store and removes it. */
+export async function closeStore(): Promise<void> {
+  await store?.db.close()
+  if (store) rmSync(store.folder, { recursive: true, force: true })
+  store = undefined
+}
+
+/** Starts the parts over an empty store; `stop` answers what is in flight and flushes the writer. */
 export async function startCalls(options: CallsOptions = {}) {
-  const folder = mkdtempSync(join(tmpdir(), 'tollbridge-calls-'))
-  const inner = await openSqlite({ file: join(folder, 'test.db'), durability: 'process', log })
-  const { db, fault } = breakable(inner)
-  await migrate(db, { log })
+  const { db, fault } = breakable(await emptyStore())
   const clock = options.clock ?? systemClock
   const defaults = { mode: options.mode ?? 'postpaid', currency: 'USD', timeZone: 'UTC' } as const
   const ledger = await Ledger.open(new LedgerStore(db), { clock, defaults })
@@ -416,11 +447,17 @@ export async function startCalls(options: CallsOptions = {}) {
       client: { ip: '127.0.0.1', userAgent: 'test' },
     })
   /** A session that the server has opened as `upstreamSessionId`. */
-  const connect = async (upstreamSessionId: string | undefined = 'up-1', server = testServer): Promise<Session> => {
+  const connect = async (
+    upstreamSessionId: string | undefined = 'up-1',
+    server = testServer,
+  ): Promise<Session> => {
     const session = await open(server)
     const before = upstream.script
     upstream.script = (exchange) =>
-      exchange.succeed({ protocolVersion: '2025-11-25' }, upstreamSessionId ? { sessionId: upstreamSessionId } : {})
+      exchange.succeed(
+        { protocolVersion: '2025-11-25' },
+        upstreamSessionId ? { sessionId: upstreamSessionId } : {},
+      )
     await ask({ id: 'init', method: 'initialize', params: {} }, { session, server }).done()
     upstream.script = before
     upstream.sent.length = 0
@@ -457,8 +494,6 @@ export async function startCalls(options: CallsOptions = {}) {
     await relay.drain(0)
     await sessions.stop()
     await writer.close()
-    await db.close()
-    rmSync(folder, { recursive: true, force: true })
   }
   return {
     ask,
@@ -485,6 +520,21 @@ export async function startCalls(options: CallsOptions = {}) {
 }
 
 export type Calls = Awaited<ReturnType<typeof startCalls>>
+
+/** One answer, `records` records in the store that agree with the ledger, and nothing held. */
+export async function settledOnce(
+  calls: Calls,
+  reply: FakeReply,
+  expected: { outcome: string; cost: bigint; records?: number },
+) {
+  await reply.done()
+  const books = await calls.books()
+  expect(reply.answers, reply.events.join()).toBe(1)
+  expect(books).toEqual({ records: expected.records ?? 1, cost: expected.cost, charged: expected.cost })
+  expect(calls.settled.at(-1)?.record.outcome).toBe(expected.outcome)
+  expect(calls.held()).toBe(0n)
+  expect(calls.relay.inFlight).toBe(0)
+}
 
 /** A tools/call of the tool `t`. */
 export const toolCall = (id: string | number, params: object = {}): object => ({

@@ -1,4 +1,4 @@
-// Everything that a metered call costs, over a real SQLite file: rules, ledger, writer and queries, with a movable clock.
+// Everything that a metered call costs, over a real store: rules, ledger, writer and queries, with a movable clock.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import type { GatewayError } from '../../src/base/errors.ts'
 import { CallIds, newId } from '../../src/base/id.ts'
 import { silentLog as log } from '../../src/base/log.ts'
 import { AuditStore } from '../../src/billing/store.ts'
+import type { Database } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { openSqlite } from '../../src/db/sqlite.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
@@ -33,10 +34,11 @@ export interface CallOptions extends Partial<CallOrigin> {
 
 export type Money = Awaited<ReturnType<typeof openMoney>>
 
-export async function openMoney(options: { startMs?: number } = {}) {
+/** `database`: an empty store to use instead of a SQLite file of its own. */
+export async function openMoney(options: { startMs?: number; database?: Database } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'tollbridge-money-'))
   const file = join(folder, 'test.db')
-  const db = await openSqlite({ file, durability: 'process', log })
+  const db = options.database ?? (await openSqlite({ file, durability: 'process', log }))
   await migrate(db, { log })
   const clock = new ManualClock(options.startMs)
   const defaults = { mode: 'postpaid', currency: 'USD', timeZone: 'UTC' } as const
@@ -68,10 +70,14 @@ export async function openMoney(options: { startMs?: number } = {}) {
     const { charge, refusal } = metering.begin({ ...ordinary, ...origin })
     clock.advance(durationMs)
     clock.set(Math.floor(clock.now()))
-    const failed = refusal ? { outcome: 'denied' as const, free: true, error: refusal.code } : { outcome, free }
+    const failed = refusal
+      ? { outcome: 'denied' as const, free: true, error: refusal.code }
+      : { outcome, free }
     const end = { statusCode: refusal?.status ?? 200, responseBytes: refusal ? 0 : responseBytes, ...failed }
     return new Promise((resolve, reject) => {
-      charge.settle(end, (error: GatewayError | undefined, result) => (error ? reject(error) : resolve(result)))
+      charge.settle(end, (error: GatewayError | undefined, result) =>
+        error ? reject(error) : resolve(result),
+      )
     })
   }
   return {

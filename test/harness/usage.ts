@@ -91,7 +91,7 @@ export async function commitRecords(
   records: readonly UsageRecord[],
   { dimensions, random }: { dimensions: Dimensions; random: Random },
 ): Promise<void> {
-  for (let at = 0; at < records.length; ) {
+  for (let at = 0; at < records.length;) {
     const batch = records.slice(at, at + 1 + random.below(100))
     await store.commit(usageRows(batch, dimensions))
     at += batch.length

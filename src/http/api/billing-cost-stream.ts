@@ -15,7 +15,7 @@ export interface CostStreamLimits {
   readonly keepAliveMs: number
 }
 
-export const defaultCostStreamLimits: CostStreamLimits = {
+const defaultCostStreamLimits: CostStreamLimits = {
   maxStreams: 256,
   maxQueued: 1000,
   keepAliveMs: 15_000,
