@@ -1,0 +1,67 @@
+// Builds what carries calls: metering, sessions and the relay.
+import { systemClock as clock } from '../base/clock.ts'
+import { CallIds } from '../base/id.ts'
+import { Lifecycle } from '../base/lifecycle.ts'
+import { type Log } from '../base/log.ts'
+import type { RunnableConfig } from '../commands/settings.ts'
+import type { Database } from '../db/database.ts'
+import { type GatewayMetrics } from '../http/metrics.ts'
+import { Metering } from '../sessions/charge.ts'
+import { ParamChecks } from '../sessions/param-checks.ts'
+import { Relay } from '../sessions/relay.ts'
+import { Replays } from '../sessions/replays.ts'
+import { sessionEnd } from '../sessions/session-end.ts'
+import { Sessions } from '../sessions/sessions.ts'
+import { SettledCalls } from '../sessions/settled.ts'
+import { SessionStore } from '../sessions/store.ts'
+import type { buildMoney } from './money.ts'
+import type { buildServers } from './servers.ts'
+
+/** Milliseconds in which the end of one upstream session must come. */
+const stepMs = 2000
+
+type CallParts = { readonly config: RunnableConfig; readonly db: Database; readonly log: Log } & {
+  readonly metrics: GatewayMetrics
+  readonly lifecycle: Lifecycle
+} & Awaited<ReturnType<typeof buildMoney>> &
+  Awaited<ReturnType<typeof buildServers>>
+
+/** Sessions and the relay: everything that carries a call. */
+export async function buildCalls(parts: CallParts) {
+  const { config, db, log, metrics, rules, ledger, writer, lastRecord, registry, upstreams, catalogues } =
+    parts
+  const settled = new SettledCalls()
+  settled.listen(({ record }) => {
+    metrics.callsBy(record.outcome).inc()
+    metrics.callDurationSeconds.observe(record.durationUs / 1e6)
+  })
+  const callIds = new CallIds(clock, { last: lastRecord })
+  const metering = new Metering({
+    clock,
+    callIds,
+    rules,
+    ledger,
+    writer,
+    onSettled: (call) => settled.publish(call),
+  })
+  const sessionStore = new SessionStore(db)
+  const endUpstream = sessionEnd({ registry, upstreams, graceMs: stepMs })
+  const sessions = new Sessions({ store: sessionStore, clock, log, limits: config.sessions, endUpstream })
+  await sessions.start()
+  metrics.registry.beforeRender(() => metrics.sessions.set(sessions.count))
+  registry.onChange((change) => {
+    if (change.kind === 'removed') void sessions.closeWhere((session) => session.serverId === change.id)
+  })
+  const relay = new Relay({
+    metering,
+    replays: new Replays(sessionStore, { maxBytes: 1024 * 1024 }),
+    log,
+    upstreamFor: (server) => upstreams.for(server),
+    openUpstream: (server) => upstreams.open(server),
+    reportFailure: (server, { stage, message }) => registry.recordFailure(server.id, { stage, message }),
+    reportSuccess: (server) => registry.recordSuccess(server.id),
+    onInitializeFailed: (session) => void sessions.close(session),
+    maxInFlight: config.calls.maxInFlight,
+  })
+  return { settled, metering, sessionStore, sessions, relay, paramChecks: new ParamChecks(catalogues) }
+}

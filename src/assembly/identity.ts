@@ -1,0 +1,81 @@
+// Builds what knows the callers: users, keys, tokens and logins.
+import { systemClock as clock } from '../base/clock.ts'
+import { Keyring } from '../base/keyring.ts'
+import { type Log } from '../base/log.ts'
+import type { RunnableConfig } from '../commands/settings.ts'
+import type { Database } from '../db/database.ts'
+import { Authenticator } from '../identity/authenticate.ts'
+import { KeyStore } from '../identity/key-store.ts'
+import { Keys } from '../identity/keys.ts'
+import { Lockout } from '../identity/lockout.ts'
+import { LoginStore } from '../identity/login-store.ts'
+import { Logins } from '../identity/logins.ts'
+import { Passwords } from '../identity/passwords.ts'
+import { Revocations } from '../identity/revocations.ts'
+import { Tokens } from '../identity/tokens.ts'
+import { UserStore } from '../identity/user-store.ts'
+import { Users } from '../identity/users.ts'
+import { Ledger } from '../ledger/ledger.ts'
+
+const hourMs = 3_600_000
+
+interface IdentityParts {
+  readonly config: RunnableConfig
+  readonly db: Database
+  readonly log: Log
+  readonly keyring: Keyring
+  readonly ledger: Ledger
+  readonly publicUrl: () => string
+}
+
+export function buildIdentity({ config, db, log, keyring, ledger, publicUrl }: IdentityParts) {
+  const revocations = new Revocations(log)
+  const userStore = new UserStore(db)
+  const loginStore = new LoginStore(db)
+  const passwords = new Passwords()
+  const opened = new Map<string, () => void>()
+  const users = new Users({
+    store: userStore,
+    passwords,
+    revocations,
+    clock,
+    openAccount: ({ accountId, userId, username }) => {
+      const { statements, added } = ledger.newAccount({
+        id: accountId,
+        kind: 'user',
+        name: username,
+        ownerId: userId,
+      })
+      opened.set(accountId, added)
+      return statements
+    },
+    onCreated: ({ accountId }) => {
+      opened.get(accountId)?.()
+      opened.delete(accountId)
+    },
+  })
+  const keys = new Keys({ store: new KeyStore(db), keyring, revocations, clock, log })
+  const tokens = new Tokens({
+    store: loginStore,
+    keyring,
+    clock,
+    publicUrl,
+    lifetimeS: config.auth.accessTokenMinutes * 60,
+  })
+  const authenticator = new Authenticator({ tokens, keys, revocations, clock })
+  const logins = new Logins({
+    store: loginStore,
+    userStore,
+    users,
+    passwords,
+    tokens,
+    keyring,
+    lockout: new Lockout(clock),
+    revocations,
+    clock,
+    log,
+    registration: config.auth.registration,
+    lifetimeMs: config.auth.refreshTokenDays * 24 * hourMs,
+  })
+  return { revocations, users, keys, tokens, authenticator, logins }
+}

@@ -1,0 +1,63 @@
+// Builds what reaches upstreams: the registry, the ways to the servers, and their catalogues.
+import manifest from '../../package.json' with { type: 'json' }
+import { systemClock as clock } from '../base/clock.ts'
+import { Keyring } from '../base/keyring.ts'
+import { Lifecycle } from '../base/lifecycle.ts'
+import { type Log } from '../base/log.ts'
+import type { RunnableConfig } from '../commands/settings.ts'
+import type { Database } from '../db/database.ts'
+import { demoCommand } from '../demo.ts'
+import { Ledger } from '../ledger/ledger.ts'
+import { Registry } from '../registry/servers.ts'
+import { ServerStore } from '../registry/store.ts'
+import { Catalogues } from '../upstreams/catalogue.ts'
+import { Egress } from '../upstreams/egress.ts'
+import { Upstreams } from '../upstreams/pool.ts'
+
+interface ServerParts {
+  readonly config: RunnableConfig
+  readonly db: Database
+  readonly log: Log
+  readonly keyring: Keyring
+  readonly ledger: Ledger
+  readonly lifecycle: Lifecycle
+}
+
+/** The registered servers, the ways to them, and what they offer. */
+export async function buildServers({ config, db, log, keyring, ledger, lifecycle }: ServerParts) {
+  const egress = new Egress(config.egress.allow)
+  const registry = new Registry({
+    store: new ServerStore(db, keyring),
+    rules: {
+      stdioAllow: config.demo ? [...config.stdio.allow, demoCommand] : config.stdio.allow,
+      checkUrl: (url) => egress.checkUrl(url),
+    },
+    clock,
+    log,
+    accountExists: (id) => ledger.findAccount(id) !== undefined,
+  })
+  await registry.load()
+  lifecycle.onStop('registry', () => registry.close())
+  const upstreams = new Upstreams({ egress, clock, environment: config.childEnvironment })
+  registry.onChange((change) => upstreams.onServerChange(change))
+  const killAllNow = () => upstreams.killAllNow()
+  process.on('exit', killAllNow)
+  lifecycle.onStop('upstreams', async () => {
+    await upstreams.closeAll()
+    process.off('exit', killAllNow)
+  })
+  const catalogues = new Catalogues({
+    upstreams,
+    clock,
+    version: manifest.version,
+    onHandshake: (server, { ok, error }) => {
+      if (ok) registry.recordSuccess(server.id)
+      else if (error) registry.recordFailure(server.id, error)
+    },
+  })
+  // A newer revision has a catalogue of its own; only what is gone must be forgotten.
+  registry.onChange((change) => {
+    if (change.kind === 'removed') catalogues.invalidate(change.id)
+  })
+  return { egress, registry, upstreams, catalogues }
+}
