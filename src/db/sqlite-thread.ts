@@ -1,6 +1,6 @@
 // The event loop's end of a SQLite thread: requests in order, a bounded queue, and a new thread when one dies.
 import { Worker } from 'node:worker_threads'
-import { GatewayError } from '../base/errors.ts'
+import { assert, GatewayError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { HotBatch } from './batch.ts'
 import { BatchEncoder } from './batch-codec.ts'
@@ -8,6 +8,7 @@ import { sqliteError } from './sqlite-errors.ts'
 import type { SqliteAnswer, SqliteMessage, SqliteRequest, SqliteThreadOptions } from './sqlite-protocol.ts'
 
 interface Waiting {
+  readonly id: number
   resolve(result: unknown): void
   reject(error: GatewayError): void
 }
@@ -18,7 +19,8 @@ export class SqliteThread {
   readonly #log: Log
   readonly #maxWaiting: number
   readonly #encoder = new BatchEncoder()
-  readonly #waiting = new Map<number, Waiting>()
+  /** In the order sent, which is the order of the answers. A list and no Map: see base/linked-list.ts. */
+  #waiting: Waiting[] = []
   #worker: Worker | undefined
   #lastId = 0
   #closed = false
@@ -33,14 +35,14 @@ export class SqliteThread {
   /** Rejects with `overloaded` when too many requests wait, else as the thread answers. */
   request(request: SqliteRequest): Promise<unknown> {
     if (this.#closed) return Promise.reject(closedError())
-    if (this.#waiting.size >= this.#maxWaiting) return Promise.reject(new GatewayError('overloaded'))
+    if (this.#waiting.length >= this.#maxWaiting) return Promise.reject(new GatewayError('overloaded'))
     return this.#send(request)
   }
 
   /** One hot batch, encoded here; rejects as `request` does, and as `internal` where a value fits no column. */
   async commit(batch: HotBatch): Promise<void> {
     if (this.#closed) throw closedError()
-    if (this.#waiting.size >= this.#maxWaiting) throw new GatewayError('overloaded')
+    if (this.#waiting.length >= this.#maxWaiting) throw new GatewayError('overloaded')
     this.#live()
     await this.#send({ kind: 'commit', ...this.#encoder.encode(batch) })
   }
@@ -58,7 +60,7 @@ export class SqliteThread {
     const worker = this.#live()
     const message: SqliteMessage = { id: ++this.#lastId, request }
     return new Promise((resolve, reject) => {
-      this.#waiting.set(message.id, { resolve, reject })
+      this.#waiting.push({ id: message.id, resolve, reject })
       worker.postMessage(message, request.kind === 'commit' ? [request.buffer] : [])
     })
   }
@@ -79,19 +81,19 @@ export class SqliteThread {
   }
 
   #settle(answer: SqliteAnswer): void {
-    const waiting = this.#waiting.get(answer.id)
-    this.#waiting.delete(answer.id)
-    if ('fault' in answer) waiting?.reject(sqliteError(answer.fault))
-    else waiting?.resolve(answer.result)
+    const waiting = this.#waiting.shift()
+    assert(waiting?.id === answer.id, 'a thread answers in order')
+    if ('fault' in answer) waiting.reject(sqliteError(answer.fault))
+    else waiting.resolve(answer.result)
   }
 
   #lose(worker: Worker, cause: Error): void {
     if (this.#worker !== worker) return
     this.#worker = undefined
     if (!this.#closed) this.#log.error({ err: cause, role: this.#options.role }, 'a store thread ended')
-    for (const waiting of this.#waiting.values())
-      waiting.reject(new GatewayError('store_unavailable', { cause }))
-    this.#waiting.clear()
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const { reject } of waiting) reject(new GatewayError('store_unavailable', { cause }))
   }
 }
 

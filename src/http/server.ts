@@ -74,11 +74,24 @@ export class HttpServer {
   }
 }
 
-/** What the parser lets through and we do not: too many headers, and a body whose end only some parsers find. */
+/** What the parser lets through and we do not: too many headers, two hosts, a body that parsers end in two places. */
 function headFault({ rawHeaders, headers }: IncomingMessage, maxHeaders: number): GatewayError | undefined {
-  if (rawHeaders.length > 2 * maxHeaders)
-    return new GatewayError('invalid_request', { detail: 'The request has too many headers; send fewer.' })
+  if (rawHeaders.length > 2 * maxHeaders) return malformed('The request has too many headers; send fewer.')
+  // Node reads the first and drops the others; RFC 9112, section 3.2, wants them refused.
+  if (hasTwoHosts(rawHeaders)) return malformed('The request has two Host headers; send one.')
   const coding = headers['transfer-encoding']
   if (coding === undefined || coding.toLowerCase() === 'chunked') return undefined
-  return new GatewayError('invalid_request', { detail: 'The only transfer coding that is taken is chunked.' })
+  return malformed('The only transfer coding that is taken is chunked.')
+}
+
+const malformed = (detail: string): GatewayError => new GatewayError('invalid_request', { detail })
+
+/** `rawHeaders` holds names and values in turn. */
+function hasTwoHosts(rawHeaders: readonly string[]): boolean {
+  let hosts = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts++
+  }
+  return hosts > 1
 }

@@ -1,5 +1,6 @@
 // One call in flight: from the dispatch of its bytes to the durable record and the answer, whatever happens in between.
 import { GatewayError } from '../base/errors.ts'
+import type { ListNode } from '../base/linked-list.ts'
 import { formatAmount } from '../base/money.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Server } from '../registry/server.ts'
@@ -14,7 +15,7 @@ import { isResponse, type JsonRpcMessage, type JsonRpcRequest } from '../wire/js
 import type { Era } from '../wire/protocol-version.ts'
 import { answerEnd, hasEventId, isInterim, withCost } from './answer.ts'
 import type { CallEnd, Charge, SettledListener } from './charge.ts'
-import type { Deadlines, Expiring } from './deadlines.ts'
+import type { Deadline, Deadlines, Expiring } from './deadlines.ts'
 import { refusalAnswer } from './refusal.ts'
 import type { Claim } from './replays.ts'
 import type { Reply } from './reply.ts'
@@ -70,6 +71,10 @@ type Deliver = (instead?: Uint8Array) => void
 /** Answers exactly once; the final answer leaves after its record is durable. */
 export class Call implements UpstreamSink, Expiring {
   deadlineMs = Infinity
+  #deadline: Deadline | undefined
+  #inSession: ListNode<Call> | undefined
+  /** Its place among the calls of the relay. */
+  inFlight: ListNode<Call> | undefined
   readonly input: CallInput
   readonly #host: CallHost
   #exchange: UpstreamExchange | undefined
@@ -90,10 +95,9 @@ export class Call implements UpstreamSink, Expiring {
   /** Sends the call. From here on it answers its reply exactly once. */
   start(): void {
     const { timeoutMs, session, request, charge, reply } = this.input
-    session?.addCall(request.id, this)
+    this.#inSession = session?.addCall(request.id, this)
     if (timeoutMs !== undefined) {
-      this.deadlineMs = performance.now() + timeoutMs
-      this.#host.deadlines.add(this)
+      this.#expireAt(performance.now() + timeoutMs)
     }
     charge.keepCovered(
       () => this.#responseBytes,
@@ -135,7 +139,7 @@ export class Call implements UpstreamSink, Expiring {
   }
 
   end(): void {
-    if (this.#ended) return this.#host.deadlines.delete(this)
+    if (this.#ended) return this.#noDeadline()
     if (this.#resumable && this.input.session) {
       // The server ended the stream on purpose; the answer comes on the stream that the client opens next.
       return this.input.reply.end()
@@ -146,7 +150,7 @@ export class Call implements UpstreamSink, Expiring {
   }
 
   fail(failure: UpstreamFailure): void {
-    if (this.#ended) return this.#host.deadlines.delete(this)
+    if (this.#ended) return this.#noDeadline()
     if (failure.stage === 'process' && !failure.sent && this.#canRecover()) return this.#recover()
     this.#host.reportFailure(this, failure)
     const detail = failure.tooLarge
@@ -190,7 +194,10 @@ export class Call implements UpstreamSink, Expiring {
 
   /** No answer within the time limit, or a stream that stays open after it; called by the deadlines. */
   expire(): void {
-    if (this.#ended) return this.#exchange?.abort()
+    if (this.#ended) {
+      this.#noDeadline()
+      return this.#exchange?.abort()
+    }
     this.#giveUp('timeout')
     this.#host.reportFailure(this, {
       stage: 'call',
@@ -280,8 +287,17 @@ export class Call implements UpstreamSink, Expiring {
     }
     this.#settle(end, answer, this.#keep(status, message.bytes, parsed))
     if (this.#head?.contentType !== 'event-stream') return
-    this.deadlineMs = performance.now() + lingerMs
-    this.#host.deadlines.add(this)
+    this.#expireAt(performance.now() + lingerMs)
+  }
+
+  #expireAt(deadlineMs: number): void {
+    this.deadlineMs = deadlineMs
+    this.#deadline = this.#host.deadlines.add(this)
+  }
+
+  #noDeadline(): void {
+    if (this.#deadline) this.#host.deadlines.delete(this.#deadline)
+    this.#deadline = undefined
   }
 
   #cutShort(error: GatewayError): void {
@@ -319,11 +335,11 @@ export class Call implements UpstreamSink, Expiring {
 
   #settle(end: CallEnd, done: SettledListener, kept?: KeptAnswer): void {
     this.#ended = true
-    this.#host.deadlines.delete(this)
+    this.#noDeadline()
     const { session, request, era, claim, charge } = this.input
     const settled: SettledListener = (error, result) => {
       const why = error ?? this.#withheldFor
-      session?.removeCall(request.id, this)
+      if (this.#inSession) session?.removeCall(this.#inSession)
       if (why) session?.withhold(request.id)
       claim?.finish(error ? undefined : kept)
       done(error, result)

@@ -1,5 +1,6 @@
 // One message from start to end: refuse it, or price it, send it, and see it answered.
 import { asGatewayError, GatewayError } from '../base/errors.ts'
+import { LinkedList } from '../base/linked-list.ts'
 import type { Log } from '../base/log.ts'
 import type { Principal } from '../identity/principal.ts'
 import { isRevokedBy, type Revocation } from '../identity/revocations.ts'
@@ -70,7 +71,7 @@ const noExchange: UpstreamExchange = { abort: () => {}, pause: () => {}, resume:
 export class Relay implements CallHost {
   readonly #options: RelayOptions
   readonly deadlines = new Deadlines()
-  readonly #calls = new Set<Call>()
+  readonly #calls = new LinkedList<Call>()
   readonly #notices = new Set<Notice>()
   #draining = false
 
@@ -165,7 +166,7 @@ export class Relay implements CallHost {
   }
 
   finished(call: Call): void {
-    this.#calls.delete(call)
+    if (call.inFlight) this.#calls.remove(call.inFlight)
     const { session, request } = call.input
     if (!session?.open) return
     if (request.method !== 'initialize') session.advance('active')
@@ -213,7 +214,8 @@ export class Relay implements CallHost {
 
   #run(incoming: Asking, reply: Reply, claim?: Claim): void {
     const { message, server, session } = incoming
-    if (session?.findCall(message.id)) {
+    // Over HTTP each request has an answer of its own; a child's answers are told apart by id alone.
+    if (session?.upstream?.transport === 'stdio' && session.findCall(message.id)) {
       claim?.finish(undefined)
       return this.#refuse(incoming, reply, new GatewayError('invalid_request', { detail: usedId }))
     }
@@ -242,7 +244,7 @@ export class Relay implements CallHost {
       },
       this,
     )
-    this.#calls.add(call)
+    call.inFlight = this.#calls.add(call)
     call.start()
   }
 

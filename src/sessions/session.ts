@@ -1,5 +1,6 @@
 // One client's session with one server: whose it is, where it stands, and what is in flight in it.
 import { assert } from '../base/errors.ts'
+import { LinkedList, type ListNode } from '../base/linked-list.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Server } from '../registry/server.ts'
 import type { Client, Transport } from '../usage/record.ts'
@@ -59,7 +60,7 @@ export class Session {
   recoveries = { count: 0, lastMs: 0 }
   /** How to end each open stream: the standing one, and those that resume a call's broken stream. */
   readonly streams = new Set<() => void>()
-  readonly #calls = new Map<string, Call>()
+  readonly #calls = new LinkedList<Call>()
   readonly #withheld = new Set<string>()
 
   constructor(origin: SessionOrigin) {
@@ -106,9 +107,10 @@ export class Session {
     return !busy && nowMs - this.lastActiveAtMs >= this.idleMs
   }
 
-  addCall(id: RequestId, call: Call): void {
-    this.#withheld.delete(callKey(id))
-    this.#calls.set(callKey(id), call)
+  /** Keep what this returns; it is what `removeCall` takes. */
+  addCall(id: RequestId, call: Call): ListNode<Call> {
+    if (this.#withheld.size > 0) this.#withheld.delete(callKey(id))
+    return this.#calls.add(call)
   }
 
   /** Remembers a call that was answered without the server's result: what comes of it later was not paid for. */
@@ -124,18 +126,18 @@ export class Session {
     return isId(id) && this.#withheld.has(callKey(id))
   }
 
-  removeCall(id: RequestId, call: Call): void {
-    const key = callKey(id)
-    if (this.#calls.get(key) === call) this.#calls.delete(key)
+  removeCall(node: ListNode<Call>): void {
+    this.#calls.remove(node)
   }
 
   /** The call in flight with this JSON-RPC id; `1` and `"1"` are different ids. */
   findCall(id: unknown): Call | undefined {
-    return isId(id) ? this.#calls.get(callKey(id)) : undefined
+    for (const call of this.#calls) if (call.input.request.id === id) return call
+    return undefined
   }
 
   get calls(): readonly Call[] {
-    return [...this.#calls.values()]
+    return [...this.#calls]
   }
 }
 

@@ -29,6 +29,8 @@ export interface CallOptions {
   readonly meta?: object
 }
 
+/** No answer in this time is a caller that was forgotten. */
+const patienceMs = 20_000
 const modernVersion = '2026-07-28'
 const modernMeta = {
   'io.modelcontextprotocol/protocolVersion': modernVersion,
@@ -111,7 +113,7 @@ export class McpClient {
       method: 'POST',
       headers: this.#headers({ 'content-type': 'application/json', ...headers }),
       body: JSON.stringify(body),
-      ...(signal && { signal }),
+      signal: AbortSignal.any([AbortSignal.timeout(patienceMs), ...(signal ? [signal] : [])]),
     })
     const text = await response.text()
     const messages = messagesIn(text, response.headers.get('content-type') ?? '')
@@ -142,17 +144,24 @@ interface AnyMessage {
   readonly method?: unknown
 }
 
+/** The messages of a body. As the SDK's clients do, an event that is no JSON is passed over. */
 function messagesIn(text: string, contentType: string): AnyMessage[] {
-  try {
-    if (!contentType.startsWith('text/event-stream')) return text === '' ? [] : [JSON.parse(text) as AnyMessage]
-    const events = text.split(/\r?\n\r?\n/).map((event) =>
+  if (!contentType.startsWith('text/event-stream')) return parse(text)
+  return text.split(/\r?\n\r?\n/).flatMap((event) =>
+    parse(
       event
         .split(/\r?\n/)
         .filter((line) => line.startsWith('data:'))
         .map((line) => line.slice(5).trim())
         .join('\n'),
-    )
-    return events.filter((data) => data !== '').map((data) => JSON.parse(data) as AnyMessage)
+    ),
+  )
+}
+
+function parse(text: string): AnyMessage[] {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? [value] : []
   } catch {
     return []
   }

@@ -89,6 +89,22 @@ export function client(gateway: { readonly url: string }, key: string, era: Era,
   return new McpClient(`${gateway.url}/mcp/${name}`, key, era)
 }
 
+/** A gateway with a funded caller, a scripted server, and a client of each era in front. */
+export interface Stage {
+  readonly gateway: TestGateway
+  readonly upstream: Recorder
+  readonly clients: Readonly<Record<Era, McpClient>>
+}
+
+/** `more` is added to the server's registration. */
+export async function setStage(more: object = {}): Promise<Stage> {
+  const upstream = await startUpstream()
+  const gateway = await startGateway()
+  const { key } = await furnish(gateway, upstream.url, { more })
+  const [legacy, modern] = [client(gateway, key, 'legacy'), client(gateway, key, 'modern')]
+  return { gateway, upstream, clients: { legacy: await legacy.open(), modern } }
+}
+
 /** Polls until `condition` holds; throws after `timeoutMs`. */
 export async function until(
   what: string,

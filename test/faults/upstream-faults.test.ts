@@ -1,50 +1,11 @@
-// F6, F8 and F10: a server that hangs, breaks off or lies costs its caller one clear error, and nobody anything else.
+// F6 and F8: a server that hangs or breaks off costs its caller one clear error, runs nothing twice, and frees all it held.
 import { readFileSync } from 'node:fs'
-import { afterEach, describe, expect, test } from 'vitest'
-import type { TestGateway } from '../harness/gateway.ts'
-import type { Recorder } from '../upstreams/recorder.ts'
-import {
-  after,
-  answer,
-  bigAnswer,
-  halfBody,
-  hang,
-  notJson,
-  raw,
-  reset,
-  streamCut,
-  wrongId,
-  type Reply,
-} from '../upstreams/replies.ts'
-import { eras, isAnswered, refusalCode, type Answer, type Era, type McpClient } from './callers.ts'
-import {
-  cleanUp,
-  client,
-  expectClean,
-  furnish,
-  metric,
-  startGateway,
-  startUpstream,
-  statusOf,
-  toolCalls,
-  until,
-} from './rig.ts'
+import { afterEach, expect, test } from 'vitest'
+import { answer, halfBody, hang, reset, streamCut, type Reply } from '../upstreams/replies.ts'
+import { eras, isAnswered, refusalCode, type Era } from './callers.ts'
+import { cleanUp, expectClean, setStage, toolCalls, until } from './rig.ts'
 
 afterEach(cleanUp)
-
-interface Stage {
-  readonly gateway: TestGateway
-  readonly upstream: Recorder
-  readonly clients: Readonly<Record<Era, McpClient>>
-}
-
-async function setStage(more: object = {}): Promise<Stage> {
-  const upstream = await startUpstream()
-  const gateway = await startGateway()
-  const { key } = await furnish(gateway, upstream.url, { more })
-  const [legacy, modern] = [client(gateway, key, 'legacy'), client(gateway, key, 'modern')]
-  return { gateway, upstream, clients: { legacy: await legacy.open(), modern } }
-}
 
 /** Connections that are open to this URL's port, from the side of whoever opened them (proc(5), /proc/net/tcp). */
 function socketsTo(url: string): number {
@@ -121,92 +82,3 @@ test.each(breaks)('a connection %s is a prompt error, and no call runs twice', a
   for (const era of eras) expect(isAnswered(await clients[era].call())).toBe(true)
 })
 
-const sse = (...messages: object[]): Reply =>
-  raw(messages.map((message) => `data: ${JSON.stringify({ jsonrpc: '2.0', ...message })}\n\n`).join(''), {
-    headers: { 'content-type': 'text/event-stream' },
-  })
-const content = { content: [{ type: 'text', text: 'x' }] }
-const mib = 1024 * 1024
-
-/** What the server does, how it does it, and what the record says. */
-const lies: readonly (readonly [string, Reply, string])[] = [
-  ['another id', wrongId(), 'unknown'],
-  ['the id as another type', (exchange) => wrongId(exchange.message.id === 1 ? '1' : 1)(exchange), 'unknown'],
-  ['another id in a stream', sse({ id: 'not-yours', result: content }), 'unknown'],
-  ['a page', notJson(), 'unknown'],
-  ['a page with 502', notJson(502), 'unknown'],
-  ['half of its JSON', raw('{"jsonrpc":"2.0","id":'), 'unknown'],
-  ['a batch', raw('[{"jsonrpc":"2.0","id":1,"result":{}}]'), 'unknown'],
-  ['nothing', raw(''), 'unknown'],
-  ['null', raw('null'), 'unknown'],
-  ['bytes that are no text', raw(new Uint8Array([0xff, 0xfe, 0x00, 0x80])), 'unknown'],
-  ['a stream of nonsense', raw('data: {"a\n\nx\n\n\0\n', { headers: { 'content-type': 'text/event-stream' } }), 'unknown'],
-  ['8 MiB of JSON', bigAnswer(8 * mib), 'error'],
-  ['8 MiB in one event', sse({ id: 1, result: { content: [{ type: 'text', text: 'x'.repeat(8 * mib) }] } }), 'error'],
-]
-
-describe.each(lies)('a server that answers with %s', (_what, reply, outcome) => {
-  test.each(eras)('costs a %s caller one error, and nobody else anything', async (era) => {
-    const { gateway, upstream, clients } = await setStage({ limits: { maxResponseBytes: mib } })
-    upstream.once(reply)
-    const given = await clients[era].call({ id: 1 })
-    expect([given.message?.id, given.answers, refusalCode(given)], given.text.slice(0, 500)).toEqual([
-      1,
-      1,
-      'upstream_unavailable',
-    ])
-    expect(upstream.calls()).toHaveLength(1)
-    const [record] = await toolCalls(gateway)
-    expect([record?.id, record?.outcome, record?.cost]).toEqual([given.callId, outcome, '0'])
-    expect(await metric(gateway, `tollbridge_calls_total{outcome="${outcome}"}`)).toBe(1)
-    expect(isAnswered(await clients[era].call({ id: 1 }))).toBe(true)
-    await expectClean(gateway)
-  })
-})
-
-test.each(eras)('a second answer to the same call is not passed on (%s)', async (era) => {
-  const { gateway, upstream, clients } = await setStage()
-  const twice = { id: 1, result: { ...content, resultType: 'complete' } }
-  upstream.once(sse(twice, twice, { id: 1, error: { code: -32000, message: 'a third' } }))
-  const given = await clients[era].call({ id: 1 })
-  expect([given.message.id, given.answers, isAnswered(given)], given.text).toEqual([1, 1, true])
-  expect((await toolCalls(gateway)).map(({ outcome }) => outcome)).toEqual(['success'])
-  await expectClean(gateway)
-})
-
-test('an answer with the id of another call in flight reaches neither of them', async () => {
-  const { gateway, upstream, clients } = await setStage()
-  const gate = Promise.withResolvers<void>()
-  upstream.once(after(gate.promise, answer()))
-  const honest = clients.legacy.call({ id: 'honest', arguments: { name: 'honest' } })
-  await upstream.until((seen) => seen.calls().length === 1)
-  upstream.once(wrongId('honest'))
-  const cheated = await clients.legacy.call({ id: 'cheated' })
-  expect([cheated.message.id, refusalCode(cheated)]).toEqual(['cheated', 'upstream_unavailable'])
-  gate.resolve()
-  const given = await honest
-  expect([given.message.id, given.answers, isAnswered(given)]).toEqual(['honest', 1, true])
-  expect(given.text).toContain('honest')
-  await expectClean(gateway)
-})
-
-test.each(eras)('an answer after the cancellation is heard by nobody (%s)', async (era) => {
-  const { gateway, upstream, clients } = await setStage()
-  const gate = Promise.withResolvers<void>()
-  upstream.once(after(gate.promise, answer()))
-  const leave = new AbortController()
-  const call: Promise<Answer | undefined> = clients[era]
-    .call({ id: 7, signal: leave.signal })
-    .catch(() => undefined)
-  await upstream.until((seen) => seen.calls().length === 1)
-  if (era === 'legacy') await clients.legacy.notify('notifications/cancelled', { requestId: 7 })
-  else leave.abort()
-  const given = await call
-  expect(given?.answers ?? 0).toBe(0)
-  await until('the cancellation is recorded', async () => (await toolCalls(gateway)).length === 1)
-  gate.resolve()
-  expect(isAnswered(await clients[era].call({ id: 7 }))).toBe(true)
-  expect((await toolCalls(gateway)).map(({ outcome }) => outcome)).toEqual(['success', 'cancelled'])
-  expect(await statusOf(gateway, '/livez')).toBe(200)
-  await expectClean(gateway)
-})
