@@ -36,7 +36,7 @@ const faultsOf = (
 
 describe('a value', () => {
   test('comes from the flag, else the environment, else the file, else the default, and says which', () => {
-    const yaml = 'host: 0.0.0.0\nport: 1000\nhttp:\n  maxDepth: 10\ncalls: {timeoutMs: 500}\n'
+    const yaml = 'host: 0.0.0.0\nport: 1000\nhttp:\n  maxDepth: 10\ncalls: {maxInFlight: 500}\n'
     const config = load({ port: '3000' }, { TOLLBRIDGE_PORT: '2000', TOLLBRIDGE_HTTP_MAX_DEPTH: '20' }, yaml)
     expect(config).toMatchObject({
       host: '0.0.0.0',
@@ -46,7 +46,7 @@ describe('a value', () => {
     const where = (key: string) => config.origins[key]?.where.replace(path, 'gate.yaml')
     expect(where('port')).toBe('--port')
     expect(where('http.maxDepth')).toBe('TOLLBRIDGE_HTTP_MAX_DEPTH')
-    expect(where('calls.timeoutMs')).toBe('gate.yaml:5:9')
+    expect(where('calls.maxInFlight')).toBe('gate.yaml:5:9')
     expect(where('http.maxBodyBytes')).toBe('default')
   })
 

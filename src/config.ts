@@ -119,8 +119,6 @@ const schema = section({
     maxTotal: whole(1, 1_000_000, 10_000),
   }).prefault({}),
   calls: section({
-    timeoutMs: milliseconds(100, dayMs, 60_000, 'From sending a call to its final answer.'),
-    maxResponseBytes: whole(1024, 1024 * 1024 * 1024, 16 * 1024 * 1024),
     maxInFlight: whole(1, 1_000_000, 4096),
   }).prefault({}),
   shutdown: section({

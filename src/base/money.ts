@@ -5,12 +5,6 @@ export const ledgerScale = 9
 /** Decimals of a price's rates. */
 export const rateScale = 12
 
-/** An exact decimal: `units` × 10^-`scale`. */
-export interface Decimal {
-  readonly units: bigint
-  readonly scale: number
-}
-
 const decimalPattern = /^(-?)(\d{1,30})(?:\.(\d{1,30}))?$/
 
 /**

@@ -72,7 +72,7 @@ function announce(io: Io, gateway: RunningGateway): void {
   if (gateway.firstPassword !== undefined) {
     io.out(`First start: user admin, password ${gateway.firstPassword} (shown this once)`)
   }
-  io.out(`Console        ${gateway.url}/`)
+  io.out(`Home           ${gateway.url}/`)
   io.out(`API reference  ${gateway.url}/docs`)
   if (gateway.demo) {
     io.out(`Demo           ${gateway.url}/mcp/${gateway.demo.server} with the API key ${gateway.demo.key}`)

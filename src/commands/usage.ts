@@ -109,7 +109,7 @@ function showSummary(io: Io, command: Command, summary: Summary): void {
   io.out(formatFields(totals))
   const [first] = groups
   if (!first) return
-  const numbers = new Set(['calls', 'failedCalls', 'cost', 'p50Ms', 'p95Ms'])
+  const numbers = new Set(['calls', 'failedCalls', 'unpricedCalls', 'cost', 'p50Ms', 'p95Ms'])
   const columns = Object.keys(first).map((name): Column<Record<string, string | number>> => ({
     title: name.replaceAll(/[A-Z]/g, ' $&').toUpperCase(),
     ...(numbers.has(name) && { align: 'right' }),

@@ -16,7 +16,8 @@ const loopbackNames = ['localhost', '127.0.0.1', '[::1]']
 /**
  * A check of Host and Origin (MCP, "Security Warning": servers MUST validate Origin). On a loopback address only local
  * names are served, besides the configured ones; on others every Host is, unless hosts are configured. An Origin
- * must be on the list, or be a page of a host that is served.
+ * must be on the list, or be a page of a host that is served. The probes of an orchestrator name the address that they
+ * reach, so that any Host may ask for those.
  */
 export function originCheck(options: OriginOptions): (request: IncomingMessage) => GatewayError | undefined {
   const local = loopbackNames.includes(options.host) || /^(::1|127(\.\d{1,3}){3})$/.test(options.host)
@@ -29,9 +30,10 @@ export function originCheck(options: OriginOptions): (request: IncomingMessage) 
     [...configured, options.host, ...(local ? loopbackNames : [])].map((name) => name.toLowerCase()),
   )
   const origins = new Set(options.allowedOrigins)
-  return ({ headers }) => {
+  const served = (host: string): boolean => !restricted || hosts.has(host)
+  return ({ headers, url }) => {
     const host = hostName(headers.host)
-    if (host === undefined || (restricted && !hosts.has(host))) return new GatewayError('host_denied')
+    if (host === undefined || !(served(host) || isProbe(url))) return new GatewayError('host_denied')
     const { origin } = headers
     if (origin === undefined || origins.has(origin)) return undefined
     const from = URL.canParse(origin) ? new URL(origin).hostname : undefined
@@ -39,6 +41,8 @@ export function originCheck(options: OriginOptions): (request: IncomingMessage) 
     return own ? undefined : new GatewayError('origin_denied')
   }
 }
+
+const isProbe = (url = ''): boolean => /^\/(livez|readyz)(\?|$)/.test(url)
 
 /** The name in a Host header, without its port; undefined where the header is not a plain host. */
 function hostName(header: string | undefined): string | undefined {

@@ -21,6 +21,3 @@ export interface Principal {
   /** Wall time at which the credential ends, where it does. */
   readonly expiresAtMs?: number
 }
-
-export const hasRole = (principal: Principal, ...wanted: Role[]): boolean =>
-  wanted.some((role) => principal.roles.includes(role))

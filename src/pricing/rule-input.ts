@@ -51,7 +51,7 @@ export const matchInput = z.strictObject({
 })
 
 const currencyText = 'must be an ISO 4217 currency code such as "USD"'
-export const currencyInput = z
+const currencyInput = z
   .string({ error: currencyText })
   .regex(/^[A-Z]{3}$/, currencyText)
   .refine((code) => !/^[A-Z]{3}$/.test(code) || isCurrency(code), currencyText)

@@ -18,7 +18,7 @@ export interface RuleBookLimits {
   readonly maxPending: number
 }
 
-export const defaultRuleBookLimits: RuleBookLimits = {
+const defaultRuleBookLimits: RuleBookLimits = {
   maxRules: 10_000,
   maxVersions: 1000,
   maxCached: 20_000,

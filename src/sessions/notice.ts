@@ -65,7 +65,7 @@ export class Notice implements UpstreamSink {
     this.#ended = true
     clearTimeout(this.#timer)
     const { charge } = this.#input
-    if (!charge) return this.#answer(error)
+    if (!charge) return this.#answer(error, undefined)
     const end: CallEnd = {
       outcome: error ? (error.code === 'upstream_timeout' ? 'timeout' : 'error') : 'success',
       statusCode: error?.status ?? 202,
@@ -73,17 +73,17 @@ export class Notice implements UpstreamSink {
       free: error !== undefined,
       ...(error && { error: error.code }),
     }
-    charge.settle(end, (failure) => this.#answer(failure ?? error))
+    // What could not be recorded has no record to name.
+    charge.settle(end, (failure) => this.#answer(failure ?? error, failure ? undefined : charge.callId))
   }
 
-  #answer(error: GatewayError | undefined): void {
-    const { reply, charge, finished } = this.#input
-    const callId = charge?.callId
+  #answer(error: GatewayError | undefined, callId: string | undefined): void {
+    const { reply, finished } = this.#input
     // The server's own words where it has any: clients negotiate by them.
     const own = error && isOwnWords(error) ? this.#refusal : undefined
     if (!error) reply.accepted(callId)
     else if (own?.message) reply.final({ status: this.#status, bytes: own.bytes, ...(callId && { callId }) })
-    else reply.refuse(error)
+    else reply.refuse(error, callId)
     finished(this)
   }
 }

@@ -104,7 +104,7 @@ export class Relay implements CallHost {
     if (blocked) return reply.refuse(blocked)
     const origin = originOf({ ...incoming, body: new Uint8Array() }, 'stream')
     const { charge, refusal } = this.#options.metering.begin(origin)
-    if (refusal) return charge.settle(denied(refusal), (failure) => reply.refuse(failure ?? refusal))
+    if (refusal) return refuseRecorded(charge, refusal, reply)
     const headers = withSession(incoming.headers, session)
     const stream = new ServerStream(session, reply, charge)
     stream.start((sink) => this.#reach(incoming, sink, (upstream) => upstream.listen(headers, sink)))
@@ -285,8 +285,7 @@ export class Relay implements CallHost {
       ? this.#options.metering.begin(originOf(incoming, message.method ?? ''))
       : undefined
     if (begun?.refusal) {
-      const { refusal, charge } = begun
-      return charge.settle(denied(refusal), (failure) => reply.refuse(failure ?? refusal))
+      return refuseRecorded(begun.charge, begun.refusal, reply)
     }
     const headers = withSession(incoming.headers, session)
     const notice = new Notice({

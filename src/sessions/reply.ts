@@ -30,8 +30,8 @@ export interface Reply {
   accepted(callId: string | undefined): void
   /** Ends a stream without a final answer; an answer that has not begun becomes an empty stream. */
   end(): void
-  /** A refusal outside any recorded call; becomes the transport's error shape. */
-  refuse(error: GatewayError): void
+  /** A refusal in the transport's error shape. `callId` is its record's public id, where there is one. */
+  refuse(error: GatewayError, callId?: string): void
   /** Runs once when the client can take more after `message` returned false. */
   onDrain(listener: () => void): void
   /** Runs once when the client goes away before the answer is complete. */

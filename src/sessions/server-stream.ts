@@ -63,7 +63,7 @@ export class ServerStream implements UpstreamSink {
       head.status === 404
         ? new GatewayError('session_not_found')
         : new GatewayError(code, detail ? { detail } : {})
-    this.#settle({ outcome: 'error', statusCode: error.status, free: true }, () => this.#reply.refuse(error))
+    this.#refuse(error, true)
     this.#exchange?.abort()
   }
 
@@ -93,8 +93,14 @@ export class ServerStream implements UpstreamSink {
   }
 
   fail(failure: UpstreamFailure): void {
-    const error = new GatewayError('upstream_unavailable', { cause: failure })
-    this.#settle({ outcome: 'error', statusCode: error.status, free: false }, () => this.#reply.refuse(error))
+    this.#refuse(new GatewayError('upstream_unavailable', { cause: failure }), false)
+  }
+
+  #refuse(error: GatewayError, free: boolean): void {
+    const { callId } = this.#charge
+    this.#settle({ outcome: 'error', statusCode: error.status, free }, (unrecorded) =>
+      unrecorded ? this.#reply.refuse(unrecorded) : this.#reply.refuse(error, callId),
+    )
   }
 
   #forward(message: UpstreamMessage): void {
@@ -108,7 +114,7 @@ export class ServerStream implements UpstreamSink {
     this.#settle({ outcome, statusCode: 200, free: false }, () => this.#reply.end())
   }
 
-  #settle(end: Omit<CallEnd, 'responseBytes'>, done: () => void): void {
+  #settle(end: Omit<CallEnd, 'responseBytes'>, done: SettledListener): void {
     if (this.#ended) return
     this.#ended = true
     clearTimeout(this.#expiry)

@@ -81,10 +81,11 @@ export class HttpReply implements Reply {
     this.#response.end()
   }
 
-  refuse(error: GatewayError): void {
+  refuse(error: GatewayError, callId?: string): void {
     if (this.#streaming || this.#done) return this.end()
     this.#done = true
-    sendError(this.#response, error, this.#id)
+    const headers = callId === undefined ? {} : { 'tollbridge-call-id': callId }
+    sendError(this.#response, error, this.#id, headers)
   }
 
   onDrain(listener: () => void): void {

@@ -34,7 +34,7 @@ interface Waiting<Extra> extends SettledCall {
 }
 
 /** Turns of the event loop that a commit is held back for company at most. */
-const maxTurns = 8
+const maxTurns = 16
 
 /**
  * One commit is in flight at a time; what arrives meanwhile forms the next batch. So an idle gateway commits at once
@@ -81,7 +81,7 @@ export class UsageWriter<Extra> {
       const batch = this.#queue.splice(0, this.#options.maxBatch)
       const failure = await this.#commit(batch)
       if (failure) this.#fail(failure, batch)
-      else for (const call of batch) call.done()
+      else for (const call of batch) this.#tell(call)
     }
     this.#committing = undefined
   }
@@ -91,9 +91,11 @@ export class UsageWriter<Extra> {
    * as each brings more. A turn takes microseconds on an idle gateway and is full of answers on a busy one.
    */
   async #gather(): Promise<void> {
-    for (let turn = 0, before = -1; turn < maxTurns && this.#queue.length > before; turn++) {
-      before = this.#queue.length
+    let quietTurns = 0
+    for (let turn = 0; turn < maxTurns && quietTurns < Math.min(this.#queue.length, 3); turn++) {
+      const before = this.#queue.length
       await nextTurn()
+      quietTurns = this.#queue.length > before ? 0 : quietTurns + 1
     }
   }
 
@@ -119,8 +121,17 @@ export class UsageWriter<Extra> {
     )
     this.#options.dimensions.clear()
     const error = new GatewayError('store_unavailable', { cause, retryAfterS: 1 })
-    for (const call of [...batch, ...this.#queue.splice(0)]) call.done(error)
+    for (const call of [...batch, ...this.#queue.splice(0)]) this.#tell(call, error)
     this.#probeLater()
+  }
+
+  /** A caller that throws must keep neither the others from their answers nor the next batch from its commit. */
+  #tell(call: SettledCall, error?: GatewayError): void {
+    try {
+      call.done(error)
+    } catch (thrown) {
+      this.#options.log.error({ err: thrown }, 'a settled call could not be answered')
+    }
   }
 
   #probeLater(): void {
