@@ -168,6 +168,38 @@ describe('a client command', () => {
     expect(heard[0]).toMatchObject({ authorization: 'Bearer k', path: '/api/v1/servers?limit=100' })
   })
 
+  test('shows the tools of a server with their prices', async () => {
+    const price = { name: 'basic', currency: 'USD', price: { perCall: '0.01' }, billOn: ['success', 'error'] }
+    const items = [
+      { name: 'forecast', price },
+      { name: 'echo', price: null },
+    ]
+    answer = () => ({ status: 200, body: { items, nextCursor: null } })
+    expect((await cli('server tools weather --key k')).out.split('\n')).toEqual([
+      'TOOL      PRICE             BILLED ON       RULE',
+      'forecast  perCall=0.01 USD  success, error  basic',
+      'echo      unpriced          -               -',
+    ])
+    expect(JSON.parse((await cli('server tools weather --key k --json')).out)).toEqual(items)
+    expect(heard[0]?.path).toBe('/api/v1/servers/weather/tools?limit=100')
+  })
+
+  test('shows sums with every number to the right', async () => {
+    const group = {
+      server: 'w',
+      calls: 12345,
+      failedCalls: 1,
+      unpricedCalls: 2,
+      cost: '0.5',
+      currency: 'USD',
+    }
+    answer = () => ({ status: 200, body: { totalCalls: 12345, groups: [group] } })
+    expect((await cli('usage summary --group-by server --key k')).out.split('\n').slice(-2)).toEqual([
+      'SERVER  CALLS  FAILED CALLS  UNPRICED CALLS  COST  CURRENCY',
+      'w       12345             1               2   0.5  USD',
+    ])
+  })
+
   test('follows the cursor over all pages', async () => {
     answer = ({ path }) => ({
       status: 200,
@@ -196,14 +228,18 @@ describe('a client command', () => {
   })
 
   test('sends what the options say', async () => {
-    answer = () => ({ status: 201, body: { id: 'x' } })
+    answer = ({ path }) => ({
+      status: 200,
+      body: path === '/api/v1/billing/accounts/acc_1' ? { currency: 'EUR' } : { id: 'x', accountId: 'acc_1' },
+    })
     await cli('server add weather https://w.example/mcp --header X-A:b --bearer - --access public --key k')
     await cli('server add files --env A=b --key k -- npx -y server --root /')
     await cli(
       'rule add basic --server w* --per-call 0.01 --bill-on success,error --priority 3 --no-active --key k',
     )
+    await cli('rule add yen --per-call 1 --currency JPY --key k')
     await cli('rule quote --per-kb 0.002 --kb 12.5 --key k')
-    expect(heard.map(({ body }) => body)).toEqual([
+    expect(heard.map(({ body }) => body).filter((body) => body !== undefined)).toEqual([
       {
         name: 'weather',
         access: 'public',
@@ -221,7 +257,9 @@ describe('a client command', () => {
         match: { server: 'w*' },
         price: { perCall: '0.01' },
         billOn: ['success', 'error'],
+        currency: 'EUR',
       },
+      { name: 'yen', price: { perCall: '1' }, currency: 'JPY' },
       { price: { perKb: '0.002' }, usage: { kb: '12.5' } },
     ])
   })

@@ -89,14 +89,23 @@ function addStoreCommands(program: Command, io: Io): void {
       if (wantsJson(command)) io.out(JSON.stringify({ applied }))
       else io.talk(applied.length > 0 ? `Applied ${applied.join(', ')}.` : 'The store is up to date.')
     })
-  program
-    .command('verify')
-    .description('have the gateway compare records, rollups and ledger; exit 1 where they differ')
-    .addHelpText('after', examples('verify', 'verify --json'))
-    .action(async (_options: object, command: Command) => {
-      const answer = await clientOf(io, command).get<VerifyAnswer>('/billing/verify')
+  withConfigFlags(
+    program.command('verify').description('compare records, rollups and ledger; exit 1 where they differ'),
+  )
+    .option('--offline', 'read the store itself, while no gateway runs on it, instead of asking the gateway')
+    .addHelpText('after', examples('verify', 'verify --offline --data ./data --json'))
+    .action(async (flags: ConfigFlags, command: Command) => {
+      const answer = flags['offline'] ? await verifyOffline(io, flags) : await askToVerify(io, command)
       showThing(io, command, answer)
       if (!answer.ok)
         throw new CliError('Records, rollups and ledger differ; the differences are listed above.')
     })
+}
+
+const askToVerify = (io: Io, command: Command): Promise<VerifyAnswer> =>
+  clientOf(io, command).get<VerifyAnswer>('/billing/verify')
+
+async function verifyOffline(io: Io, flags: ConfigFlags): Promise<VerifyAnswer> {
+  const { verifyStore } = await import('./verify-store.ts')
+  return verifyStore(readConfig(io, flags))
 }

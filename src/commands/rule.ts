@@ -1,7 +1,8 @@
 // `rule`: prices and which calls they are for.
 import { Option, type Command } from 'commander'
+import type { ApiClient } from './client.ts'
 import { CliError, confirm, type Io } from './io.ts'
-import { clientOf, compact, examples, segment, showList, showThing } from './show.ts'
+import { clientOf, compact, examples, segment, showList, showThing, words } from './show.ts'
 
 const matchNames = ['server', 'tool', 'method', 'user', 'account', 'transport'] as const
 const priceNames = ['perCall', 'perKb', 'perSecond', 'minimum', 'maximum'] as const
@@ -43,7 +44,7 @@ function withMatch(command: Command): Command {
 const withRule = (command: Command): Command =>
   withPrice(withMatch(command))
     .option('--priority <number>', 'higher wins')
-    .option('--currency <code>', 'ISO 4217')
+    .option('--currency <code>', "ISO 4217; a new rule takes your account's where it is absent")
     .option('--bill-on <outcomes>', 'which outcomes are charged, comma separated')
     .option('--active', 'switch it on')
     .option('--no-active', 'switch it off')
@@ -108,7 +109,9 @@ export function addRuleCommands(program: Command, io: Io): void {
       ),
     )
     .action(async (name: string, options: RuleOptions, command: Command) => {
-      showThing(io, command, await clientOf(io, command).post('/billing/rules', { ...bodyOf(options), name }))
+      const client = clientOf(io, command)
+      const currency = options.currency ?? (await ownCurrency(client))
+      showThing(io, command, await client.post('/billing/rules', { ...bodyOf(options), name, currency }))
     })
   withRule(rule.command('set <rule>').description('change a rule; records keep the price they had'))
     .option('--name <name>', 'a new name')
@@ -177,10 +180,12 @@ function addReading(rule: Command, io: Io): void {
     )
 }
 
-const words = (members: Readonly<Record<string, string>>): string =>
-  Object.entries(members)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(' ')
+/** The currency of the account that the caller pays from; a rule prices calls of its own currency only. */
+async function ownCurrency(client: ApiClient): Promise<string> {
+  const { accountId } = await client.get<{ accountId: string }>('/me')
+  const account = await client.get<{ currency: string }>(`/billing/accounts/${segment(accountId)}`)
+  return account.currency
+}
 
 async function idOf(io: Io, command: Command, name: string): Promise<string> {
   if (name.startsWith('rul_')) return name

@@ -1,7 +1,17 @@
 // `server`: registering MCP servers and looking after them.
 import { Option, type Command } from 'commander'
 import { CliError, confirm, type Io } from './io.ts'
-import { clientOf, collect, compact, examples, segment, showList, showThing, wantsJson } from './show.ts'
+import {
+  clientOf,
+  collect,
+  compact,
+  examples,
+  segment,
+  showList,
+  showThing,
+  wantsJson,
+  words,
+} from './show.ts'
 
 interface AddOptions {
   readonly description?: string
@@ -69,6 +79,7 @@ export function addServerCommands(program: Command, io: Io): void {
       showThing(io, command, wantsJson(command) ? answer : { ...answer, tools })
       if (!answer.ok) throw new CliError(`${name} does not answer as an MCP server.`)
     })
+  addTools(server, io)
   server
     .command('rm <name>')
     .description('take a server away; its records stay')
@@ -82,6 +93,37 @@ export function addServerCommands(program: Command, io: Io): void {
     })
   addSwitch(server, io, { verb: 'enable', status: 'active', description: 'let a server take calls' })
   addSwitch(server, io, { verb: 'disable', status: 'inactive', description: 'refuse calls to a server' })
+}
+
+interface ShownTool {
+  readonly name: string
+  /** Null where no rule prices a call of it. */
+  readonly price: {
+    readonly name: string
+    readonly currency: string
+    readonly price: Readonly<Record<string, string>>
+    readonly billOn: readonly string[]
+  } | null
+}
+
+function addTools(server: Command, io: Io): void {
+  server
+    .command('tools <name>')
+    .description("list a server's tools with what a call of yours costs now")
+    .addHelpText('after', examples('server tools weather', 'server tools weather --json'))
+    .action(async (name: string, _options: object, command: Command) => {
+      const rows = await clientOf(io, command).list<ShownTool>(`/servers/${segment(name)}/tools`)
+      const columns = [
+        { title: 'TOOL', value: (row: ShownTool) => row.name },
+        {
+          title: 'PRICE',
+          value: ({ price }: ShownTool) => (price ? `${words(price.price)} ${price.currency}` : 'unpriced'),
+        },
+        { title: 'BILLED ON', value: ({ price }: ShownTool) => price?.billOn.join(', ') },
+        { title: 'RULE', value: ({ price }: ShownTool) => price?.name },
+      ]
+      showList(io, command, { rows, columns, none: `${name} has no tools.` })
+    })
 }
 
 const targetOf = ({ url, command, args }: ShownServer['transport']): string =>

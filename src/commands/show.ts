@@ -40,3 +40,9 @@ export const segment = (text: string): string => encodeURIComponent(text)
 /** An object without the members that are undefined. */
 export const compact = (members: Readonly<Record<string, unknown>>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
+
+/** Members as words, such as `perCall=0.01 minimum=0.1`. */
+export const words = (members: Readonly<Record<string, string>>): string =>
+  Object.entries(members)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')

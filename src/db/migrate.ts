@@ -70,7 +70,13 @@ export async function migrate(db: Database, options: MigrateOptions): Promise<st
     log.info({ migration: migration.name }, 'the schema was brought up one step')
     done.push(migration.name)
   }
+  if (done.length > 0 && db.engine === 'sqlite') await settle(db)
   return done
+}
+
+/** Brings the schema out of the write-ahead log: without it, a file whose log was lost would pass for a new one. */
+async function settle(db: Database): Promise<void> {
+  await db.read(rawQuery('PRAGMA wal_checkpoint(TRUNCATE)'))
 }
 
 function refuseStrange({ unknown, foreign }: SchemaState): void {

@@ -6,6 +6,7 @@ import { decodeBatch } from './batch-codec.ts'
 import { sqliteHotSql } from './hot-sql.ts'
 import { faultOf, needsReopen, primaryCode } from './sqlite-errors.ts'
 import { damaged, prepareSqliteFile, SqliteRefusal } from './sqlite-file.ts'
+import { checkWal } from './sqlite-wal.ts'
 import type { SqliteThreadOptions, SqlStatement } from './sqlite-protocol.ts'
 
 /** What SQLite keeps of the write-ahead log after a checkpoint. */
@@ -30,8 +31,9 @@ export class SqliteConnection {
 
   /** The first opening. The writer creates a missing file and reads every page of one that is not too large. */
   open(): void {
-    const { file, role } = this.#options
+    const { file, role, durability, maxQuickCheckBytes } = this.#options
     if (role === 'writer') prepareSqliteFile(file)
+    if (role === 'writer' && durability === 'disk') checkWal(file, maxQuickCheckBytes)
     try {
       this.#use()
       if (role === 'writer') this.#quickCheck()

@@ -117,6 +117,23 @@ describe('Host and Origin', () => {
   ])('%#: host %3$s', (options, host, origin, code) => {
     expect(originCheck(options)(withHeaders({ host, origin }))?.code).toBe(code)
   })
+
+  test.each([
+    ['/livez', '10.1.2.3:8080', undefined, ok],
+    ['/readyz?verbose', '10.1.2.3', undefined, ok],
+    ['/readyz', '10.1.2.3', 'https://app.example', ok],
+    ['/readyz', '10.1.2.3', 'http://10.1.2.3', 'origin_denied'],
+    ['/readyz', '10.1.2.3', 'https://evil.example', 'origin_denied'],
+    ['/readyz', 'a b', undefined, 'host_denied'],
+    ['/readyz/', '10.1.2.3', undefined, 'host_denied'],
+    ['/readyzz', '10.1.2.3', undefined, 'host_denied'],
+    ['/x?/readyz', '10.1.2.3', undefined, 'host_denied'],
+    ['/metrics', '10.1.2.3', undefined, 'host_denied'],
+    ['/', '10.1.2.3', undefined, 'host_denied'],
+  ])('a probe may come by address: %s at %s from %s', (url, host, origin, code) => {
+    const request = { url, headers: { host, origin } } as unknown as IncomingMessage
+    expect(originCheck(published)(request)?.code).toBe(code)
+  })
 })
 
 describe('over a socket', () => {

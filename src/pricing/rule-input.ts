@@ -20,15 +20,27 @@ const globInput = z
     if (problem) context.addIssue({ code: 'custom', message: problem })
   })
 
-/** A price: at least one component; `minimum` not above `maximum`. */
-export const priceInput = z
-  .strictObject({
-    perCall: rateInput.optional(),
-    perKb: rateInput.optional(),
-    perSecond: rateInput.optional(),
-    minimum: rateInput.optional(),
-    maximum: rateInput.optional(),
+/** Members that the contract has and this gateway does not rate yet: refused, so that no price is half applied. */
+const laterMembers = new Set(['perToken', 'flat', 'tiers', 'package', 'percentage', 'tokens'])
+const laterText = 'is unknown for now: this gateway cannot rate it yet'
+
+/** As a strict object, with words for the members that will be rated later. */
+const ratedObject = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys' && issue.keys.every((key) => laterMembers.has(key))
+        ? laterText
+        : undefined,
   })
+
+/** A price: at least one component; `minimum` not above `maximum`. */
+export const priceInput = ratedObject({
+  perCall: rateInput.optional(),
+  perKb: rateInput.optional(),
+  perSecond: rateInput.optional(),
+  minimum: rateInput.optional(),
+  maximum: rateInput.optional(),
+})
   .superRefine((price, context) => {
     if (Object.keys(price).length === 0)
       context.addIssue({ code: 'custom', message: 'names no component; a free rule says {"perCall": "0"}' })
@@ -101,16 +113,13 @@ const quantityInput = z.string({ error: quantityText }).regex(quantityPattern, q
 /** The body of POST /quote. */
 export const quoteInput = z.strictObject({
   price: priceInput,
-  usage: z.strictObject({
+  usage: ratedObject({
     calls: quantityInput.optional(),
     kb: quantityInput.optional(),
     seconds: quantityInput.optional(),
   }),
   currency: currencyInput.default('USD'),
 })
-
-/** Members that the contract has and this gateway does not rate yet: refused, so that no price is half applied. */
-const laterMembers = new Set(['perToken', 'flat', 'tiers', 'package', 'percentage', 'tokens'])
 
 /**
  * Reads `input` by a schema. Throws `validation_failed` that lists every fault with its JSON pointer; an unknown
@@ -134,7 +143,7 @@ export function readInput<Schema extends z.ZodType>(schema: Schema, input: unkno
 }
 
 const unknownMember = (key: string): string =>
-  laterMembers.has(key) ? 'is unknown for now: this gateway cannot rate it yet' : 'is unknown; remove it'
+  laterMembers.has(key) ? laterText : 'is unknown; remove it'
 
 /** RFC 6901. */
 const pointer = (path: readonly PropertyKey[]): string =>

@@ -11,7 +11,7 @@ import { formatCallId } from '../base/id.ts'
 import { isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from '../wire/json-rpc.ts'
 import type { Era } from '../wire/protocol-version.ts'
 import { Call, type CallHost } from './call.ts'
-import { denied, type CallOrigin, type Metering } from './charge.ts'
+import { denied, type CallOrigin, type Charge, type Metering } from './charge.ts'
 import { Deadlines } from './deadlines.ts'
 import { Notice } from './notice.ts'
 import { ignoredAnswer, recoverSession, sendSilently } from './recovery.ts'
@@ -327,6 +327,13 @@ export class Relay implements CallHost {
 interface To {
   readonly server: Server
   readonly session?: Session
+}
+
+/** Records the refusal of a message that gets no JSON-RPC answer, and then says so. */
+function refuseRecorded(charge: Charge, refusal: GatewayError, reply: Reply): void {
+  charge.settle(denied(refusal), (failure) =>
+    failure ? reply.refuse(failure) : reply.refuse(refusal, charge.callId),
+  )
 }
 
 function withSession(headers: Headers, session: Session | undefined): Headers {

@@ -1,5 +1,6 @@
 // The stream of a session: forwarded as it comes, recorded once, and never a way around a call's price.
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { formatCallId } from '../base/id.ts'
 import {
   closeStore,
   startCalls,
@@ -49,7 +50,16 @@ describe('the stream of a session', () => {
     const reply = calls.stream(await calls.connect())
     calls.upstream.streams[0]?.head({ status, contentType: 'none' })
     expect((await reply.done()).refusal?.code).toBe(code)
+    expect(reply.refusedAs).toBe(formatCallId(calls.settled[0]?.record.id ?? 0n))
     expect(calls.upstream.streams[0]?.aborted).toBe(true)
+  })
+
+  test('names no record where its refusal could not be recorded', async () => {
+    await start()
+    const reply = calls.stream(await calls.connect())
+    calls.fault.commit = true
+    calls.upstream.streams[0]?.head({ status: 405, contentType: 'none' })
+    expect([(await reply.done()).refusal?.code, reply.refusedAs]).toEqual(['store_unavailable', undefined])
   })
 
   test('ends with its client, and the server is let go', async () => {

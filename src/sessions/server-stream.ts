@@ -8,7 +8,7 @@ import type {
   UpstreamSink,
 } from '../upstreams/upstream.ts'
 import { isResponse } from '../wire/json-rpc.ts'
-import type { CallEnd, Charge } from './charge.ts'
+import type { CallEnd, Charge, SettledListener } from './charge.ts'
 import type { Reply } from './reply.ts'
 import type { Session } from './session.ts'
 

@@ -84,12 +84,23 @@ describe('the life of a session', () => {
     await until(() => calls.children[0]?.closed === 1, 'the end of the child')
   })
 
-  test('only one initialize at a time, and one call per id', async () => {
+  test('only one initialize at a time; over HTTP an id may be used again', async () => {
     await start()
     const session = await calls.open()
     calls.ask({ id: 1, method: 'initialize' }, { session })
     expect((await calls.ask({ id: 2, method: 'initialize' }, { session }).done()).answer?.status).toBe(400)
     calls.upstream.sent[0]?.succeed(initialized)
+    const first = calls.ask(toolCall(3), { session })
+    // Over HTTP each request has an answer of its own, so the same id twice harms nobody.
+    const twin = calls.ask(toolCall(3), { session })
+    for (const up of calls.upstream.of('tools/call')) up.succeed()
+    expect([(await first.done()).json.id, (await twin.done()).json.id]).toEqual([3, 3])
+  })
+
+  test('over stdio a second call with an id in flight is refused; the text of a number is another id', async () => {
+    await start()
+    const session = await calls.connect()
+    session.upstream = Object.assign(calls.upstream, { transport: 'stdio' as const })
     const first = calls.ask(toolCall(3), { session })
     const second = await calls.ask(toolCall(3), { session }).done()
     expect(second.json.error?.code).toBe(-32600)

@@ -1,10 +1,12 @@
-// A client that reads slowly or not at all: its server waits with it, and nothing waits for good.
+// Answers on a socket: what is recorded names its record, and a client that reads slowly lets its server wait.
 import { connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { closeStore, until, type FakeExchange } from '../../test/harness/calls.ts'
+import { formatCallId } from '../base/id.ts'
+import { alice, closeStore, until, type FakeExchange } from '../../test/harness/calls.ts'
 import {
   head,
   json,
+  meta,
   modernCall,
   modernHeaders,
   startMcpHttp,
@@ -12,12 +14,49 @@ import {
   type McpHttp,
 } from '../../test/harness/mcp-http.ts'
 
+const modernNotice = { ...modernHeaders, 'mcp-method': 'notifications/x' }
+
 let mcp: McpHttp
 beforeEach(async () => {
   mcp = await startMcpHttp()
 })
 afterEach(() => mcp.stop())
 afterAll(closeStore)
+
+describe('a recorded refusal names its record', () => {
+  const recordIds = () => mcp.calls.settled.map(({ record }) => formatCallId(record.id))
+
+  test('of a notification that the server does not take', async () => {
+    mcp.calls.upstream.script = (up) => up.head({ status: 502, contentType: 'none' }).end()
+    const answer = await mcp.post({ jsonrpc: '2.0', method: 'notifications/x', params: { _meta: meta } }, modernNotice)
+    expect(answer.status).toBe(502)
+    expect(recordIds()).toEqual([answer.headers['tollbridge-call-id']])
+  })
+
+  test('of a notification and of a stream that the balance does not cover', async () => {
+    const { rules, ledger } = mcp.calls
+    const token = await mcp.openSession()
+    for (const method of ['notifications/x', 'stream'])
+      await rules.create({ name: method, currency: 'USD', match: { method }, price: { perCall: '1' } })
+    await ledger.changeAccount(alice.accountId, { mode: 'prepaid' })
+    mcp.calls.settled.length = 0
+    const notice = await mcp.post({ jsonrpc: '2.0', method: 'notifications/x' }, { 'mcp-session-id': token })
+    const stream = await mcp.send('GET', { accept: 'text/event-stream', 'mcp-session-id': token })
+    expect([notice.status, stream.status]).toEqual([402, 402])
+    expect(recordIds()).toEqual([notice.headers['tollbridge-call-id'], stream.headers['tollbridge-call-id']])
+  })
+
+  test('of a stream that the server does not have', async () => {
+    const token = await mcp.openSession()
+    mcp.calls.settled.length = 0
+    const waiting = mcp.send('GET', { accept: 'text/event-stream', 'mcp-session-id': token })
+    await until(() => mcp.calls.upstream.streams.length === 1, 'the stream')
+    mcp.calls.upstream.streams[0]?.head({ status: 405, contentType: 'none' })
+    const answer = await waiting
+    expect(answer.status).toBe(405)
+    expect(recordIds()).toEqual([answer.headers['tollbridge-call-id']])
+  })
+})
 
 describe('a client that reads slowly', () => {
   const big = { jsonrpc: '2.0', method: 'notifications/x', params: { pad: 'x'.repeat(100_000) } }

@@ -84,8 +84,7 @@ export class HttpReply implements Reply {
   refuse(error: GatewayError, callId?: string): void {
     if (this.#streaming || this.#done) return this.end()
     this.#done = true
-    const headers = callId === undefined ? {} : { 'tollbridge-call-id': callId }
-    sendError(this.#response, error, this.#id, headers)
+    sendError(this.#response, error, this.#id, { ...(callId !== undefined && { 'tollbridge-call-id': callId }) })
   }
 
   onDrain(listener: () => void): void {

@@ -31,7 +31,7 @@ class FlakyStore extends UsageStore {
   failing: 'no' | 'before' | 'after' = 'no'
   readonly batches: number[] = []
 
-  override async commit(rows: readonly HotRow[]): Promise<void> {
+  override async commit(rows: HotRow[]): Promise<void> {
     this.batches.push(rows.filter(({ table }) => table.name === 'usage_record').length)
     if (this.failing === 'before') throw new GatewayError('store_unavailable')
     await super.commit(rows)
@@ -152,6 +152,30 @@ test('a commit that failed after it was durable is told as failed, and what foll
   await healed()
   expect(await submit()).toBeUndefined()
   expect([await stored(), await summed()]).toEqual([2, 2])
+})
+
+test('a caller that throws on its answer keeps no other from theirs, and the next batch is committed', async () => {
+  const throws = (): never => {
+    throw new Error('this caller has gone wrong')
+  }
+  const answered: (GatewayError | undefined)[] = []
+  const submitThree = (): void => {
+    writer.submit({ record: record(), done: (error) => answered.push(error) }, [])
+    writer.submit({ record: record(), done: throws }, [])
+    writer.submit({ record: record(), done: (error) => answered.push(error) }, [])
+  }
+  submitThree()
+  await writer.flush()
+  expect(answered).toEqual([undefined, undefined])
+  expect(await submit()).toBeUndefined()
+  store.failing = 'before'
+  submitThree()
+  await writer.flush()
+  expect(answered.slice(2).map((error) => error?.code)).toEqual(['store_unavailable', 'store_unavailable'])
+  store.failing = 'no'
+  await healed()
+  expect(await submit()).toBeUndefined()
+  expect(await stored()).toBe(5)
 })
 
 test('a full queue accepts nothing more, and closing waits for what was accepted', async () => {

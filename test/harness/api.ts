@@ -5,6 +5,9 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ManualClock } from '../../src/base/clock.ts'
+import { verify } from '../../src/billing/verify.ts'
+import { AuditStore } from '../../src/billing/store.ts'
+import { GatewayError } from '../../src/base/errors.ts'
 import { CallIds } from '../../src/base/id.ts'
 import { Keyring } from '../../src/base/keyring.ts'
 import { silentLog as log } from '../../src/base/log.ts'
@@ -33,11 +36,14 @@ import { Registry } from '../../src/registry/servers.ts'
 import { ServerStore } from '../../src/registry/store.ts'
 import { Metering, type CommitExtra } from '../../src/sessions/charge.ts'
 import { Sessions } from '../../src/sessions/sessions.ts'
+import { SettledCalls } from '../../src/sessions/settled.ts'
 import { SessionStore } from '../../src/sessions/store.ts'
 import { Catalogues } from '../../src/upstreams/catalogue.ts'
 import { Egress } from '../../src/upstreams/egress.ts'
 import { Upstreams } from '../../src/upstreams/pool.ts'
 import { Dimensions } from '../../src/usage/dimensions.ts'
+import { UsageQueries } from '../../src/usage/queries.ts'
+import { UsageQueryStore } from '../../src/usage/query-store.ts'
 import { UsageStore } from '../../src/usage/store.ts'
 import { UsageWriter } from '../../src/usage/writer.ts'
 import { ApiCaller } from './gateway.ts'
@@ -66,15 +72,17 @@ async function buildMoney(db: Database, clock: ManualClock) {
     maxQueue: 1000,
     probeEveryMs: 100,
   })
+  const settled = new SettledCalls()
   const metering = new Metering({
     clock,
     callIds: new CallIds(clock),
     rules,
     ledger,
     writer,
-    onSettled: () => {},
+    onSettled: (call) => settled.publish(call),
   })
-  return { rules, ledger, writer, metering }
+  const queries = new UsageQueries(new UsageQueryStore(db), { clock })
+  return { rules, ledger, writer, metering, queries, auditStore: new AuditStore(db), settled }
 }
 
 function buildIdentity(db: Database, options: TestApiOptions & { clock: ManualClock; ledger: Ledger }) {
@@ -114,7 +122,16 @@ function buildIdentity(db: Database, options: TestApiOptions & { clock: ManualCl
     log,
     registration,
   })
-  return { keyring, users, keys, tokens, authenticator, logins }
+  return { keyring, revocations, users, keys, tokens, authenticator, logins }
+}
+
+async function findAccountId(users: Users, userId: string): Promise<string | undefined> {
+  try {
+    return (await users.get(userId)).accountId
+  } catch (error) {
+    if (error instanceof GatewayError && error.code === 'not_found') return undefined
+    throw error
+  }
 }
 
 /** Starts the API with every resource route; `stop` ends it and removes its folder. */
@@ -151,7 +168,14 @@ export async function startApi(options: TestApiOptions = {}) {
     endUpstream: () => Promise.resolve(),
   })
   const parts = { ...money, ...identity, registry, upstreams, catalogues, sessions, sessionStore, clock, db }
-  const routes = resourceRoutes({ ...parts, publicUrl: () => publicUrl })
+  const routes = resourceRoutes({
+    ...parts,
+    publicUrl: () => publicUrl,
+    onSettled: (listener) => money.settled.listen(listener),
+    findAccountId: (userId) => findAccountId(identity.users, userId),
+    verify: (signal) => verify({ store: money.auditStore, rules: money.rules, signal }),
+    isStoreReady: () => money.writer.accepting,
+  })
   const api = await createApi({
     routes,
     log,

@@ -192,6 +192,8 @@ export class FakeReply implements Reply {
   readonly messages: string[] = []
   answer: FinalAnswer | undefined
   refusal: GatewayError | undefined
+  /** The record that the refusal names. */
+  refusedAs: string | undefined
   acceptedAs: string | undefined
   /** How often the reply was answered; more than once is a fault. */
   answers = 0
@@ -226,8 +228,9 @@ export class FakeReply implements Reply {
     this.#answered('end')
   }
 
-  refuse(error: GatewayError): void {
+  refuse(error: GatewayError, callId?: string): void {
     this.refusal = error
+    this.refusedAs = callId
     this.#answered('refuse')
   }
 

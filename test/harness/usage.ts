@@ -92,7 +92,7 @@ export async function commitRecords(
   { dimensions, random }: { dimensions: Dimensions; random: Random },
 ): Promise<void> {
   for (let at = 0; at < records.length;) {
-    const batch = records.slice(at, at + 1 + random.below(100))
+    const batch = records.slice(at, at + 1 + random.below(100)).map((record) => ({ record }))
     await store.commit(usageRows(batch, dimensions))
     at += batch.length
   }

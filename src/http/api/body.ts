@@ -44,7 +44,11 @@ function isTooDeep(bytes: Uint8Array, maxDepth: number): boolean {
  * the parameter's name for query and path.
  */
 export function validate(schema: z.ZodType, input: unknown, part: 'body' | 'query' | 'path'): unknown {
-  const result = schema.safeParse(input)
+  const unknown = part === 'body' ? 'unknown field' : 'unknown parameter'
+  // A schema may have words of its own for what it does not know.
+  const result = schema.safeParse(input, {
+    error: ({ code }) => (code === 'unrecognized_keys' ? unknown : undefined),
+  })
   if (result.success) return result.data
   const fields = result.error.issues.flatMap((issue) => fieldErrors(issue, input, part))
   throw new GatewayError('validation_failed', { fields, detail: summaryOf(fields) })
@@ -61,7 +65,7 @@ type Part = Parameters<typeof validate>[2]
 
 function fieldErrors(issue: Issue, input: unknown, part: Part): FieldError[] {
   if (issue.code === 'unrecognized_keys') {
-    const message = part === 'body' ? 'unknown field' : 'unknown parameter'
+    const { message } = issue
     return issue.keys.map((key) => ({ field: nameOf([...issue.path, key], part), message }))
   }
   if (issue.code === 'invalid_union') {

@@ -1,0 +1,22 @@
+// `verify --offline`: compares records, rollups and ledger of a store that no gateway runs on.
+import { createLog } from '../base/log.ts'
+import { systemClock as clock } from '../base/clock.ts'
+import { AuditStore } from '../billing/store.ts'
+import { verify, type VerifyResult } from '../billing/verify.ts'
+import type { Config } from '../config.ts'
+import { openDatabase } from '../db/open.ts'
+import { RuleBook } from '../pricing/rules.ts'
+import { RuleStore } from '../pricing/store.ts'
+
+/** Opens the configured store, verifies it and closes it. Rejects where it cannot be opened. */
+export async function verifyStore(config: Config): Promise<VerifyResult> {
+  const log = createLog(config.logLevel)
+  const { data: dataDir, databaseUrl, durability } = config
+  const db = await openDatabase({ dataDir, databaseUrl, durability, log })
+  try {
+    const rules = await RuleBook.open({ store: new RuleStore(db), clock })
+    return await verify({ store: new AuditStore(db), rules })
+  } finally {
+    await db.close()
+  }
+}
