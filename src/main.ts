@@ -1,7 +1,6 @@
 // The whole gateway, built in reading order: store, identity, registry, money, calls, HTTP. Nothing happens at import.
 import manifest from '../package.json' with { type: 'json' }
-import { AuditStore } from './billing/store.ts'
-import { verify, type VerifyResult } from './billing/verify.ts'
+import { verify } from './billing/verify.ts'
 import { systemClock as clock } from './base/clock.ts'
 import { GatewayError } from './base/errors.ts'
 import { Keyring } from './base/keyring.ts'
@@ -24,8 +23,6 @@ import { StoredIdempotency } from './idempotency/store.ts'
 import { Logins } from './identity/logins.ts'
 import { isRevokedBy, Revocations } from './identity/revocations.ts'
 import { Users } from './identity/users.ts'
-import { RuleBook } from './pricing/rules.ts'
-import { RuleStore } from './pricing/store.ts'
 import { Relay } from './sessions/relay.ts'
 import { Sessions } from './sessions/sessions.ts'
 import { StreamableHttp } from './transports/streamable-http.ts'
@@ -188,23 +185,6 @@ async function sweepOld(logins: Logins, idempotency: StoredIdempotency, log: Log
   const done = await Promise.allSettled([logins.purge(), idempotency.sweep()])
   for (const result of done)
     if (result.status === 'rejected') log.warn({ err: result.reason }, 'old rows could not be removed')
-}
-
-/** Verifies a store while no gateway runs on it (`tollbridge verify --offline`). */
-export async function verifyStore(config: RunnableConfig): Promise<VerifyResult> {
-  const log = createLog(config.logLevel)
-  const db = await openDatabase({
-    dataDir: config.data,
-    databaseUrl: config.databaseUrl,
-    durability: config.durability,
-    log,
-  })
-  try {
-    const rules = await RuleBook.open({ store: new RuleStore(db), clock })
-    return await verify({ store: new AuditStore(db), rules })
-  } finally {
-    await db.close()
-  }
 }
 
 function storeCheck(writer: { readonly accepting: boolean }): void {

@@ -13,6 +13,7 @@ import { Replays } from '../sessions/replays.ts'
 import { sessionEnd } from '../sessions/session-end.ts'
 import { Sessions } from '../sessions/sessions.ts'
 import { SettledCalls } from '../sessions/settled.ts'
+import { KeptAnswerStore } from '../sessions/kept-store.ts'
 import { SessionStore } from '../sessions/store.ts'
 import type { buildMoney } from './money.ts'
 import type { buildServers } from './servers.ts'
@@ -54,7 +55,7 @@ export async function buildCalls(parts: CallParts) {
   })
   const relay = new Relay({
     metering,
-    replays: new Replays(sessionStore, { maxBytes: 1024 * 1024 }),
+    replays: new Replays(new KeptAnswerStore(db), { maxBytes: 1024 * 1024 }),
     log,
     upstreamFor: (server) => upstreams.for(server),
     openUpstream: (server) => upstreams.open(server),

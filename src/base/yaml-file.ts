@@ -30,7 +30,16 @@ export function readYaml(text: string, variables: Readonly<Record<string, string
     return { line, column: col }
   }
   const faults: YamlFault[] = document.errors.map(({ pos, message }) => ({ ...at(pos[0]), message }))
+  let isWhole = document.errors.length === 0
   visit(document, {
+    Alias(_key, node) {
+      if (node.resolve(document)) return
+      isWhole = false
+      faults.push({
+        ...at(node.range?.[0] ?? 0),
+        message: `there is no anchor &${node.source} before this alias`,
+      })
+    },
     Scalar(_key, node) {
       if (typeof node.value !== 'string') return
       node.value = node.value.replaceAll(variable, (_whole, name: string, form?: string, rest = '') => {
@@ -43,8 +52,18 @@ export function readYaml(text: string, variables: Readonly<Record<string, string
       })
     },
   })
-  const value: unknown = document.errors.length > 0 ? undefined : document.toJS({ maxAliasCount: 100 })
+  const value = isWhole ? toPlain(document, faults) : undefined
   return { value, faults, placeOf: (path) => at(offsetOf(document, path)) }
+}
+
+/** Undefined, with a fault, where aliases repeat more than a configuration ever needs. */
+function toPlain(document: Document.Parsed, faults: YamlFault[]): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 })
+  } catch {
+    faults.push({ line: 1, column: 1, message: 'its aliases repeat too much' })
+    return undefined
+  }
 }
 
 /** Offset of a member's key, or of the value where it has no key (a sequence's item). */

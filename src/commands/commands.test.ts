@@ -1,5 +1,4 @@
-// The command line against a gateway of its own: exit codes, what goes where, logins, and serving until a signal.
-import { EventEmitter } from 'node:events'
+// The command line against a gateway of its own: exit codes, what goes where, and logins.
 import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -8,12 +7,11 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openSecretFile, secretPath } from '../base/secret-file.ts'
-import { loadConfig, type Config } from '../config.ts'
+import { recordingIo } from '../../test/harness/cli.ts'
 import { credentialsPath } from './credentials.ts'
 import { examine, examineNode } from './doctor.ts'
-import { CliError, type Io } from './io.ts'
+import type { Io } from './io.ts'
 import { runCli } from './program.ts'
-import { runGateway, type StartGateway } from './serve.ts'
 import { formatTable } from './table.ts'
 
 interface Heard {
@@ -89,20 +87,7 @@ interface Outcome {
   talk: string
 }
 
-function makeIo(given: Partial<Io> = {}): { io: Io; out: string[]; talk: string[] } {
-  const out: string[] = []
-  const talk: string[] = []
-  const io: Io = {
-    out: (line) => out.push(line),
-    talk: (line) => talk.push(line),
-    env: { XDG_CONFIG_HOME: home, TOLLBRIDGE_URL: url },
-    interactive: false,
-    ask: () => Promise.reject(new Error('nobody to ask')),
-    readInput: () => Promise.resolve('secret-password\n'),
-    ...given,
-  }
-  return { io, out, talk }
-}
+const makeIo = (given: Partial<Io> = {}) => recordingIo({ XDG_CONFIG_HOME: home, TOLLBRIDGE_URL: url }, given)
 
 async function cli(line: string, given: Partial<Io> = {}): Promise<Outcome> {
   const { io, out, talk } = makeIo(given)
@@ -332,61 +317,6 @@ describe('a login', () => {
     answer = () => ({ status: 204 })
     expect((await cli('logout')).code).toBe(0)
     expect((await cli('me')).talk).toContain('Not logged in')
-  })
-})
-
-describe('serve', () => {
-  const config = loadConfig({}, {}) as Config
-  const runnable = { ...config, secretKey: new Uint8Array(32) }
-
-  test('says the first password, ends its words with the ready line, and stops on a signal', async () => {
-    const { io, out } = makeIo()
-    const signals = new EventEmitter()
-    let stopped = 0
-    const start: StartGateway = () =>
-      Promise.resolve({
-        url: 'http://127.0.0.1:8123',
-        firstPassword: 'once',
-        stop: () => Promise.resolve(void stopped++),
-      })
-    const running = runGateway(io, runnable, { start, signals })
-    await expect.poll(() => out.at(-1)).toBe('ready http://127.0.0.1:8123')
-    expect(out.join('\n')).toContain('password once')
-    expect(stopped).toBe(0)
-    signals.emit('SIGTERM')
-    await running
-    expect([stopped, signals.listenerCount('SIGTERM')]).toEqual([1, 0])
-  })
-
-  test('takes one Ctrl-C that comes twice for one, and a later second signal for the end', async () => {
-    const { io, out } = makeIo()
-    const signals = new EventEmitter()
-    const start: StartGateway = () => Promise.resolve({ url: 'http://x', stop: () => new Promise(() => {}) })
-    const running = runGateway(io, runnable, { start, signals }).catch((error: unknown) => error)
-    await expect.poll(() => out.at(-1)).toMatch(/^ready/)
-    signals.emit('SIGINT')
-    signals.emit('SIGINT')
-    let ended = false
-    void running.then(() => (ended = true))
-    await new Promise((resolve) => setTimeout(resolve, 600))
-    expect(ended).toBe(false)
-    signals.emit('SIGTERM')
-    expect(await running).toMatchObject({ exitCode: 1 })
-  })
-
-  test('says what to do where the port is taken', async () => {
-    const start: StartGateway = () => Promise.reject(Object.assign(new Error('x'), { code: 'EADDRINUSE' }))
-    const running = runGateway(makeIo().io, runnable, { start, signals: new EventEmitter() })
-    await expect(running).rejects.toThrow(CliError)
-    await expect(running).rejects.toThrow(/127\.0\.0\.1:8080 is in use.*--port/)
-  })
-
-  test('exits 78 where the secret file can be read by others', async () => {
-    openSecretFile(home)
-    chmodSync(secretPath(home), 0o644)
-    const { code, talk } = await cli(`serve --data ${home} --port 0`)
-    expect(code).toBe(78)
-    expect(talk).toContain('chmod 600')
   })
 })
 

@@ -40,7 +40,11 @@ function isBroken(log: Buffer): boolean {
   for (let last = sums; at + frameBytes <= log.length; at += frameBytes) {
     const frame = log.subarray(at, at + frameBytes)
     if (!hasSalts(frame, salts)) break
-    const next = addTo(addTo(last, frame.subarray(0, 8), isBigEndian), frame.subarray(frameHeaderBytes), isBigEndian)
+    const next = addTo(
+      addTo(last, frame.subarray(0, 8), isBigEndian),
+      frame.subarray(frameHeaderBytes),
+      isBigEndian,
+    )
     if (!matches(next, frame, 16)) break
     last = next
   }

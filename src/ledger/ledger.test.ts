@@ -9,6 +9,7 @@ import { newId } from '../base/id.ts'
 import { silentLog as log } from '../base/log.ts'
 import type { Database } from '../db/database.ts'
 import { migrate } from '../db/migrate.ts'
+import { rawQuery } from '../db/raw-query.ts'
 import { openSqlite } from '../db/sqlite.ts'
 import type { AccountMode } from './account.ts'
 import { Ledger, type Hold } from './ledger.ts'
@@ -38,6 +39,68 @@ async function account(mode: AccountMode = 'prepaid'): Promise<string> {
   if (mode === 'postpaid') await ledger.changeAccount(id, { mode })
   return id
 }
+
+describe('a page of an account', () => {
+  /** What a page must hold: every transfer of the store that touches the account, by reading them all. */
+  async function expected(id: string): Promise<bigint[]> {
+    const own = new Set((await store.listLedgerAccounts(id)).map((row) => row.id))
+    const rows = await db.read(
+      rawQuery<{ id: bigint; debit: bigint; credit: bigint }>(
+        'SELECT id, debit, credit FROM transfer ORDER BY id DESC',
+      ),
+    )
+    return rows
+      .filter((row) => own.has(Number(row.debit)) || own.has(Number(row.credit)))
+      .map((row) => row.id)
+  }
+
+  test('holds grants, charges and expiries once each, newest first, however many grants there are', async () => {
+    const [id, other] = [await account(), await account()]
+    const grant = (to: string, expiresAtMs?: number) =>
+      ledger.grant(to, { amount: 5n, priority: 0, createdBy: 'test', ...(expiresAtMs && { expiresAtMs }) })
+    for (let n = 0; n < 130; n++) await grant(id, n % 3 === 0 ? clock.now() + 1000 : undefined)
+    await grant(other)
+    for (const each of [id, other, id, id]) {
+      const hold = ledger.hold(each, 3n)
+      if (hold) await store.commitTransfers(settle(hold, 3n))
+    }
+    clock.advance(2000)
+    await ledger.expireGrants()
+    const whole = await expected(id)
+    expect(whole.length).toBeGreaterThan(170)
+    const paged: bigint[] = []
+    for (let before: bigint | undefined; ; before = paged.at(-1)) {
+      const rows = await ledger.listTransfers(id, { limit: 7, ...(before !== undefined && { before }) })
+      if (rows.length === 0) break
+      paged.push(...rows.map((row) => row.id))
+    }
+    expect(paged).toEqual(whole)
+    expect(new Set((await ledger.listTransfers(id, { limit: 1000 })).map(({ kind }) => kind))).toEqual(
+      new Set(['grant', 'charge', 'expiry']),
+    )
+  })
+
+  test('is read by its indexes alone', async () => {
+    const id = await account()
+    const read = db.read.bind(db)
+    const plans: string[] = []
+    const watched: Database = {
+      ...db,
+      builder: () => db.builder(),
+      read: async (query) => {
+        const { sql, parameters } = query.compile()
+        const plan = { ...query.compile(), sql: `EXPLAIN QUERY PLAN ${sql}`, parameters }
+        for (const step of await read<{ detail: string }>({ compile: () => plan })) plans.push(step.detail)
+        return read(query)
+      },
+    }
+    const own = (await store.listLedgerAccounts(id)).map((row) => row.id)
+    await new LedgerStore(watched).listTransfers(own, { limit: 5, before: 10n })
+    const steps = plans.filter((step) => /transfer/.test(step))
+    expect(steps.length).toBe(2 * own.length)
+    for (const step of steps) expect(step).toMatch(/SEARCH transfer USING INDEX transfer_(debit|credit)/)
+  })
+})
 
 let record = 1n
 const settle = (hold: Hold, cost: bigint) => ledger.settle(hold, cost, record++)

@@ -1,4 +1,5 @@
 // The ledger's tables: loading accounts with what is left of their grants, and writing accounts, grants and transfers.
+import { sql } from 'kysely'
 import type { Database, Compilable } from '../db/database.ts'
 import { HotBatch, type HotRow, type HotTable } from '../db/batch.ts'
 import type {
@@ -100,6 +101,14 @@ export interface LedgerAccountRow {
   readonly credits: bigint
 }
 
+interface TransferPage {
+  readonly before?: bigint
+  readonly limit: number
+}
+
+/** SQLite takes at most 500 parts of a union; each ledger account needs two. */
+const maxAccountsInQuery = 100
+
 export type AccountChange = Partial<Pick<Account, 'name' | 'mode' | 'timeZone' | 'parentId'>>
 
 export class LedgerStore {
@@ -144,21 +153,31 @@ export class LedgerStore {
     return row?.id ?? 0n
   }
 
-  /** Transfers that touch any of these ledger accounts, newest first, older than `before`. */
-  async listTransfers(
-    ledgerAccounts: readonly number[],
-    page: { before?: bigint; limit: number },
-  ): Promise<Transfer[]> {
-    if (ledgerAccounts.length === 0) return []
-    const ids = ledgerAccounts.map(BigInt)
-    let query = this.#sql
-      .selectFrom('transfer')
-      .selectAll()
-      .where((e) => e.or([e('debit', 'in', ids), e('credit', 'in', ids)]))
-      .orderBy('id', 'desc')
-      .limit(page.limit)
-    if (page.before !== undefined) query = query.where('id', '<', page.before)
-    return (await this.#db.read(query)).map(toTransfer)
+  /**
+   * Transfers that left any of these ledger accounts or arrived there, newest first, older than `before`. Charges are
+   * found by what they left alone. Reads no more than a page of each ledger account.
+   */
+  async listTransfers(ledgerAccounts: readonly number[], page: TransferPage): Promise<Transfer[]> {
+    const found = new Map<bigint, Transfer>()
+    for (let at = 0; at < ledgerAccounts.length; at += maxAccountsInQuery) {
+      const query = this.#pageQuery(ledgerAccounts.slice(at, at + maxAccountsInQuery), page)
+      for (const row of await this.#db.read(query)) found.set(row.id, toTransfer(row))
+    }
+    return [...found.values()].toSorted((a, b) => (a.id > b.id ? -1 : 1)).slice(0, page.limit)
+  }
+
+  #pageQuery(ledgerAccounts: readonly number[], { before, limit }: TransferPage) {
+    const part = (side: 'debit' | 'credit', ledgerAccount: number) => {
+      let rows = this.#sql.selectFrom('transfer').selectAll().where(side, '=', BigInt(ledgerAccount))
+      // As the index has it; a parameter would keep SQLite from using that.
+      if (side === 'credit') rows = rows.where('kind', '<>', sql.lit<TransferKind>('charge'))
+      if (before !== undefined) rows = rows.where('id', '<', before)
+      return this.#sql.selectFrom(rows.orderBy('id', 'desc').limit(limit).as('part')).selectAll()
+    }
+    const all = ledgerAccounts
+      .flatMap((ledgerAccount) => [part('debit', ledgerAccount), part('credit', ledgerAccount)])
+      .reduce((union, next) => union.union(next))
+    return this.#sql.selectFrom(all.as('page')).selectAll().orderBy('id', 'desc').limit(limit)
   }
 
   /** The statements that make an account with its own ledger accounts. */

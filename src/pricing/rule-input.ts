@@ -40,13 +40,12 @@ export const priceInput = ratedObject({
   perSecond: rateInput.optional(),
   minimum: rateInput.optional(),
   maximum: rateInput.optional(),
+}).superRefine((price, context) => {
+  if (Object.keys(price).length === 0)
+    context.addIssue({ code: 'custom', message: 'names no component; a free rule says {"perCall": "0"}' })
+  if (isAbove(price.minimum, price.maximum))
+    context.addIssue({ code: 'custom', path: ['minimum'], message: 'must not be above `maximum`' })
 })
-  .superRefine((price, context) => {
-    if (Object.keys(price).length === 0)
-      context.addIssue({ code: 'custom', message: 'names no component; a free rule says {"perCall": "0"}' })
-    if (isAbove(price.minimum, price.maximum))
-      context.addIssue({ code: 'custom', path: ['minimum'], message: 'must not be above `maximum`' })
-  })
 
 const isAbove = (low = '0', high?: string): boolean => {
   const [least, most] = [parseDecimal(low, rateScale), parseDecimal(high ?? '', rateScale)]
@@ -142,8 +141,7 @@ export function readInput<Schema extends z.ZodType>(schema: Schema, input: unkno
   throw new GatewayError('validation_failed', { fields })
 }
 
-const unknownMember = (key: string): string =>
-  laterMembers.has(key) ? laterText : 'is unknown; remove it'
+const unknownMember = (key: string): string => (laterMembers.has(key) ? laterText : 'is unknown; remove it')
 
 /** RFC 6901. */
 const pointer = (path: readonly PropertyKey[]): string =>

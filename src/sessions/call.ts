@@ -19,8 +19,8 @@ import type { Deadline, Deadlines, Expiring } from './deadlines.ts'
 import { refusalAnswer } from './refusal.ts'
 import type { Claim } from './replays.ts'
 import type { Reply } from './reply.ts'
-import type { Session } from './session.ts'
-import type { KeptAnswer } from './store.ts'
+import type { Deliver, Session, SessionCall } from './session.ts'
+import type { KeptAnswer } from './kept-store.ts'
 
 /** What a call asks of the relay that runs it. */
 export interface CallHost {
@@ -65,14 +65,11 @@ interface Cut {
 /** How long a server may keep the stream of an answer open after the answer. */
 const lingerMs = 1000
 
-/** Tells whoever has the answer from another stream that it is durable, or which answer to send in its place. */
-type Deliver = (instead?: Uint8Array) => void
-
 /** Answers exactly once; the final answer leaves after its record is durable. */
-export class Call implements UpstreamSink, Expiring {
+export class Call implements UpstreamSink, Expiring, SessionCall {
   deadlineMs = Infinity
   #deadline: Deadline | undefined
-  #inSession: ListNode<Call> | undefined
+  #inSession: ListNode<SessionCall> | undefined
   /** Its place among the calls of the relay. */
   inFlight: ListNode<Call> | undefined
   readonly input: CallInput

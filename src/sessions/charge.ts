@@ -11,7 +11,7 @@ import { rate, worstCase } from '../pricing/rating.ts'
 import type { RuleBook } from '../pricing/rules.ts'
 import type { Client, Transport, UsageRecord } from '../usage/record.ts'
 import type { UsageWriter } from '../usage/writer.ts'
-import type { KeptAnswer } from './store.ts'
+import type { KeptAnswer } from './kept-store.ts'
 
 /** What is known of a call when it arrives; everything on its record that does not depend on the answer. */
 export interface CallOrigin {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { GatewayError } from '../base/errors.ts'
 import type { JsonRpcRequest } from '../wire/json-rpc.ts'
-import type { KeptAnswer, SessionStore } from './store.ts'
+import type { KeptAnswer, KeptAnswerStore } from './kept-store.ts'
 
 /** The right to run a call for its key. Finished exactly once. */
 export interface Claim {
@@ -32,11 +32,11 @@ export function fingerprint(serverId: string, request: JsonRpcRequest): string {
 
 /** Keys are the account's own: nobody can probe for another account's. */
 export class Replays {
-  readonly #store: SessionStore
+  readonly #store: KeptAnswerStore
   readonly #maxBytes: number
   readonly #inFlight = new Map<string, InFlight>()
 
-  constructor(store: SessionStore, options: { maxBytes: number }) {
+  constructor(store: KeptAnswerStore, options: { maxBytes: number }) {
     this.#store = store
     this.#maxBytes = options.maxBytes
   }

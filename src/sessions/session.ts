@@ -1,14 +1,27 @@
 // One client's session with one server: whose it is, where it stands, and what is in flight in it.
-import { assert } from '../base/errors.ts'
+import { assert, type GatewayError } from '../base/errors.ts'
 import { LinkedList, type ListNode } from '../base/linked-list.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Server } from '../registry/server.ts'
 import type { Client, Transport } from '../usage/record.ts'
-import type { Upstream } from '../upstreams/upstream.ts'
-import type { RequestId } from '../wire/json-rpc.ts'
-import type { Call } from './call.ts'
+import type { Upstream, UpstreamMessage } from '../upstreams/upstream.ts'
+import type { JsonRpcMessage, JsonRpcRequest, RequestId } from '../wire/json-rpc.ts'
 
 export type SessionStatus = 'created' | 'connected' | 'active' | 'expired' | 'closed'
+
+/** Hears when an answer that came on another stream is durable, or (`instead`) what to send in its place. */
+export type Deliver = (instead?: Uint8Array) => void
+
+/** What a session knows of a call in flight. */
+export interface SessionCall {
+  readonly input: { readonly request: JsonRpcRequest }
+  /** The client has cancelled it. */
+  cancel(): void
+  /** Answers it with `error`; it may have run. */
+  abandon(error: GatewayError): void
+  /** Takes a final answer that came on another stream of the session. */
+  resume(message: UpstreamMessage, parsed: JsonRpcMessage, deliver: Deliver): void
+}
 
 /** What a session starts from. */
 export interface SessionOrigin {
@@ -60,7 +73,7 @@ export class Session {
   recoveries = { count: 0, lastMs: 0 }
   /** How to end each open stream: the standing one, and those that resume a call's broken stream. */
   readonly streams = new Set<() => void>()
-  readonly #calls = new LinkedList<Call>()
+  readonly #calls = new LinkedList<SessionCall>()
   readonly #withheld = new Set<string>()
 
   constructor(origin: SessionOrigin) {
@@ -108,7 +121,7 @@ export class Session {
   }
 
   /** Keep what this returns; it is what `removeCall` takes. */
-  addCall(id: RequestId, call: Call): ListNode<Call> {
+  addCall(id: RequestId, call: SessionCall): ListNode<SessionCall> {
     if (this.#withheld.size > 0) this.#withheld.delete(callKey(id))
     return this.#calls.add(call)
   }
@@ -126,17 +139,17 @@ export class Session {
     return isId(id) && this.#withheld.has(callKey(id))
   }
 
-  removeCall(node: ListNode<Call>): void {
+  removeCall(node: ListNode<SessionCall>): void {
     this.#calls.remove(node)
   }
 
   /** The call in flight with this JSON-RPC id; `1` and `"1"` are different ids. */
-  findCall(id: unknown): Call | undefined {
+  findCall(id: unknown): SessionCall | undefined {
     for (const call of this.#calls) if (call.input.request.id === id) return call
     return undefined
   }
 
-  get calls(): readonly Call[] {
+  get calls(): readonly SessionCall[] {
     return [...this.#calls]
   }
 }

@@ -1,5 +1,4 @@
-// The tables of sessions/: session rows for the API, and the answers kept for idempotency keys.
-import type { HotRow, HotTable } from '../db/batch.ts'
+// The table of sessions, as the API shows them.
 import type { Database } from '../db/database.ts'
 import type { Transport } from '../usage/record.ts'
 import type { Session, SessionStatus } from './session.ts'
@@ -17,14 +16,6 @@ interface Tables {
     last_active_at: bigint
     expires_at: bigint
   }
-  kept_answer: {
-    account_id: string
-    key: string
-    fingerprint: string
-    record: bigint
-    status: bigint
-    answer: Uint8Array | null
-  }
 }
 
 /** A session as the store has it; live ones are in memory. */
@@ -38,37 +29,6 @@ export interface StoredSession {
   readonly lastActiveAtMs: number
   readonly expiresAtMs: number
 }
-
-/** The final answer of a call that came with an idempotency key. */
-export interface KeptAnswer {
-  readonly accountId: string
-  readonly key: string
-  readonly fingerprint: string
-  readonly record: bigint
-  readonly status: number
-  /** Null where the answer was too large to keep. */
-  readonly bytes: Uint8Array | null
-}
-
-const keptTable: HotTable = {
-  name: 'kept_answer',
-  mode: 'insert',
-  keys: ['account_id', 'key'],
-  columns: {
-    account_id: 'text',
-    key: 'text',
-    fingerprint: 'text',
-    record: 'integer',
-    status: 'integer',
-    answer: 'blob',
-  },
-}
-
-/** The row that keeps an answer; commits with the record of its call. */
-export const keptRow = (kept: KeptAnswer): HotRow => ({
-  table: keptTable,
-  values: [kept.accountId, kept.key, kept.fingerprint, kept.record, kept.status, kept.bytes],
-})
 
 export class SessionStore {
   readonly #db: Database
@@ -128,18 +88,6 @@ export class SessionStore {
     if (page.userId !== undefined) query = query.where('user_id', '=', page.userId)
     if (page.before !== undefined) query = query.where('id', '<', page.before)
     return (await this.#db.read(query)).map(toStored)
-  }
-
-  async findKept(accountId: string, key: string): Promise<KeptAnswer | undefined> {
-    const query = this.#sql
-      .selectFrom('kept_answer')
-      .selectAll()
-      .where('account_id', '=', accountId)
-      .where('key', '=', key)
-    const [row] = await this.#db.read(query)
-    if (!row) return undefined
-    const { fingerprint, record, answer } = row
-    return { accountId, key, fingerprint, record, status: Number(row.status), bytes: answer }
   }
 }
 

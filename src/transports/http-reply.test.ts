@@ -28,7 +28,10 @@ describe('a recorded refusal names its record', () => {
 
   test('of a notification that the server does not take', async () => {
     mcp.calls.upstream.script = (up) => up.head({ status: 502, contentType: 'none' }).end()
-    const answer = await mcp.post({ jsonrpc: '2.0', method: 'notifications/x', params: { _meta: meta } }, modernNotice)
+    const answer = await mcp.post(
+      { jsonrpc: '2.0', method: 'notifications/x', params: { _meta: meta } },
+      modernNotice,
+    )
     expect(answer.status).toBe(502)
     expect(recordIds()).toEqual([answer.headers['tollbridge-call-id']])
   })

@@ -84,7 +84,9 @@ export class HttpReply implements Reply {
   refuse(error: GatewayError, callId?: string): void {
     if (this.#streaming || this.#done) return this.end()
     this.#done = true
-    sendError(this.#response, error, this.#id, { ...(callId !== undefined && { 'tollbridge-call-id': callId }) })
+    sendError(this.#response, error, this.#id, {
+      ...(callId !== undefined && { 'tollbridge-call-id': callId }),
+    })
   }
 
   onDrain(listener: () => void): void {

@@ -166,6 +166,17 @@ describe('rules', () => {
     expect(problem.errors.map((error: { field: string }) => error.field)).toContain(field)
   })
 
+  test('a price that cannot be rated yet is told apart from a misspelt one', async () => {
+    const tiers = { mode: 'graduated', unit: 'call', period: 'month', steps: [] }
+    const later = await ask('root', '/rules', { name: 'x', currency: 'USD', price: { tiers } })
+    expect([later.status, later.body.errors]).toEqual([
+      400,
+      [{ field: '/price/tiers', message: expect.stringMatching(/cannot rate it yet/) }],
+    ])
+    const misspelt = await ask('root', '/rules', { name: 'x', currency: 'USD', price: { teirs: tiers } })
+    expect(misspelt.body.errors).toEqual([{ field: '/price/teirs', message: 'unknown field' }])
+  })
+
   test('a quote is exact and unrounded', async () => {
     const { body } = await ask('ann', '/quote', {
       price: { perCall: '.001'.padStart(5, '0'), perKb: '0.0005', perSecond: '0.01' },

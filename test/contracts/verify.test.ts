@@ -46,6 +46,15 @@ afterAll(async () => {
 
 const audit = (): Promise<VerifyResult> => verify({ store: money.audit, rules: money.rules, pageRows: 7 })
 
+test('the pages of an account hold its grant, its charges and its expiry, each once', async () => {
+  const whole = await money.ledger.listTransfers(prepaid, { limit: 100 })
+  expect(Map.groupBy(whole, ({ kind }) => kind).get('grant')).toHaveLength(1)
+  expect(Map.groupBy(whole, ({ kind }) => kind).get('expiry')).toHaveLength(1)
+  expect(whole.filter(({ kind }) => kind === 'charge').length).toBeGreaterThan(20)
+  const before = whole[9]?.id ?? 0n
+  expect(await money.ledger.listTransfers(prepaid, { limit: 5, before })).toEqual(whole.slice(10, 15))
+})
+
 test('an honest store is clean', async () => {
   expect(await audit()).toMatchObject({ ok: true, checked: 60, differences: [], counts: { grants: 1 } })
 })

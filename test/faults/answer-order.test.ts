@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { streamed } from '../upstreams/replies.ts'
 import { eras, isAnswered } from './callers.ts'
-import { cleanUp, client, furnish, newFolder, startGateway, startUpstream, until } from './rig.ts'
+import { cleanUp, client, furnish, newFolder, startGateway, startUpstream, turn, until } from './rig.ts'
 import { isEnded, readTrace, requireStrace, straceTo } from './strace.ts'
 
 afterEach(cleanUp)
@@ -19,7 +19,9 @@ test('every answer follows an fdatasync of the write-ahead log that holds its re
   requireStrace()
   const upstream = await startUpstream()
   const file = join(newFolder(), 'trace')
-  const gateway = await startGateway({ wrap: straceTo(file, `trace=${[...syncs, ...toFile, ...toSocket].join()}`) })
+  const gateway = await startGateway({
+    wrap: straceTo(file, `trace=${[...syncs, ...toFile, ...toSocket].join()}`),
+  })
   const { key } = await furnish(gateway, upstream.url)
   const clients = await Promise.all(eras.map((era) => client(gateway, key, era).open()))
   const answers = new Map<string, string>()
@@ -29,8 +31,8 @@ test('every answer follows an fdatasync of the write-ahead log that holds its re
     await Promise.all(
       Array.from({ length: parallel }, async (_, n) => {
         const tool = `proof-${round}-${n}-end`
-        const answer = await clients[n % clients.length]?.call({ tool, arguments: { tool } })
-        if (!answer || !isAnswered(answer) || answer.callId === undefined) throw new Error(`${tool}: ${answer?.text}`)
+        const answer = await turn(clients, n).call({ tool, arguments: { tool } })
+        if (!isAnswered(answer) || answer.callId === undefined) throw new Error(`${tool}: ${answer.text}`)
         answers.set(tool, answer.callId)
       }),
     )
@@ -56,6 +58,8 @@ test('every answer follows an fdatasync of the write-ahead log that holds its re
         (text.includes(tool) && text.includes('\\"result\\"')),
     )
     if (!answered) throw new Error(`the answer of ${tool} was not seen`)
-    expect(answered.begun, `${tool} was answered before its record was durable`).toBeGreaterThan(durable.ended)
+    expect(answered.begun, `${tool} was answered before its record was durable`).toBeGreaterThan(
+      durable.ended,
+    )
   }
 }, 60_000)

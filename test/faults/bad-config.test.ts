@@ -24,6 +24,10 @@ const broken: readonly (readonly [string, string])[] = [
   ['host: *nobody', '1:7'],
   ['host: @here', '1:7'],
   ['%YAML\n', '1:1'],
+  [
+    `a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [${Array(10).fill('*a').join()}]\nc: [${Array(20).fill('*b').join()}]`,
+    '1:1',
+  ],
   // No such key.
   ['prot: 1', '1:1'],
   ['port: 1\nhots: a', '2:1'],
@@ -45,7 +49,8 @@ const broken: readonly (readonly [string, string])[] = [
   ['demo: maybe', '1:1'],
   ['http: 1', '1:1'],
   ['http: []', '1:1'],
-  ['stdio:\n  allow: sh', '2:3'],
+  ['stdio:\n  allow: { a: sh }', '2:3'],
+  ['stdio:\n  allow: [5]', '2:11'],
   ['http:\n  allowedOrigins: true', '2:3'],
   ['metrics:\n  token: 5', '2:3'],
   // Out of bounds.
@@ -65,26 +70,24 @@ const broken: readonly (readonly [string, string])[] = [
   ['durability: ram', '1:1'],
   ['databaseUrl: mysql://x/y', '1:1'],
   ['publicUrl: ftp://x', '1:1'],
-  ['egress:\n  allow: [10.0.0.0/99]', '2:3'],
+  ['egress:\n  allow: [10.0.0.0/99]', '2:11'],
   ['accounts:\n  timeZone: Mars/Base', '2:3'],
   ['accounts:\n  currency: GOLD', '2:3'],
-  ['http:\n  allowedOrigins: [nowhere]', '2:3'],
+  ['http:\n  allowedOrigins: [nowhere]', '2:20'],
   ['host: ${TOLLBRIDGE_TEST_UNSET}', '1:1'],
 ]
 
 async function serve(file: string, data: string): Promise<{ code: number; talk: string }> {
   let talk = ''
   const io: Io = {
-    out: () => {
-      throw new Error('it said that it is ready')
-    },
+    out: (line) => (talk += `it went on: ${line}\n`),
     talk: (line) => (talk += `${line}\n`),
     env: {},
     interactive: false,
     ask: () => Promise.reject(new Error('nobody is there')),
     readInput: () => Promise.resolve(''),
   }
-  const code = await runCli(['serve', '--config', file, '--data', data, '--port', '0'], io)
+  const code = await runCli(['serve', '--config', file, '--data', data], io)
   return { code, talk }
 }
 
@@ -106,7 +109,10 @@ describe('a broken configuration file', () => {
     const data = join(newFolder(), 'data')
     writeFileSync(file, 'prot: 1\nhttp:\n  maxDepth: 1\nlogLevel: loud\n')
     const args = [join(root, 'src/cli.ts'), 'serve', '--config', file, '--data', data]
-    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 })
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+      encoding: 'utf8',
+      timeout: 20_000,
+    })
     expect([status, stdout]).toEqual([78, ''])
     for (const place of ['1:1', '3:3', '4:1']) expect(stderr).toContain(`${file}:${place}`)
     expect(existsSync(data)).toBe(false)

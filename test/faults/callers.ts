@@ -85,7 +85,10 @@ export class McpClient {
   request(method: string): Promise<Answer> {
     const isModern = this.era === 'modern'
     const params = isModern ? { _meta: modernMeta } : {}
-    return this.#post({ jsonrpc: '2.0', id: method, method, params }, isModern ? { 'mcp-method': method } : {})
+    return this.#post(
+      { jsonrpc: '2.0', id: method, method, params },
+      isModern ? { 'mcp-method': method } : {},
+    )
   }
 
   notify(method: string, params: object = {}): Promise<Answer> {
@@ -95,7 +98,12 @@ export class McpClient {
   /** The legacy stream of unsolicited messages, or the modern `subscriptions/listen`, unread. */
   listen(): Promise<Response> {
     if (this.era === 'legacy') return fetch(this.url, { headers: this.#headers({}) })
-    const body = { jsonrpc: '2.0', id: 'listen', method: 'subscriptions/listen', params: { _meta: modernMeta } }
+    const body = {
+      jsonrpc: '2.0',
+      id: 'listen',
+      method: 'subscriptions/listen',
+      params: { _meta: modernMeta },
+    }
     const headers = this.#headers({ 'mcp-method': body.method, 'content-type': 'application/json' })
     return fetch(this.url, { method: 'POST', headers, body: JSON.stringify(body) })
   }

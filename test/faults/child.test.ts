@@ -78,9 +78,14 @@ test('children killed under calls: every caller has an error with its id, one re
     expect(pids(), 'one new child a session and kill').toHaveLength(sessions * (round + 1))
     expect(zombiesOf(gateway)).toEqual([])
   }
-  await until('descriptors are back', async () => (await metric(gateway, 'process_open_fds')) <= descriptors + 3)
+  await until(
+    'descriptors are back',
+    async () => (await metric(gateway, 'process_open_fds')) <= descriptors + 3,
+  )
   const ofHung = (await toolCalls(gateway)).filter(({ tool }) => tool === 'hang')
-  expect(ofHung.map(({ outcome, cost }) => `${outcome} ${cost}`)).toEqual(Array(rounds * sessions * 3).fill('unknown 0'))
+  expect(ofHung.map(({ outcome, cost }) => `${outcome} ${cost}`)).toEqual(
+    Array(rounds * sessions * 3).fill('unknown 0'),
+  )
   for (const caller of callers) expect((await caller.close()).status).toBe(200)
   await until('no child is left', () => pids().every((pid) => !isRunning(pid)))
   expect(zombiesOf(gateway)).toEqual([])

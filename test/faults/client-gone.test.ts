@@ -49,7 +49,9 @@ async function setAbortStage() {
     for (let left = count; left > 0; left -= parallel) {
       const before = upstream.calls().length
       const gone = new AbortController()
-      const calls = Array.from({ length: Math.min(left, parallel) }, () => callers[era].call({ signal: gone.signal }))
+      const calls = Array.from({ length: Math.min(left, parallel) }, () =>
+        callers[era].call({ signal: gone.signal }),
+      )
       await upstream.until((seen) => seen.calls().length === before + calls.length)
       gone.abort()
       const ended = await Promise.allSettled(calls)
@@ -72,7 +74,10 @@ test(`${aborts} modern callers that vanish: the server is told, each record says
   await leave('modern', aborts)
   await until('all are recorded', () => cancelled(warmUp + aborts))
   await until('the server was left each time', () => upstream.calls().every((hit) => hit.aborted))
-  await until('descriptors are back', async () => (await metric(gateway, 'process_open_fds')) <= descriptors * 1.05)
+  await until(
+    'descriptors are back',
+    async () => (await metric(gateway, 'process_open_fds')) <= descriptors * 1.05,
+  )
   expect(await settledHeapBytes(gateway)).toBeLessThan(heapBytes * 1.05)
   const records = await toolCalls(gateway)
   expect(records).toHaveLength(warmUp + aborts)
@@ -91,7 +96,9 @@ test('legacy callers that vanish do not cancel: the call ends as it ends, and is
   const settled = async (): Promise<boolean> => (await toolCalls(gateway)).length === parallel
   await until('every call is recorded', settled)
   const records = await toolCalls(gateway)
-  expect(new Set(records.map(({ outcome, cost }) => `${outcome} ${cost}`))).toEqual(new Set([`success ${price}`]))
+  expect(new Set(records.map(({ outcome, cost }) => `${outcome} ${cost}`))).toEqual(
+    new Set([`success ${price}`]),
+  )
   expect(upstream.calls().some((hit) => hit.aborted)).toBe(false)
   await expectBalance(gateway, accountId, grant)
   await expectClean(gateway)
@@ -110,7 +117,9 @@ test('a rule that bills cancelled calls bills those that vanish', async () => {
   upstream.reply(hang())
   await leave('modern', 10)
   await until('every call is recorded', async () => (await toolCalls(gateway)).length === 10)
-  expect((await toolCalls(gateway)).map(({ outcome, cost }) => `${outcome} ${cost}`)).toEqual(Array(10).fill('cancelled 0.5'))
+  expect((await toolCalls(gateway)).map(({ outcome, cost }) => `${outcome} ${cost}`)).toEqual(
+    Array(10).fill('cancelled 0.5'),
+  )
   await expectBalance(gateway, accountId, grant)
   await expectClean(gateway)
 })

@@ -2,7 +2,18 @@
 import { connect, type Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { eras, isAnswered } from './callers.ts'
-import { cleanUp, client, expectClean, furnish, onEnd, startGateway, startUpstream, statusOf, toolCalls, until } from './rig.ts'
+import {
+  cleanUp,
+  client,
+  expectClean,
+  furnish,
+  onEnd,
+  startGateway,
+  startUpstream,
+  statusOf,
+  toolCalls,
+  until,
+} from './rig.ts'
 
 afterEach(cleanUp)
 

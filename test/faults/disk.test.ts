@@ -17,6 +17,7 @@ import {
   startUpstream,
   statusOf,
   toolCalls,
+  turn,
   until,
 } from './rig.ts'
 import { requireStrace, straceTo } from './strace.ts'
@@ -31,7 +32,9 @@ function mountTmpfs(size: string): string {
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=0700`, 'tmpfs', folder], { stdio: 'pipe' })
   } catch (cause) {
-    throw new Error('no small tmpfs can be mounted here; run the fault tests as root, with CAP_SYS_ADMIN', { cause })
+    throw new Error('no small tmpfs can be mounted here; run the fault tests as root, with CAP_SYS_ADMIN', {
+      cause,
+    })
   }
   onEnd(() => execFileSync('umount', ['-l', folder]))
   return folder
@@ -41,7 +44,7 @@ function mountTmpfs(size: string): string {
 function fillUp(file: string): void {
   const handle = openSync(file, 'a')
   try {
-    for (let bytes = 1 << 16; bytes >= 1; ) {
+    for (let bytes = 1 << 16; bytes >= 1;) {
       try {
         writeSync(handle, Buffer.alloc(bytes))
       } catch {
@@ -69,8 +72,10 @@ function note(told: Told, given: Answer): void {
 /** Calls in parallel until the store refuses. */
 async function callUntilRefused(clients: readonly McpClient[], told: Told): Promise<void> {
   for (let round = 0; round < 500 && told.refused.length === 0; round++) {
-    const calls = Array.from({ length: 8 }, (_, n) => clients[n % clients.length]?.call({ arguments: { pad: 'x'.repeat(100) } }))
-    for (const given of await Promise.all(calls)) if (given) note(told, given)
+    const calls = Array.from({ length: 8 }, (_, n) =>
+      turn(clients, n).call({ arguments: { pad: 'x'.repeat(100) } }),
+    )
+    for (const given of await Promise.all(calls)) note(told, given)
   }
   expect(told.refused.length, 'the store refuses').toBeGreaterThan(0)
 }
@@ -79,7 +84,10 @@ async function expectBooked(gateway: TestGateway, accountId: string, { answered 
   await expectClean(gateway)
   await expectBalance(gateway, accountId, grant)
   const ids = new Set((await toolCalls(gateway)).map(({ id }) => id))
-  expect(answered.filter((id) => !ids.has(id)), 'every answered call has its record').toEqual([])
+  expect(
+    answered.filter((id) => !ids.has(id)),
+    'every answered call has its record',
+  ).toEqual([])
 }
 
 test('a full disk: calls are refused before they are sent, reads go on, and it heals within 5 s of space', async () => {
@@ -100,7 +108,7 @@ test('a full disk: calls are refused before they are sent, reads go on, and it h
   let knownDown = 0
   for (let n = 0; n < 20; n++) {
     const [hits, ready] = [upstream.calls().length, await statusOf(gateway, '/readyz')]
-    const given = await clients[n % 2]!.call({ id: n })
+    const given = await turn(clients, n).call({ id: n })
     note(told, given)
     if (ready === 503 && (await statusOf(gateway, '/readyz')) === 503) {
       knownDown++
@@ -111,7 +119,7 @@ test('a full disk: calls are refused before they are sent, reads go on, and it h
     fillUp(filler)
   }
   expect(knownDown).toBeGreaterThan(5)
-  const listed = await clients[1]!.request('tools/list')
+  const listed = await turn(clients, 1).request('tools/list')
   expect([listed.status, refusalCode(listed)]).toEqual([503, 'store_unavailable'])
   expect(await statusOf(gateway, '/livez')).toBe(200)
   expect(await statusOf(gateway, '/api/v1/billing/health')).toBe(503)
@@ -159,7 +167,7 @@ test('a disk that never syncs again: no answer, readiness down, nothing sent, an
   await until('readiness falls', async () => (await statusOf(gateway, '/readyz')) === 503)
   const hits = upstream.calls().length
   const answered = told.answered.length
-  for (let n = 0; n < 20; n++) note(told, await clients[n % 2]!.call())
+  for (let n = 0; n < 20; n++) note(told, await turn(clients, n).call())
   expect([upstream.calls().length, told.answered.length]).toEqual([hits, answered])
   expect(await statusOf(gateway, '/livez')).toBe(200)
   await gateway.stop('SIGKILL')

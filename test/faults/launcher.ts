@@ -82,7 +82,9 @@ await withConfigFlags(new Command())
     const io = processIo()
     const config = withSecret(io, readConfig(io, flags))
     const start = () =>
-      startGateway(config, { openStore: async (options) => (store = new FatalDatabase(await openStore(options))) })
+      startGateway(config, {
+        openStore: async (options) => (store = new FatalDatabase(await openStore(options))),
+      })
     await runGateway(io, config, { start, signals: process })
   })
   .parseAsync()

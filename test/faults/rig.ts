@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { addServer, startTestGateway, type GatewayOptions, type TestGateway } from '../harness/gateway.ts'
-import { startRecorder, type Recorder, type RecorderOptions } from '../upstreams/recorder.ts'
-import { McpClient, newKey, type Answer, type Era } from './callers.ts'
+import { startRecorder, type Hit, type Recorder, type RecorderOptions } from '../upstreams/recorder.ts'
+import { McpClient, newKey, type Era } from './callers.ts'
 
 const cleanups: (() => unknown)[] = []
 
@@ -105,6 +105,17 @@ export async function setStage(more: object = {}): Promise<Stage> {
   return { gateway, upstream, clients: { legacy: await legacy.open(), modern } }
 }
 
+/** The nth of a list that starts over at its end. */
+export function turn<Item>(list: readonly Item[], n: number): Item {
+  const item = list[n % list.length]
+  if (item === undefined) throw new Error('the list is empty')
+  return item
+}
+
+/** The argument `name` of a call that reached the server. */
+export const nameIn = ({ message }: Hit): string =>
+  String((message?.params?.['arguments'] as { name?: unknown } | undefined)?.name)
+
 /** Polls until `condition` holds; throws after `timeoutMs`. */
 export async function until(
   what: string,
@@ -119,7 +130,11 @@ export async function until(
 }
 
 /** The status of a path that needs no credential; 0 where nothing answers within `timeoutMs`. */
-export async function statusOf(gateway: { readonly url: string }, path: string, timeoutMs = 2000): Promise<number> {
+export async function statusOf(
+  gateway: { readonly url: string },
+  path: string,
+  timeoutMs = 2000,
+): Promise<number> {
   try {
     const response = await fetch(gateway.url + path, { signal: AbortSignal.timeout(timeoutMs) })
     await response.arrayBuffer()
@@ -176,12 +191,6 @@ export async function expectBalance(gateway: TestGateway, accountId: string, gra
   const account = await gateway.admin.ok('GET', `/api/v1/billing/accounts/${accountId}`)
   expect(nano(account.balance)).toBe(nano(grant) - costOf(records))
   expect(nano(account.held)).toBe(0n)
-}
-
-/** What a caller was told of one call, by the idempotency key or the tool name that names it everywhere. */
-export interface Journalled {
-  readonly name: string
-  readonly answer: Answer
 }
 
 /** Whole numbers from `min` to `max` by a seed (mulberry32), so that a run can be repeated. */

@@ -4,7 +4,18 @@ import { afterEach, expect, test } from 'vitest'
 import { addServer, ApiCaller, startTestGateway, type TestGateway } from '../harness/gateway.ts'
 import type { Recorder } from '../upstreams/recorder.ts'
 import { isAnswered, McpClient, newKey } from './callers.ts'
-import { cleanUp, countFrom, expectClean, newFolder, price, printedSeed, seeded, server, startUpstream, toolCalls } from './rig.ts'
+import {
+  cleanUp,
+  countFrom,
+  expectClean,
+  newFolder,
+  price,
+  printedSeed,
+  seeded,
+  server,
+  startUpstream,
+  toolCalls,
+} from './rig.ts'
 
 afterEach(cleanUp)
 
@@ -20,12 +31,16 @@ interface Journal {
 }
 
 /** First start, user, server, rule, grant, calls of both eras, end of a session, stop. Stops where the gateway does. */
-async function playScript(data: string, upstream: Recorder, crash?: string): Promise<Journal & { log: string }> {
+async function playScript(
+  data: string,
+  upstream: Recorder,
+  crash?: string,
+): Promise<Journal & { log: string }> {
   const answered: string[] = []
   const before = upstream.calls().length
   let gateway: TestGateway | undefined
   try {
-    const env = crash === undefined ? {} : { TOLLBRIDGE_TEST_CRASH: crash }
+    const env = { TOLLBRIDGE_TEST_CRASH: crash ?? 'never:0' }
     gateway = await startTestGateway({ data, env, program })
     await addServer(gateway, server, upstream.url)
     await gateway.admin.ok('POST', '/api/v1/billing/rules', {
@@ -61,7 +76,10 @@ async function expectRecovered(data: string, upstream: Recorder, { answered, sen
     await expectClean(gateway)
     const records = await toolCalls(gateway)
     const ids = new Set(records.map(({ id }) => id))
-    expect(answered.filter((id) => !ids.has(id)), 'every answered call has its record').toEqual([])
+    expect(
+      answered.filter((id) => !ids.has(id)),
+      'every answered call has its record',
+    ).toEqual([])
     expect(ids.size).toBe(records.length)
     expect(records.length).toBeLessThanOrEqual(sent)
     const { admin } = gateway
@@ -86,7 +104,9 @@ test('killed at any write, before, during or after it: it opens again, and answe
   const { log } = await playScript(newFolder(), upstream)
   const writes = Number(/^writes: (\d+)$/m.exec(log)?.[1])
   expect(writes, log).toBeGreaterThan(20)
-  const points = Array.from({ length: writes }, (_, n) => moments.map((moment) => `${moment}:${n + 1}`)).flat()
+  const points = Array.from({ length: writes }, (_, n) =>
+    moments.map((moment) => `${moment}:${n + 1}`),
+  ).flat()
   const random = seeded(printedSeed(`crash at one of ${writes} writes`))
   const chosen = samples === 0 ? points : pickEvenly(points, samples, random)
   for (const crash of chosen) {
@@ -100,10 +120,17 @@ test('killed at any write, before, during or after it: it opens again, and answe
 }, 600_000)
 
 /** One out of each of `count` equal stretches. */
-function pickEvenly(points: readonly string[], count: number, random: (min: number, max: number) => number): string[] {
+function pickEvenly(
+  points: readonly string[],
+  count: number,
+  random: (min: number, max: number) => number,
+): string[] {
   const width = points.length / count
   return Array.from({ length: count }, (_, n) => {
-    const [first, last] = [Math.floor(n * width), Math.max(Math.floor(n * width), Math.ceil((n + 1) * width) - 1)]
+    const [first, last] = [
+      Math.floor(n * width),
+      Math.max(Math.floor(n * width), Math.ceil((n + 1) * width) - 1),
+    ]
     return points[Math.min(random(first, last), points.length - 1)] ?? ''
   })
 }

@@ -13,10 +13,8 @@ export function requireStrace(): void {
  * itself; `-s` shows whole buffers, so that a record's text is found in the bytes that were written.
  */
 export const straceTo = (file: string, ...expressions: string[]): string[] => [
-  'strace',
-  ...['-D', '-f', '-q', '-y', '-s', '65536', '-o', file],
+  ...`strace -D -f -q -y -s 65536 -o ${file} -e signal=none`.split(' '),
   ...expressions.flatMap((expression) => ['-e', expression]),
-  ...['-e', 'signal=none'],
 ]
 
 /** Whether the trace is complete: its program has ended. */

@@ -12,8 +12,10 @@ interface Request {
   readonly params?: { readonly name?: string; readonly protocolVersion?: string; readonly arguments?: object }
 }
 
-const say = (message: object): void => void process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`)
-const answer = (id: Request['id'], text: string): void => say({ id, result: { content: [{ type: 'text', text }] } })
+const say = (message: object): void =>
+  void process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`)
+const answer = (id: Request['id'], text: string): void =>
+  say({ id, result: { content: [{ type: 'text', text }] } })
 
 const tools: Record<string, (request: Request) => void> = {
   work: ({ id, params }) => answer(id, `done ${JSON.stringify(params?.arguments)}`),

@@ -45,9 +45,17 @@ const lies: readonly (readonly [string, Reply, string])[] = [
   ['nothing', raw(''), 'unknown'],
   ['null', raw('null'), 'unknown'],
   ['bytes that are no text', raw(new Uint8Array([0xff, 0xfe, 0x00, 0x80])), 'unknown'],
-  ['a stream of nonsense', raw('data: {"a\n\nx\n\n\0\n', { headers: { 'content-type': 'text/event-stream' } }), 'unknown'],
+  [
+    'a stream of nonsense',
+    raw('data: {"a\n\nx\n\n\0\n', { headers: { 'content-type': 'text/event-stream' } }),
+    'unknown',
+  ],
   ['8 MiB of JSON', bigAnswer(8 * mib), 'error'],
-  ['8 MiB in one event', sse({ id: 1, result: { content: [{ type: 'text', text: 'x'.repeat(8 * mib) }] } }), 'error'],
+  [
+    '8 MiB in one event',
+    sse({ id: 1, result: { content: [{ type: 'text', text: 'x'.repeat(8 * mib) }] } }),
+    'error',
+  ],
 ]
 
 describe.each(lies)('a server that answers with %s', (_what, reply, outcome) => {

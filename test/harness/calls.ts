@@ -24,7 +24,8 @@ import { Replays } from '../../src/sessions/replays.ts'
 import type { FinalAnswer, Reply } from '../../src/sessions/reply.ts'
 import type { Session } from '../../src/sessions/session.ts'
 import { Sessions, type SessionLimits } from '../../src/sessions/sessions.ts'
-import { keptRow, SessionStore } from '../../src/sessions/store.ts'
+import { KeptAnswerStore, keptRow } from '../../src/sessions/kept-store.ts'
+import { SessionStore } from '../../src/sessions/store.ts'
 import type {
   Upstream,
   UpstreamExchange,
@@ -406,7 +407,7 @@ export async function startCalls(options: CallsOptions = {}) {
   const failures: UpstreamFailure[] = []
   const relay = new Relay({
     metering,
-    replays: new Replays(sessionStore, { maxBytes: 1000 }),
+    replays: new Replays(new KeptAnswerStore(db), { maxBytes: 1000 }),
     log,
     upstreamFor: () => upstream,
     openUpstream: () => {

@@ -1,7 +1,13 @@
 // The bench of the security tests: a gateway, a recording server behind it, two callers, and raw ways to ask.
 import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { connect, type Socket } from 'node:net'
-import { addServer, startTestGateway, type ApiCaller, type GatewayOptions, type TestGateway } from '../harness/gateway.ts'
+import {
+  addServer,
+  startTestGateway,
+  type ApiCaller,
+  type GatewayOptions,
+  type TestGateway,
+} from '../harness/gateway.ts'
 import { startRecorder, type Hit, type Recorder, type RecorderOptions } from '../upstreams/recorder.ts'
 
 /** Stands for whatever must never be seen where it does not belong. */
@@ -34,7 +40,10 @@ export function send(url: string, request: RawRequest): Promise<RawAnswer> {
   const { hostname, port } = new URL(url)
   const { method = 'GET', path, body } = request
   // Node writes the body of a GET or DELETE without saying how long it is.
-  const length = body === undefined || request.headers?.['transfer-encoding'] ? {} : { 'content-length': String(Buffer.byteLength(body)) }
+  const length =
+    body === undefined || request.headers?.['transfer-encoding']
+      ? {}
+      : { 'content-length': String(Buffer.byteLength(body)) }
   const headers = { ...length, ...request.headers }
   return new Promise((resolve, reject) => {
     const sent = httpRequest({ hostname, port, method, path, headers, agent }, (response) => {
@@ -68,7 +77,11 @@ export function messagesOf(text: string): any[] {
 const lastMessage = (text: string): unknown => messagesOf(text).at(-1)
 
 /** Waits until `condition` holds; fails after `deadlineMs`. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, deadlineMs = 5000): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  deadlineMs = 5000,
+): Promise<void> {
   const deadline = performance.now() + deadlineMs
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`never happened: ${what}`)
@@ -130,7 +143,7 @@ export const jsonHeaders = {
   'content-type': 'application/json',
   accept: 'application/json, text/event-stream',
 } as const
-export const modernVersion = '2026-07-28'
+const modernVersion = '2026-07-28'
 export const legacyVersion = '2025-11-25'
 export const modernMeta = {
   'io.modelcontextprotocol/protocolVersion': modernVersion,
@@ -169,9 +182,17 @@ export class McpClient {
   }
 
   /** Any body with any headers, besides the credential. */
-  post(body: string | Uint8Array | object, headers: Record<string, string> = jsonHeaders): Promise<RawAnswer> {
+  post(
+    body: string | Uint8Array | object,
+    headers: Record<string, string> = jsonHeaders,
+  ): Promise<RawAnswer> {
     const bytes = typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body)
-    return send(this.url, { method: 'POST', path: this.path, headers: { ...this.own(), ...headers }, body: bytes })
+    return send(this.url, {
+      method: 'POST',
+      path: this.path,
+      headers: { ...this.own(), ...headers },
+      body: bytes,
+    })
   }
 
   own(): Record<string, string> {
@@ -197,8 +218,11 @@ export class McpClient {
   }
 
   legacyHeaders(): Record<string, string> {
-    const session = this.session === undefined ? {} : { 'mcp-session-id': this.session }
-    return { ...jsonHeaders, 'mcp-protocol-version': legacyVersion, ...session }
+    return {
+      ...jsonHeaders,
+      'mcp-protocol-version': legacyVersion,
+      ...(this.session !== undefined && { 'mcp-session-id': this.session }),
+    }
   }
 
   /** Sends initialize and keeps the session's id. */
@@ -208,7 +232,10 @@ export class McpClient {
       capabilities: { elicitation: {} },
       clientInfo: { name: 'probe', version: '1' },
     }
-    const answer = await this.post({ jsonrpc: '2.0', id: 0, method: 'initialize', params }, { ...jsonHeaders, ...headers })
+    const answer = await this.post(
+      { jsonrpc: '2.0', id: 0, method: 'initialize', params },
+      { ...jsonHeaders, ...headers },
+    )
     const id = answer.headers['mcp-session-id']
     if (typeof id === 'string') this.session = id
     return answer
@@ -252,7 +279,11 @@ export async function startBench(
   }
 }
 
-function makeBench(gateway: TestGateway, upstream: Recorder, { a, b }: { a: ApiCaller; b: ApiCaller }): Bench {
+function makeBench(
+  gateway: TestGateway,
+  upstream: Recorder,
+  { a, b }: { a: ApiCaller; b: ApiCaller },
+): Bench {
   return {
     gateway,
     upstream,

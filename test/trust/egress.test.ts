@@ -43,12 +43,64 @@ afterAll(async () => {
 
 const port = (): string => new URL(upstream.url).port
 const register = (gateway: TestGateway, name: string, url: string) =>
-  gateway.admin.call('POST', '/api/v1/servers', { name, access: 'authenticated', transport: { type: 'streamable-http', url } })
+  gateway.admin.call('POST', '/api/v1/servers', {
+    name,
+    access: 'authenticated',
+    transport: { type: 'streamable-http', url },
+  })
 
-const loopbacks = ['127.0.0.1', '127.1', '127.0.1', '2130706433', '0x7f.1', '0x7f000001', '0177.0.0.1', '127.0.0.1.', 'localhost', 'LOCALHOST', 'localhost.', 'x.localhost', '[::1]', '[0:0:0:0:0:0:0:1]', '[::ffff:127.0.0.1]', '[::ffff:7f00:1]', '127.255.255.254']
+const loopbacks = [
+  '127.0.0.1',
+  '127.1',
+  '127.0.1',
+  '2130706433',
+  '0x7f.1',
+  '0x7f000001',
+  '0177.0.0.1',
+  '127.0.0.1.',
+  'localhost',
+  'LOCALHOST',
+  'localhost.',
+  'x.localhost',
+  '[::1]',
+  '[0:0:0:0:0:0:0:1]',
+  '[::ffff:127.0.0.1]',
+  '[::ffff:7f00:1]',
+  '127.255.255.254',
+]
 const privates = ['10.0.0.1', '172.16.0.1', '172.31.255.255', '192.168.1.1', '[fd00::1]', '[fc00::1]']
-const others = ['100.64.0.1', '198.18.0.1', '192.0.2.1', '240.0.0.1', '[2002:7f00:1::]', '[64:ff9b::7f00:1]', '[64:ff9b:1::7f00:1]', '[::127.0.0.1]', '[2001:0:0:0:0:0:80ff:fffe]', '[fe00::1]', '[100::1]']
-const never = ['169.254.169.254', '0xa9fea9fe', '2852039166', '[::ffff:169.254.169.254]', '[64:ff9b::a9fe:a9fe]', '[2002:a9fe:a9fe::]', '0.0.0.0', '0', '[::]', '100.100.100.200', '168.63.129.16', '[fd00:ec2::254]', '[fe80::1]', '[fec0::1]', '224.0.0.1', '[ff02::1]', '255.255.255.255']
+const others = [
+  '100.64.0.1',
+  '198.18.0.1',
+  '192.0.2.1',
+  '240.0.0.1',
+  '[2002:7f00:1::]',
+  '[64:ff9b::7f00:1]',
+  '[64:ff9b:1::7f00:1]',
+  '[::127.0.0.1]',
+  '[2001:0:0:0:0:0:80ff:fffe]',
+  '[fe00::1]',
+  '[100::1]',
+]
+const never = [
+  '169.254.169.254',
+  '0xa9fea9fe',
+  '2852039166',
+  '[::ffff:169.254.169.254]',
+  '[64:ff9b::a9fe:a9fe]',
+  '[2002:a9fe:a9fe::]',
+  '0.0.0.0',
+  '0',
+  '[::]',
+  '100.100.100.200',
+  '168.63.129.16',
+  '[fd00:ec2::254]',
+  '[fe80::1]',
+  '[fec0::1]',
+  '224.0.0.1',
+  '[ff02::1]',
+  '255.255.255.255',
+]
 
 describe('a server at an inner address', () => {
   test.each([...loopbacks, ...privates, ...others, ...never])('%s cannot be registered', async (host) => {
@@ -65,7 +117,9 @@ describe('a server at an inner address', () => {
       const answer = await strict.admin.call('PATCH', '/api/v1/servers/moving', { transport })
       expect([host, answer.status, answer.json.code]).toEqual([host, 422, 'egress_denied'])
     }
-    expect((await strict.admin.ok('GET', '/api/v1/servers/moving')).transport.url).toBe('https://mcp.example.com/mcp')
+    expect((await strict.admin.ok('GET', '/api/v1/servers/moving')).transport.url).toBe(
+      'https://mcp.example.com/mcp',
+    )
   })
 
   test.each([...privates, ...never])('%s stays denied where only loopback is allowed', async (host) => {
@@ -73,7 +127,9 @@ describe('a server at an inner address', () => {
   })
 
   test.each(never)('%s stays denied even where everything is allowed', async (host) => {
-    expect((await register(lax, 'metadata', `http://${host}/latest/meta-data`)).json.code).toBe('egress_denied')
+    expect((await register(lax, 'metadata', `http://${host}/latest/meta-data`)).json.code).toBe(
+      'egress_denied',
+    )
   })
 
   test('is taken where it is allowed, so the refusals above are those of the list', async () => {
@@ -99,7 +155,9 @@ describe('a name', () => {
     expect(tried).toMatchObject({ ok: false, error: { stage: 'egress' } })
     expect((await strict.admin.call('GET', '/api/v1/servers/rebound/tools')).status).toBe(502)
     expect(upstream.hits.length).toBe(before)
-    expect((await new McpClient(local.admin, '/mcp/rebound').ask('modern', toolCall('work'))).json.result.isError).toBeUndefined()
+    expect(
+      (await new McpClient(local.admin, '/mcp/rebound').ask('modern', toolCall('work'))).json.result.isError,
+    ).toBeUndefined()
     expect(upstream.hits.length).toBeGreaterThan(before)
   })
 
@@ -118,39 +176,43 @@ describe('a name', () => {
 })
 
 describe('a redirect', () => {
-  const targets = {
-    'another origin': (_: Recorder) => canary.url,
-    'another path of the same origin': (stub: Recorder) => stub.url.replace('/mcp', '/other'),
+  const targets: Record<string, (stub: Recorder) => string> = {
+    'another origin': () => canary.url,
+    'another path of the same origin': (stub) => stub.url.replace('/mcp', '/other'),
     'a metadata address': () => 'http://169.254.169.254/latest/meta-data',
   }
-  test.each(Object.entries(targets))('to %s is not followed, and the credential goes nowhere', async (name, target) => {
-    const server = `redirects-${Object.keys(targets).indexOf(name)}`
-    const stub = await startRecorder()
-    try {
-      await addServer(local, server, stub.url, { auth: { type: 'bearer', token: sentinel } })
-      for (const status of [301, 302, 303, 307, 308])
-        for (const era of eras) {
-          const client = new McpClient(local.admin, `/mcp/${server}`)
-          if (era === 'legacy') await client.open()
-          stub.once(redirect(target(stub), status))
-          const before = stub.calls().length
-          const answer = await client.ask(era, toolCall('work'))
-          expect([status, era, answer.text.includes('upstream_unavailable')]).toEqual([status, era, true])
-          expect(answer.headers.location).toBeUndefined()
-          expect(answer.text).not.toContain('169.254')
-          expect(stub.calls().length).toBe(before + 1)
-        }
-      for (const method of ['initialize', 'server/discover', 'GET']) stub.on(method, redirect(target(stub), 307))
-      const opened = await new McpClient(local.admin, `/mcp/${server}`).open()
-      expect([opened.status, opened.headers['mcp-session-id']]).toEqual([502, undefined])
-      expect((await local.admin.ok('POST', `/api/v1/servers/${server}/test-connection`)).ok).toBe(false)
-      expect(stub.hits.filter(({ path }) => path !== '/mcp')).toEqual([])
-      expect(stub.hits.every(({ headers }) => headers.authorization === `Bearer ${sentinel}`)).toBe(true)
-      expect(canary.hits).toEqual([])
-    } finally {
-      await stub.stop()
-    }
-  })
+  test.each(Object.entries(targets))(
+    'to %s is not followed, and the credential goes nowhere',
+    async (name, target) => {
+      const server = `redirects-${Object.keys(targets).indexOf(name)}`
+      const stub = await startRecorder()
+      try {
+        await addServer(local, server, stub.url, { auth: { type: 'bearer', token: sentinel } })
+        for (const status of [301, 302, 303, 307, 308])
+          for (const era of eras) {
+            const client = new McpClient(local.admin, `/mcp/${server}`)
+            if (era === 'legacy') await client.open()
+            stub.once(redirect(target(stub), status))
+            const before = stub.calls().length
+            const answer = await client.ask(era, toolCall('work'))
+            expect([status, era, answer.text.includes('upstream_unavailable')]).toEqual([status, era, true])
+            expect(answer.headers.location).toBeUndefined()
+            expect(answer.text).not.toContain('169.254')
+            expect(stub.calls().length).toBe(before + 1)
+          }
+        for (const method of ['initialize', 'server/discover', 'GET'])
+          stub.on(method, redirect(target(stub), 307))
+        const opened = await new McpClient(local.admin, `/mcp/${server}`).open()
+        expect([opened.status, opened.headers['mcp-session-id']]).toEqual([502, undefined])
+        expect((await local.admin.ok('POST', `/api/v1/servers/${server}/test-connection`)).ok).toBe(false)
+        expect(stub.hits.filter(({ path }) => path !== '/mcp')).toEqual([])
+        expect(stub.hits.every(({ headers }) => headers.authorization === `Bearer ${sentinel}`)).toBe(true)
+        expect(canary.hits).toEqual([])
+      } finally {
+        await stub.stop()
+      }
+    },
+  )
 })
 
 test.each([

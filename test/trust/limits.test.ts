@@ -20,7 +20,11 @@ beforeAll(async () => {
 afterAll(() => bench.stop())
 
 const memory = (name: 'VmRSS' | 'VmHWM'): number =>
-  Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${bench.gateway.process.pid}/status`, 'utf8'))?.[1]) * 1024
+  Number(
+    new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(
+      readFileSync(`/proc/${bench.gateway.process.pid}/status`, 'utf8'),
+    )?.[1],
+  ) * 1024
 
 /** How far memory rose above where it stood while `work` ran. */
 async function growth(work: () => Promise<unknown>): Promise<number> {
@@ -31,10 +35,15 @@ async function growth(work: () => Promise<unknown>): Promise<number> {
 }
 
 /** Writes chunks until the other side answers and closes, or `total` bytes are written. */
-async function pour(lead: string, { total, chunked }: { total: number; chunked: boolean }): Promise<{ text: string; sent: number }> {
+async function pour(
+  lead: string,
+  { total, chunked }: { total: number; chunked: boolean },
+): Promise<{ text: string; sent: number }> {
   const wire = await dial(bench.gateway.url)
   const data = Buffer.alloc(1 << 18, 0x20)
-  const frame = chunked ? Buffer.concat([Buffer.from(`${data.length.toString(16)}\r\n`), data, Buffer.from('\r\n')]) : data
+  const frame = chunked
+    ? Buffer.concat([Buffer.from(`${data.length.toString(16)}\r\n`), data, Buffer.from('\r\n')])
+    : data
   wire.socket.write(lead)
   let sent = 0
   while (sent < total && !wire.isClosed() && wire.received() === '') {
@@ -54,7 +63,9 @@ async function pour(lead: string, { total, chunked }: { total: number; chunked: 
 const lead = (path: string, credential: string | undefined, headers: Record<string, string>): string => {
   const own = credential === undefined ? {} : { authorization: `Bearer ${credential}` }
   const all = { host: new URL(bench.gateway.url).host, ...jsonHeaders, ...own, ...headers }
-  return `POST ${path} HTTP/1.1\r\n${Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`
+  return `POST ${path} HTTP/1.1\r\n${Object.entries(all)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('')}\r\n`
 }
 
 describe.each(['/mcp/stub', '/api/v1/keys'])('a body to %s', (path) => {
@@ -70,7 +81,11 @@ describe.each(['/mcp/stub', '/api/v1/keys'])('a body to %s', (path) => {
 
   test('one byte over the limit is refused where its length is not announced', async () => {
     const body = Buffer.alloc(maxBody + 1, 0x20)
-    const chunk = Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n0\r\n\r\n')])
+    const chunk = Buffer.concat([
+      Buffer.from(`${body.length.toString(16)}\r\n`),
+      body,
+      Buffer.from('\r\n0\r\n\r\n'),
+    ])
     const wire = await dial(bench.gateway.url)
     wire.socket.write(lead(path, bench.a.credential, { 'transfer-encoding': 'chunked' }))
     wire.socket.write(chunk)
@@ -80,9 +95,15 @@ describe.each(['/mcp/stub', '/api/v1/keys'])('a body to %s', (path) => {
   })
 
   test('of a gigabyte is cut off early, and memory stays flat', async () => {
-    const headers = { 'transfer-encoding': 'chunked', ...(path === '/mcp/stub' && modernHeaders('tools/call', 'work')) }
+    const headers = {
+      'transfer-encoding': 'chunked',
+      ...(path === '/mcp/stub' && modernHeaders('tools/call', 'work')),
+    }
     const grown = await growth(async () => {
-      const { text, sent } = await pour(lead(path, bench.a.credential, headers), { total: 1 << 30, chunked: true })
+      const { text, sent } = await pour(lead(path, bench.a.credential, headers), {
+        total: 1 << 30,
+        chunked: true,
+      })
       expect(text).toMatch(/^HTTP\/1\.1 413 /)
       // What the kernels on both sides hold has been written too.
       expect(sent).toBeLessThan(32 * 1024 * 1024)
@@ -92,7 +113,10 @@ describe.each(['/mcp/stub', '/api/v1/keys'])('a body to %s', (path) => {
 
   test('of a gigabyte without a credential is not read into memory at all', async () => {
     const grown = await growth(async () => {
-      const { text } = await pour(lead(path, undefined, { 'transfer-encoding': 'chunked' }), { total: 1 << 30, chunked: true })
+      const { text } = await pour(lead(path, undefined, { 'transfer-encoding': 'chunked' }), {
+        total: 1 << 30,
+        chunked: true,
+      })
       expect(text).toMatch(/^HTTP\/1\.1 401 /)
     })
     expect(grown).toBeLessThan(maxGrowth)
@@ -100,7 +124,12 @@ describe.each(['/mcp/stub', '/api/v1/keys'])('a body to %s', (path) => {
 })
 
 test('a body of exactly the limit is taken', async () => {
-  const frame = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'work', arguments: { text: '' } } })
+  const frame = JSON.stringify({
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'tools/call',
+    params: { name: 'work', arguments: { text: '' } },
+  })
   const client = bench.client(bench.b)
   await client.open()
   const padded = frame.replace('"text":""', `"text":"${'x'.repeat(maxBody - frame.length)}"`)
@@ -121,7 +150,17 @@ describe('a caller who tells the gateway what was used', () => {
 
   test.each(eras)('pays the rule all the same in the %s era', async (era) => {
     const client = bench.client(bench.a)
-    const lies = [-1, '-1', 'NaN', 'Infinity', '9223372036854775808', '-0.000000001', 0, null, { amount: '-5' }]
+    const lies = [
+      -1,
+      '-1',
+      'NaN',
+      'Infinity',
+      '9223372036854775808',
+      '-0.000000001',
+      0,
+      null,
+      { amount: '-5' },
+    ]
     const before = await totals()
     for (const lie of lies) {
       const meta = {
@@ -135,15 +174,23 @@ describe('a caller who tells the gateway what was used', () => {
         'tollbridge/call-id': 'use_00000000000000000000000001',
         'tollbridge/time': '2020-01-01T00:00:00Z',
       }
-      const headers = { 'tollbridge-cost': String(lie), 'tollbridge-call-id': 'use_00000000000000000000000001', date: 'Wed, 01 Jan 2020 00:00:00 GMT' }
+      const headers = {
+        'tollbridge-cost': JSON.stringify(lie),
+        'tollbridge-call-id': 'use_00000000000000000000000001',
+        date: 'Wed, 01 Jan 2020 00:00:00 GMT',
+      }
       const { status, headers: answered } = await client.ask(era, toolCall('work', {}, meta), headers)
       expect([status, answered['tollbridge-cost']]).toEqual([200, '1'])
-      const record = await bench.a.ok('GET', `/api/v1/billing/usage/${String(answered['tollbridge-call-id'])}`)
+      const record = await bench.a.ok(
+        'GET',
+        `/api/v1/billing/usage/${String(answered['tollbridge-call-id'])}`,
+      )
       expect(record).toMatchObject({ cost: '1', accountId: bench.a.accountId, outcome: 'success' })
       expect(Date.now() - Date.parse(record.time)).toBeLessThan(60_000)
     }
     const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"work","_meta":{"usage":1e309,"calls":-1e309}}}`
-    if (era === 'legacy') expect((await client.post(body, client.legacyHeaders())).headers['tollbridge-cost']).toBe('1')
+    if (era === 'legacy')
+      expect((await client.post(body, client.legacyHeaders())).headers['tollbridge-cost']).toBe('1')
     const after = await totals()
     const calls = lies.length + (era === 'legacy' ? 1 : 0)
     expect(after).toEqual({ spent: String(Number(before.spent) + calls), records: before.records + calls })
@@ -152,8 +199,14 @@ describe('a caller who tells the gateway what was used', () => {
   test('or a server that does, changes neither the price nor what the caller is told', async () => {
     const lie = { amount: '-5', currency: 'XXX', balance: '1000000' }
     bench.upstream.once(answer({ content: [], _meta: { 'tollbridge/cost': lie, usage: { calls: -1 } } }))
-    const { json, headers } = await bench.client(bench.a).ask('modern', toolCall('work', {}, { 'tollbridge/report': true }))
-    expect(json.result._meta['tollbridge/cost']).toMatchObject({ amount: '1', currency: 'USD', callId: headers['tollbridge-call-id'] })
+    const { json, headers } = await bench
+      .client(bench.a)
+      .ask('modern', toolCall('work', {}, { 'tollbridge/report': true }))
+    expect(json.result._meta['tollbridge/cost']).toMatchObject({
+      amount: '1',
+      currency: 'USD',
+      callId: headers['tollbridge-call-id'],
+    })
     expect(headers['tollbridge-cost']).toBe('1')
   })
 
@@ -172,12 +225,42 @@ describe('a caller who tells the gateway what was used', () => {
   test('cannot put amounts into rules, grants or quotes that are no amounts', async () => {
     const { admin } = bench.gateway
     const before = await bench.gateway.admin.ok('GET', `/api/v1/billing/accounts/${bench.a.accountId}`)
-    const wrong = ['-1', '-0', '1e309', '1e3', 'NaN', 'Infinity', '', ' 1', '1,5', '0x10', '+1', '9223372036854775808', '0.0000000000001', -1, 1, null]
+    const wrong = [
+      '-1',
+      '-0',
+      '1e309',
+      '1e3',
+      'NaN',
+      'Infinity',
+      '',
+      ' 1',
+      '1,5',
+      '0x10',
+      '+1',
+      '9223372036854775808',
+      '0.0000000000001',
+      -1,
+      1,
+      null,
+    ]
     for (const amount of wrong) {
       const bodies: [string, object][] = [
         [`/billing/accounts/${bench.a.accountId}/grants`, { amount }],
         ['/billing/rules', { name: 'wrong', currency: 'USD', match: {}, price: { perCall: amount } }],
-        ['/billing/quote', { price: { perCall: '1' }, usage: { calls: amount === '9223372036854775808' ? '-9223372036854775808' : amount === '0.0000000000001' ? '1e-13' : amount } }],
+        [
+          '/billing/quote',
+          {
+            price: { perCall: '1' },
+            usage: {
+              calls:
+                amount === '9223372036854775808'
+                  ? '-9223372036854775808'
+                  : amount === '0.0000000000001'
+                    ? '1e-13'
+                    : amount,
+            },
+          },
+        ],
       ]
       for (const [path, body] of bodies) {
         // A quantity of usage may be written as a plain number's text only; null means that there is none.
@@ -185,13 +268,25 @@ describe('a caller who tells the gateway what was used', () => {
         expect([path, amount, status]).toEqual([path, amount, 400])
       }
     }
-    expect(await bench.gateway.admin.ok('GET', `/api/v1/billing/accounts/${bench.a.accountId}`)).toEqual(before)
+    expect(await bench.gateway.admin.ok('GET', `/api/v1/billing/accounts/${bench.a.accountId}`)).toEqual(
+      before,
+    )
   })
 
   test('has no route to write usage, and leaves books that balance', async () => {
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'])
-      for (const path of ['usage', 'usage/use_00000000000000000000000001', 'usage/summary', 'cost/current', `accounts/${bench.a.accountId}/ledger`])
-        expect([method, path, (await bench.gateway.admin.call(method, `/api/v1/billing/${path}`, {})).status]).toEqual([method, path, 405])
+      for (const path of [
+        'usage',
+        'usage/use_00000000000000000000000001',
+        'usage/summary',
+        'cost/current',
+        `accounts/${bench.a.accountId}/ledger`,
+      ])
+        expect([
+          method,
+          path,
+          (await bench.gateway.admin.call(method, `/api/v1/billing/${path}`, {})).status,
+        ]).toEqual([method, path, 405])
     const verified = await bench.gateway.admin.ok('GET', '/api/v1/billing/verify')
     expect(verified).toMatchObject({ ok: true, differenceCount: 0 })
     expect(verified.checked).toBeGreaterThan(20)

@@ -6,7 +6,19 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { addServer, ApiCaller } from '../harness/gateway.ts'
 import { startRecorder } from '../upstreams/recorder.ts'
 import { halfBody, notJson, raw, reset, rpcError, type Reply } from '../upstreams/replies.ts'
-import { dial, eras, jsonHeaders, modernHeaders, send, sentinel, startBench, toolCall, until, type Bench, type RawAnswer } from './bench.ts'
+import {
+  dial,
+  eras,
+  jsonHeaders,
+  modernHeaders,
+  send,
+  sentinel,
+  startBench,
+  toolCall,
+  until,
+  type Bench,
+  type RawAnswer,
+} from './bench.ts'
 
 let bench: Bench
 beforeAll(async () => {
@@ -21,11 +33,16 @@ beforeAll(async () => {
 afterAll(() => bench.stop())
 
 describe('credit for 10 calls', () => {
-  const isDenied = ({ json }: RawAnswer): boolean => json.result?.structuredContent?.code === 'balance_exhausted'
+  const isDenied = ({ json }: RawAnswer): boolean =>
+    json.result?.structuredContent?.code === 'balance_exhausted'
 
   test('lets exactly 10 of 500 parallel calls run, over keys, sessions and both eras', async () => {
     const spender = await bench.gateway.member('carl', { grant: '10' })
-    const keys = await Promise.all(['one', 'two', 'three'].map(async (name) => (await spender.ok('POST', '/api/v1/keys', { name })).key as string))
+    const keys = await Promise.all(
+      ['one', 'two', 'three'].map(
+        async (name) => (await spender.ok('POST', '/api/v1/keys', { name })).key as string,
+      ),
+    )
     const callers = [spender.credential ?? '', ...keys].flatMap((credential) =>
       eras.map((era) => ({ era, client: bench.client({ url: spender.url, credential }) })),
     )
@@ -34,7 +51,10 @@ describe('credit for 10 calls', () => {
     const hits = await bench.hitsDuring(async () => {
       answers = await Promise.all(
         Array.from({ length: 500 }, (_, number) => {
-          const { era, client } = callers[number % callers.length] ?? { era: 'modern', client: bench.client(spender) }
+          const { era, client } = callers[number % callers.length] ?? {
+            era: 'modern',
+            client: bench.client(spender),
+          }
           return client.ask(era, { id: number, ...toolCall(number % 3 ? 'work' : 'Work', { number }) })
         }),
       )
@@ -58,7 +78,10 @@ describe('credit for 10 calls', () => {
         for (const server of ['stub', 'stub-again'])
           for (const tool of ['work', 'WORK', 'work '.trim()]) {
             const client = bench.client(caller, server)
-            const denied = await client.ask('modern', toolCall(tool, {}, { 'tollbridge/account': bench.a.accountId }))
+            const denied = await client.ask(
+              'modern',
+              toolCall(tool, {}, { 'tollbridge/account': bench.a.accountId }),
+            )
             expect(isDenied(denied)).toBe(true)
           }
     })
@@ -68,7 +91,8 @@ describe('credit for 10 calls', () => {
 })
 
 /** Words that tell what the gateway is made of, or where it stands. */
-const inner = /\bat (?:\S+ )?\(?(?:file|node|\/)|\.[jt]s:\d|node_modules|node:internal|\/tmp\/|\/home|\/work|sqlite|\bSQL|INSERT |SELECT |UPDATE |BEGIN |kysely|undici|fastify|\bzod\b|pino|\bjose\b|ECONN|EPIPE|ENOENT|UND_ERR|FST_|TypeError|SyntaxError|Unexpected token|undefined|\[object/i
+const inner =
+  /\bat (?:\S+ )?\(?(?:file|node|\/)|\.[jt]s:\d|node_modules|node:internal|\/tmp\/|\/home|\/work|sqlite|\bSQL|INSERT |SELECT |UPDATE |BEGIN |kysely|undici|fastify|\bzod\b|pino|\bjose\b|ECONN|EPIPE|ENOENT|UND_ERR|FST_|TypeError|SyntaxError|Unexpected token|undefined|\[object/i
 
 /** That a refusal tells nothing of the inside, and can be quoted. */
 function expectClean(answer: RawAnswer, ...secrets: string[]): void {
@@ -84,7 +108,13 @@ describe('an error', () => {
     ['sends half an answer', halfBody()],
     ['sends a page', notJson()],
     ['sends a page with 500', notJson(500)],
-    ['sends its own stack trace', raw('Error: boom\n    at Object.<anonymous> (/work/app.js:1:1) SELECT 1', { status: 500, headers: { 'content-type': 'text/plain', 'x-powered-by': 'undici' } })],
+    [
+      'sends its own stack trace',
+      raw('Error: boom\n    at Object.<anonymous> (/work/app.js:1:1) SELECT 1', {
+        status: 500,
+        headers: { 'content-type': 'text/plain', 'x-powered-by': 'undici' },
+      }),
+    ],
     ['sends a bad status', raw('', { status: 418 })],
     ['refuses the credential of the gateway', rpcError(-32000, 'bad token /tmp/secret', { status: 401 })],
     ['sends a wrong coding', raw(Buffer.from([1, 2, 3]), { headers: { 'content-encoding': 'gzip' } })],
@@ -107,7 +137,8 @@ describe('an error', () => {
     const { host, port } = new URL(gone.url)
     await gone.stop()
     const client = bench.client(bench.a, 'gone')
-    for (const answer of [await client.ask('modern', toolCall('work')), await client.open()]) expectClean(answer, host, port)
+    for (const answer of [await client.ask('modern', toolCall('work')), await client.open()])
+      expectClean(answer, host, port)
     for (const path of ['', '/status', '/tools']) {
       const { text, status } = await bench.a.call('GET', `/api/v1/servers/gone${path}`)
       expect(status).toBeOneOf([200, 502])
@@ -119,16 +150,39 @@ describe('an error', () => {
   test('of what the client sent wrong repeats nothing of the inside', async () => {
     const { url } = bench.gateway
     const own = bench.client(bench.a).own()
-    const bad = ['{', '{"a":', 'null', '"x"', '[]', '{"jsonrpc":"2.0","id":1,"method":1}', '\0', 'x'.repeat(100_000)]
+    const bad = [
+      '{',
+      '{"a":',
+      'null',
+      '"x"',
+      '[]',
+      '{"jsonrpc":"2.0","id":1,"method":1}',
+      '\0',
+      'x'.repeat(100_000),
+    ]
     for (const body of bad)
       for (const path of ['/mcp/stub', '/api/v1/keys', '/api/v1/auth/authenticate', '/api/v1/billing/quote'])
-        for (const headers of [jsonHeaders, modernHeaders('tools/call', 'x'), { 'content-type': 'text/xml' }]) {
+        for (const headers of [
+          jsonHeaders,
+          modernHeaders('tools/call', 'x'),
+          { 'content-type': 'text/xml' },
+        ]) {
           const answer = await send(url, { method: 'POST', path, headers: { ...own, ...headers }, body })
           expect(answer.status).toBeGreaterThanOrEqual(400)
           expect(answer.status).toBeLessThan(500)
           expectClean(answer)
         }
-    for (const path of ['/%', '/api/v1/users/%zz', '/api/v1/%ff', `/${'a'.repeat(8000)}`, '/api/v1/servers/..%2f..%2fetc%2fpasswd', '/api/v1/keys?cursor=%00', '/api/v1/billing/usage?from=x', '/api/v1/billing/usage?limit=1e9', '/mcp/..%2f'])
+    for (const path of [
+      '/%',
+      '/api/v1/users/%zz',
+      '/api/v1/%ff',
+      `/${'a'.repeat(8000)}`,
+      '/api/v1/servers/..%2f..%2fetc%2fpasswd',
+      '/api/v1/keys?cursor=%00',
+      '/api/v1/billing/usage?from=x',
+      '/api/v1/billing/usage?limit=1e9',
+      '/mcp/..%2f',
+    ])
       for (const method of ['GET', 'POST', 'BREW', 'TRACE', 'CONNECT']) {
         if (method === 'BREW' || method === 'CONNECT') continue
         const answer = await send(url, { method, path, headers: own })
@@ -139,7 +193,13 @@ describe('an error', () => {
 
   test('of bytes that are no HTTP is short and says nothing', async () => {
     const { host } = new URL(bench.gateway.url)
-    for (const bytes of ['BREW / HTTP/1.1\r\n\r\n', 'GET / HTTP/9.9\r\n\r\n', '\x16\x03\x01\x02\x00\x01', `GET / HTTP/1.1\r\nhost: ${host}\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`, `GET / HTTP/1.1\r\nhost: ${host}\r\n${'x: y\r\n'.repeat(200)}\r\n`]) {
+    for (const bytes of [
+      'BREW / HTTP/1.1\r\n\r\n',
+      'GET / HTTP/9.9\r\n\r\n',
+      '\x16\x03\x01\x02\x00\x01',
+      `GET / HTTP/1.1\r\nhost: ${host}\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`,
+      `GET / HTTP/1.1\r\nhost: ${host}\r\n${'x: y\r\n'.repeat(200)}\r\n`,
+    ]) {
       const wire = await dial(bench.gateway.url)
       wire.socket.write(Buffer.from(`${bytes}\r\n\r\n`, 'latin1'))
       await until(() => wire.received() !== '' || wire.isClosed(), 'an answer or the end')
@@ -155,21 +215,34 @@ describe('an error', () => {
     const client = bench.client(bench.a)
     expect((await client.ask('modern', toolCall('work'))).status).toBe(200)
     const own = { ...client.own(), 'content-type': 'application/json' }
-    const makeKey = () => send(bench.gateway.url, { method: 'POST', path: '/api/v1/keys', headers: own, body: '{"name":"later"}' })
+    const makeKey = () =>
+      send(bench.gateway.url, {
+        method: 'POST',
+        path: '/api/v1/keys',
+        headers: own,
+        body: '{"name":"later"}',
+      })
     const { spent } = await bench.a.ok('GET', `/api/v1/billing/accounts/${bench.a.accountId}`)
     db.exec('BEGIN IMMEDIATE')
     try {
       const [key, call] = await Promise.all([makeKey(), client.ask('modern', toolCall('work'))])
       expect(key.status).toBe(503)
       expect(key.json).toMatchObject({ code: 'store_unavailable', requestId: expect.stringMatching(/^req_/) })
-      expect(call.json.result).toMatchObject({ isError: true, structuredContent: { code: 'store_unavailable' } })
+      expect(call.json.result).toMatchObject({
+        isError: true,
+        structuredContent: { code: 'store_unavailable' },
+      })
       for (const answer of [key, call]) expectClean(answer, bench.gateway.data, name)
     } finally {
       db.exec('ROLLBACK')
       db.close()
     }
     await until(async () => (await makeKey()).status === 201, 'the store takes writes again', 15_000)
-    await until(async () => (await client.ask('modern', toolCall('work'))).json.result.isError === undefined, 'calls run again', 15_000)
+    await until(
+      async () => (await client.ask('modern', toolCall('work'))).json.result.isError === undefined,
+      'calls run again',
+      15_000,
+    )
     const after = await bench.a.ok('GET', `/api/v1/billing/accounts/${bench.a.accountId}`)
     expect(Number(after.spent)).toBe(Number(spent) + 1)
     expect((await bench.gateway.admin.ok('GET', '/api/v1/billing/verify')).ok).toBe(true)
@@ -183,33 +256,63 @@ describe('a secret', () => {
     const client = bench.client(bench.a)
     const tool = 'a\n{"level":60,"msg":"forged"}'
     const encoded = `=?base64?${Buffer.from(tool).toString('base64')}?=`
-    const loud = { cookie: `s=${sentinel}`, 'x-api-key': sentinel, 'user-agent': '"}{"level":60,"msg":"forged"}', referer: `http://x/?t=${sentinel}` }
+    const loud = {
+      cookie: `s=${sentinel}`,
+      'x-api-key': sentinel,
+      'user-agent': '"}{"level":60,"msg":"forged"}',
+      referer: `http://x/?t=${sentinel}`,
+    }
     const answers: RawAnswer[] = [
-      await send(url, { path: `/api/v1/me?token=${sentinel}`, headers: { authorization: `Bearer ${sentinel}` } }),
+      await send(url, {
+        path: `/api/v1/me?token=${sentinel}`,
+        headers: { authorization: `Bearer ${sentinel}` },
+      }),
       await send(url, { path: `/mcp/stub?access_token=${sentinel}`, headers: { 'x-api-key': sentinel } }),
       await send(url, { path: `/api/v1/nothing/${sentinel}x?key=${sentinel}` }),
-      await send(url, { method: 'POST', path: `/mcp/stub?key=${sentinel}`, headers: { ...client.own(), ...loud, ...modernHeaders('tools/call', 'work') }, body: `{"${sentinel}` }),
+      await send(url, {
+        method: 'POST',
+        path: `/mcp/stub?key=${sentinel}`,
+        headers: { ...client.own(), ...loud, ...modernHeaders('tools/call', 'work') },
+        body: `{"${sentinel}`,
+      }),
     ]
-    const login = await gateway.admin.call('POST', '/api/v1/auth/authenticate', { username: 'nobody', password: sentinel })
+    const login = await gateway.admin.call('POST', '/api/v1/auth/authenticate', {
+      username: 'nobody',
+      password: sentinel,
+    })
     const refused = await gateway.admin.call('POST', '/api/v1/servers', {
       name: 'userinfo',
-      transport: { type: 'streamable-http', url: `https://user:${sentinel}@mcp.example.com/?key=${sentinel}` },
+      transport: {
+        type: 'streamable-http',
+        url: `https://user:${sentinel}@mcp.example.com/?key=${sentinel}`,
+      },
     })
     expect([login.status, refused.status]).toEqual([401, 422])
     // Servers that fail with our credential in their address, or say it back.
     const broken = await startRecorder()
-    await addServer(gateway, 'broken', broken.url, { auth: { type: 'api-key', in: 'query', name: 'key', value: sentinel } })
+    await addServer(gateway, 'broken', broken.url, {
+      auth: { type: 'api-key', in: 'query', name: 'key', value: sentinel },
+    })
     await broken.stop()
-    answers.push(await bench.client(bench.a, 'broken').ask('modern', toolCall('work', { password: sentinel })))
+    answers.push(
+      await bench.client(bench.a, 'broken').ask('modern', toolCall('work', { password: sentinel })),
+    )
     await gateway.admin.call('POST', '/api/v1/servers/broken/test-connection')
     answers.push(await bench.client(bench.a, 'broken').open())
-    upstream.once(raw(`<b>${sentinel}</b>`, { status: 500, headers: { 'content-type': 'text/html', 'x-echo': sentinel } }))
+    upstream.once(
+      raw(`<b>${sentinel}</b>`, {
+        status: 500,
+        headers: { 'content-type': 'text/html', 'x-echo': sentinel },
+      }),
+    )
     answers.push(await client.ask('modern', toolCall('work', { token: sentinel }), loud))
     await client.ask('modern', toolCall(tool, { secret: sentinel }), { ...loud, 'mcp-name': encoded })
     const unnamed = { jsonrpc: '2.0', id: 1, method: `x\n{"level":60}`, params: { token: sentinel } }
     await client.open()
     await client.post(unnamed, client.legacyHeaders())
-    await gateway.admin.call('PATCH', '/api/v1/servers/stub', { description: `x\n{"level":60,"msg":"forged"}` })
+    await gateway.admin.call('PATCH', '/api/v1/servers/stub', {
+      description: `x\n{"level":60,"msg":"forged"}`,
+    })
 
     for (const answer of answers) expect(answer.text + JSON.stringify(answer.headers)).not.toContain(sentinel)
     expect(login.text + refused.text).not.toContain(sentinel)
@@ -221,7 +324,7 @@ describe('a secret', () => {
     const log = gateway.log()
     expect(log).not.toContain(sentinel)
     expect(log).not.toContain(bench.a.credential)
-    expect(log).not.toMatch(/\u001b|[\x00-\x08]/)
+    expect(log).not.toMatch(/[^\P{Cc}\n]/u)
     const lines = log.split('\n').filter((line) => line !== '')
     // At this level even failed calls are told, so the log is not empty.
     expect(lines.length).toBeGreaterThan(5)

@@ -98,25 +98,45 @@ const bodies: Record<string, object> = {
   'POST /api/v1/billing/accounts/{id}/grants': { amount: '1000' },
 }
 
-function ask(caller: Pick<ApiCaller, 'url' | 'credential'>, method: string, path: string, body?: object): Promise<RawAnswer> {
-  const own = caller.credential === undefined ? {} : { authorization: `Bearer ${caller.credential}` }
-  const content = body === undefined ? {} : { 'content-type': 'application/json' }
+function ask(
+  caller: Pick<ApiCaller, 'url' | 'credential'>,
+  method: string,
+  path: string,
+  body?: object,
+): Promise<RawAnswer> {
+  const headers: Record<string, string> = {
+    ...(caller.credential !== undefined && { authorization: `Bearer ${caller.credential}` }),
+    ...(body !== undefined && { 'content-type': 'application/json' }),
+  }
   const bytes = body === undefined ? {} : { body: JSON.stringify(body) }
-  return send(caller.url, { method, path, headers: { ...own, ...content }, ...bytes })
+  return send(caller.url, { method, path, headers, ...bytes })
 }
 
 describe('without a credential', () => {
-  const refused = [400, 401, 404, 405]
-  const mcpPaths = (): string[] => ['/mcp', '/mcp/stub', '/mcp/hidden', '/mcp/none', `/api/v1/sessions/${theirs.session}/mcp`]
+  const refused = new Set([400, 401, 404, 405])
+  const mcpPaths = (): string[] => [
+    '/mcp',
+    '/mcp/stub',
+    '/mcp/hidden',
+    '/mcp/none',
+    `/api/v1/sessions/${theirs.session}/mcp`,
+  ]
   const ways = (): { method: string; path: string }[] => [
-    ...operations.filter(({ isPublic }) => !isPublic).map(({ method, path }) => ({ method, path: fill(path, theirs) })),
+    ...operations
+      .filter(({ isPublic }) => !isPublic)
+      .map(({ method, path }) => ({ method, path: fill(path, theirs) })),
     ...mcpPaths().flatMap((path) => ['POST', 'GET', 'DELETE'].map((method) => ({ method, path }))),
   ]
 
   test('every route that is not public answers 401 and tells how to log in', async () => {
     expect(ways().length).toBeGreaterThan(50)
     for (const { method, path } of ways()) {
-      const answer = await send(bench.gateway.url, { method, path, headers: jsonHeaders, body: method === 'GET' ? '' : '{}' })
+      const answer = await send(bench.gateway.url, {
+        method,
+        path,
+        headers: jsonHeaders,
+        body: method === 'GET' ? '' : '{}',
+      })
       expect([method, path, answer.status]).toEqual([method, path, 401])
       expect(answer.headers['www-authenticate']).toMatch(/^Bearer /)
     }
@@ -160,8 +180,18 @@ describe('without a credential', () => {
       const next = asked.values()
       const work = async (): Promise<void> => {
         for (const { method, path, headers } of next) {
-          const answer = await send(bench.gateway.url, { method, path, headers: { ...jsonHeaders, ...headers }, body: method === 'GET' ? '' : '{}' })
-          expect([method, path, headers, refused.includes(answer.status) || answer.status]).toEqual([method, path, headers, true])
+          const answer = await send(bench.gateway.url, {
+            method,
+            path,
+            headers: { ...jsonHeaders, ...headers },
+            body: method === 'GET' ? '' : '{}',
+          })
+          expect([method, path, headers, refused.has(answer.status) || answer.status]).toEqual([
+            method,
+            path,
+            headers,
+            true,
+          ])
         }
       }
       await Promise.all(Array.from({ length: 16 }, work))
@@ -180,20 +210,47 @@ describe('without a credential', () => {
       { forwarded: 'for=127.0.0.1;host=localhost;proto=https' },
       { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' },
     ]
-    for (const headers of spoofs) expect(essence(await send(url, { path: '/api/v1/me', headers }))).toEqual(plain)
-    for (const host of ['evil.example', '127.0.0.1.evil.example', '169.254.169.254', 'localhost@evil', 'localhost.'])
-      expect([host, (await send(url, { path: '/livez', headers: { host } })).status]).toEqual([host, 421])
+    for (const headers of spoofs)
+      expect(essence(await send(url, { path: '/api/v1/me', headers }))).toEqual(plain)
+    for (const host of [
+      'evil.example',
+      '127.0.0.1.evil.example',
+      '169.254.169.254',
+      'localhost@evil',
+      'localhost.',
+    ])
+      for (const path of ['/metrics', '/openapi.json', '/api/v1/me', '/mcp/stub', '/livez/../metrics'])
+        expect([host, path, (await send(url, { path, headers: { host } })).status]).toEqual([host, path, 421])
 
     const client = bench.client(bench.a)
-    const spoofed = { host: `localhost:${port}`, 'x-forwarded-for': '203.0.113.9', forwarded: 'for=203.0.113.9;host=evil.example', 'x-forwarded-host': 'evil.example' }
+    const spoofed = {
+      host: `localhost:${port}`,
+      'x-forwarded-for': '203.0.113.9',
+      forwarded: 'for=203.0.113.9;host=evil.example',
+      'x-forwarded-host': 'evil.example',
+    }
     const called = await client.ask('modern', toolCall('work'), spoofed)
-    const record = await bench.a.ok('GET', `/api/v1/billing/usage/${String(called.headers['tollbridge-call-id'])}`)
+    const record = await bench.a.ok(
+      'GET',
+      `/api/v1/billing/usage/${String(called.headers['tollbridge-call-id'])}`,
+    )
     expect(record.clientIp).toBe('127.0.0.1')
-    const session = await send(url, { method: 'POST', path: '/api/v1/servers/stub/sessions', headers: { ...client.own(), ...spoofed } })
+    const session = await send(url, {
+      method: 'POST',
+      path: '/api/v1/servers/stub/sessions',
+      headers: { ...client.own(), ...spoofed },
+    })
     expect(session.json.endpoints.streamableHttp).toBe(`${url}/api/v1/sessions/${session.json.id}/mcp`)
-    const challenged = await send(url, { method: 'POST', path: '/mcp/stub', headers: { ...jsonHeaders, ...spoofed }, body: '{}' })
+    const challenged = await send(url, {
+      method: 'POST',
+      path: '/mcp/stub',
+      headers: { ...jsonHeaders, ...spoofed },
+      body: '{}',
+    })
     expect(challenged.headers['www-authenticate']).toContain(`resource_metadata="${url}/`)
-    expect((await send(url, { path: '/.well-known/oauth-protected-resource/mcp/stub', headers: spoofed })).text).not.toMatch(/evil|localhost/)
+    expect(
+      (await send(url, { path: '/.well-known/oauth-protected-resource/mcp/stub', headers: spoofed })).text,
+    ).not.toMatch(/evil|localhost/)
   })
 })
 
@@ -208,33 +265,55 @@ describe("somebody else's", () => {
           const body = bodies[name]
           const real = await ask(caller, asked, fill(path, theirs), body)
           const made = await ask(caller, asked, fill(path, random), body)
-          expect([name, real.status]).toEqual([name, asked === method && real.status !== 403 ? 404 : expect.toBeOneOf([403, 404, 405])])
+          expect([name, real.status]).toEqual([
+            name,
+            asked === method && real.status !== 403 ? 404 : expect.toBeOneOf([403, 404, 405]),
+          ])
           expect([name, essence(real, fill(path, theirs))]).toEqual([name, essence(made, fill(path, random))])
         }
-    expect((await bench.b.ok('GET', `/api/v1/billing/accounts/${bench.b.accountId}`)).name).not.toBe('mine now')
+    expect((await bench.b.ok('GET', `/api/v1/billing/accounts/${bench.b.accountId}`)).name).not.toBe(
+      'mine now',
+    )
     expect((await bench.b.ok('GET', `/api/v1/sessions/${theirs.session}`)).status).not.toBe('closed')
   })
 
   test('things are in none of the lists, streams and sums', async () => {
-    const lists = operations.filter(({ method, path, isPublic }) => method === 'GET' && !path.includes('{') && !isPublic)
+    const lists = operations.filter(
+      ({ method, path, isPublic }) => method === 'GET' && !path.includes('{') && !isPublic,
+    )
     expect(lists.length).toBeGreaterThan(8)
-    const stream = await openStream(bench.gateway.url, { path: '/api/v1/billing/cost/stream', headers: bench.client(bench.a).own() })
+    const stream = await openStream(bench.gateway.url, {
+      path: '/api/v1/billing/cost/stream',
+      headers: bench.client(bench.a).own(),
+    })
     const { headers } = await bench.client(bench.b).ask('modern', toolCall('work'))
     const own = await bench.client(bench.a).ask('modern', toolCall('work'))
-    await until(() => stream.text().includes(String(own.headers['tollbridge-call-id'])), 'the own call is in the stream')
+    await until(
+      () => stream.text().includes(String(own.headers['tollbridge-call-id'])),
+      'the own call is in the stream',
+    )
     expect(stream.text()).not.toContain(headers['tollbridge-call-id'])
     stream.close()
     const foreign = Object.entries(theirs).filter(([kind]) => kind !== 'rule')
     for (const { path } of lists) {
       if (path.endsWith('/stream')) continue
-      for (const query of ['', `?user=${bench.b.userId}`, `?userId=${bench.b.userId}`, `?account=${bench.b.accountId}`]) {
+      for (const query of [
+        '',
+        `?user=${bench.b.userId}`,
+        `?userId=${bench.b.userId}`,
+        `?account=${bench.b.accountId}`,
+      ]) {
         const { status, text } = await ask(bench.a, 'GET', path + query)
         expect([200, 400, 403, 404, 422]).toContain(status)
         if (status !== 200) continue
         for (const [kind, id] of foreign) {
           // An empty answer may repeat what was asked for.
           const rows = (JSON.parse(text) as { items?: unknown[] }).items
-          expect([path + query, kind, JSON.stringify(rows ?? text).includes(id)]).toEqual([path + query, kind, false])
+          expect([path + query, kind, JSON.stringify(rows ?? text).includes(id)]).toEqual([
+            path + query,
+            kind,
+            false,
+          ])
         }
       }
     }
@@ -248,7 +327,10 @@ describe("somebody else's", () => {
     await overRest.open()
     const stream = await mine.get()
     expect(stream.status).toBe(200)
-    await until(() => bench.upstream.push({ jsonrpc: '2.0', method: 'notifications/first' }) > 0, 'the stream is open')
+    await until(
+      () => bench.upstream.push({ jsonrpc: '2.0', method: 'notifications/first' }) > 0,
+      'the stream is open',
+    )
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, ...toolCall('work') })
     const tries = (path: string, session: string | undefined): Promise<RawAnswer[]> =>
       Promise.all(
@@ -273,10 +355,14 @@ describe("somebody else's", () => {
       const both = await tries(overRest.path, mine.session)
       seen.push(...byHeader, ...byPath, ...both)
       for (const answer of [...byHeader, ...byPath, ...both]) expect(answer.status).toBe(404)
-      const guess = `${'A'.repeat(mine.session?.length ?? 32)}`
-      expect(byHeader.map((answer) => essence(answer))).toEqual((await tries('/mcp/stub', guess)).map((answer) => essence(answer)))
+      const guess = 'A'.repeat(mine.session?.length ?? 32)
+      expect(byHeader.map((answer) => essence(answer))).toEqual(
+        (await tries('/mcp/stub', guess)).map((answer) => essence(answer)),
+      )
       const unknown = `/api/v1/sessions/${random.session}/mcp`
-      expect(byPath.map((answer) => essence(answer))).toEqual((await tries(unknown, undefined)).map((answer) => essence(answer)))
+      expect(byPath.map((answer) => essence(answer))).toEqual(
+        (await tries(unknown, undefined)).map((answer) => essence(answer)),
+      )
     })
     expect(hits).toEqual([])
     expect(seen.map(({ text }) => text).join()).not.toContain(mine.session)
@@ -309,7 +395,9 @@ describe("somebody else's", () => {
     await client.open()
     const other = bench.client(bench.a, 'second')
     other.session = client.session
-    const hits = await bench.hitsDuring(async () => expect((await other.ask('legacy', toolCall('work'))).status).toBe(404))
+    const hits = await bench.hitsDuring(async () =>
+      expect((await other.ask('legacy', toolCall('work'))).status).toBe(404),
+    )
     expect(hits).toEqual([])
   })
 })
@@ -317,10 +405,12 @@ describe("somebody else's", () => {
 describe('a member', () => {
   test('is refused by every route that needs a role, before anything happens', async () => {
     const needed = operations.filter(
-      ({ permission }) => permission !== undefined && !(permissions[permission] as readonly string[]).includes('member'),
+      ({ permission }) =>
+        permission !== undefined && !(permissions[permission] as readonly string[]).includes('member'),
     )
     expect(needed.length).toBeGreaterThan(12)
-    const children = (): string => readFileSync(`/proc/${bench.gateway.process.pid}/task/${bench.gateway.process.pid}/children`, 'utf8')
+    const children = (): string =>
+      readFileSync(`/proc/${bench.gateway.process.pid}/task/${bench.gateway.process.pid}/children`, 'utf8')
     const before = children()
     const hits = await bench.hitsDuring(async () => {
       for (const { method, path } of needed) {
@@ -332,21 +422,43 @@ describe('a member', () => {
       expect((await ask(operator, 'POST', '/api/v1/servers', stdio)).status).toBe(403)
       expect((await ask(bench.a, 'POST', '/api/v1/servers/stub/test-connection')).status).toBe(403)
       expect((await ask(bench.a, 'PATCH', '/api/v1/servers/stub', { description: 'x' })).status).toBe(403)
-      expect((await ask(bench.a, 'PUT', '/api/v1/servers/stub/status', { status: 'inactive' })).status).toBe(403)
-      for (const path of ['/api/v1/servers/import', '/api/v1/debug', '/debug/pprof', '/api/v1/admin', '/api/v1/heap-snapshot'])
-        for (const method of ['GET', 'POST']) expect((await ask(bench.a, method, path)).status).toBeOneOf([400, 404, 405])
+      expect((await ask(bench.a, 'PUT', '/api/v1/servers/stub/status', { status: 'inactive' })).status).toBe(
+        403,
+      )
+      for (const path of [
+        '/api/v1/servers/import',
+        '/api/v1/debug',
+        '/debug/pprof',
+        '/api/v1/admin',
+        '/api/v1/heap-snapshot',
+      ])
+        for (const method of ['GET', 'POST'])
+          expect((await ask(bench.a, method, path)).status).toBeOneOf([400, 404, 405])
     })
     expect(hits).toEqual([])
     expect(children()).toBe(before)
   })
 
   test('sets no field that is not its own, in any body', async () => {
-    const claims = { role: 'admin', roles: ['admin'], tenantId: 'x', balance: '1000', ownerId: bench.a.userId, createdAt: '2020-01-01T00:00:00Z', id: 'x' }
+    const claims = {
+      role: 'admin',
+      roles: ['admin'],
+      tenantId: 'x',
+      balance: '1000',
+      ownerId: bench.a.userId,
+      createdAt: '2020-01-01T00:00:00Z',
+      id: 'x',
+    }
     const routes: [ApiCaller, string, string, Record<string, unknown>][] = [
       [bench.a, 'POST', '/api/v1/keys', { name: 'k' }],
       [bench.a, 'POST', '/api/v1/auth/logout', {}],
       [bench.a, 'POST', '/api/v1/servers/stub/sessions', {}],
-      [operator, 'POST', '/api/v1/servers', { name: 'claimed', transport: { type: 'streamable-http', url: bench.upstream.url } }],
+      [
+        operator,
+        'POST',
+        '/api/v1/servers',
+        { name: 'claimed', transport: { type: 'streamable-http', url: bench.upstream.url } },
+      ],
       [bench.gateway.admin, 'PATCH', '/api/v1/servers/hidden', { description: 'x' }],
       [bench.gateway.admin, 'PATCH', `/api/v1/billing/accounts/${bench.a.accountId}`, { name: 'x' }],
       [bench.gateway.admin, 'PATCH', `/api/v1/billing/rules/${theirs.rule}`, { name: 'x' }],
@@ -377,7 +489,9 @@ test('a header that names a public method does not open a protected one to a mod
   const headers = { ...modernHeaders('server/discover') }
   const hits = await bench.hitsDuring(async () => {
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, ...toolCall('work') })
-    expect((await send(bench.gateway.url, { method: 'POST', path: '/mcp/stub', headers, body })).status).toBe(401)
+    expect((await send(bench.gateway.url, { method: 'POST', path: '/mcp/stub', headers, body })).status).toBe(
+      401,
+    )
   })
   expect(hits).toEqual([])
 })

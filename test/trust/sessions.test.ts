@@ -5,11 +5,23 @@ import { join } from 'node:path'
 import type { ApiCaller } from '../harness/gateway.ts'
 import type { Exchange, StubMessage } from '../upstreams/recorder.ts'
 import { answer } from '../upstreams/replies.ts'
-import { eras, messagesOf, startBench, toolCall, until, type Bench, type Era, type McpClient, type Message } from './bench.ts'
+import {
+  eras,
+  messagesOf,
+  startBench,
+  toolCall,
+  until,
+  type Bench,
+  type Era,
+  type McpClient,
+  type Message,
+} from './bench.ts'
 
 let bench: Bench
 beforeAll(async () => {
-  bench = await startBench({ env: { TOLLBRIDGE_STDIO_ALLOW: process.execPath, TOLLBRIDGE_SESSIONS_MAX_PER_PRINCIPAL: '5000' } })
+  bench = await startBench({
+    env: { TOLLBRIDGE_STDIO_ALLOW: process.execPath, TOLLBRIDGE_SESSIONS_MAX_PER_PRINCIPAL: '5000' },
+  })
   const file = join(bench.gateway.data, 'echo.cjs')
   writeFileSync(file, echoServer)
   await bench.gateway.admin.ok('POST', '/api/v1/servers', {
@@ -32,7 +44,8 @@ require('node:readline').createInterface({ input: process.stdin }).on('line', (l
 })
 `
 
-const textOf = (json: { result?: { content?: { text?: string }[] } }): string => json.result?.content?.[0]?.text ?? ''
+const textOf = (json: { result?: { content?: { text?: string }[] } }): string =>
+  json.result?.content?.[0]?.text ?? ''
 
 describe('the id of a session', () => {
   const wanted = 2500
@@ -79,12 +92,14 @@ describe('the id of a session', () => {
     const client = bench.client(bench.a)
     const before = new Set(bench.upstream.sessions)
     await client.open()
-    const [own = ''] = [...bench.upstream.sessions].filter((id) => !before.has(id))
+    const own = [...bench.upstream.sessions].find((id) => !before.has(id)) ?? ''
     expect(own).not.toBe('')
     expect(client.session).not.toBe(own)
     const thief = bench.client(bench.a)
     thief.session = own
-    const hits = await bench.hitsDuring(async () => expect((await thief.ask('legacy', toolCall('work'))).status).toBe(404))
+    const hits = await bench.hitsDuring(async () =>
+      expect((await thief.ask('legacy', toolCall('work'))).status).toBe(404),
+    )
     expect(hits).toEqual([])
     const [hit] = await bench.hitsDuring(() => client.ask('legacy', toolCall('work')))
     expect(hit?.headers['mcp-session-id']).toBe(own)
@@ -93,7 +108,9 @@ describe('the id of a session', () => {
   test('on a modern request is ignored, not sent on and not echoed', async () => {
     for (const session of ['x', ids[0] ?? '']) {
       const [hit] = await bench.hitsDuring(async () => {
-        const { status, headers } = await bench.client(bench.b).ask('modern', toolCall('work'), { 'mcp-session-id': session })
+        const { status, headers } = await bench
+          .client(bench.b)
+          .ask('modern', toolCall('work'), { 'mcp-session-id': session })
         expect([status, headers['mcp-session-id']]).toEqual([200, undefined])
       })
       expect(hit?.headers['mcp-session-id']).toBeUndefined()
@@ -105,11 +122,18 @@ describe('the id of a session', () => {
 function entropy(values: readonly string[]): number {
   const counts = new Map<string, number>()
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
-  return [...counts.values()].reduce((bits, count) => bits - (count / values.length) * Math.log2(count / values.length), 0)
+  return [...counts.values()].reduce(
+    (bits, count) => bits - (count / values.length) * Math.log2(count / values.length),
+    0,
+  )
 }
 
 describe('equal ids of many clients', () => {
-  async function crowd(era: Era, server: string, { clients, rounds }: { clients: number; rounds: number }): Promise<number> {
+  async function crowd(
+    era: Era,
+    server: string,
+    { clients, rounds }: { clients: number; rounds: number },
+  ): Promise<number> {
     let answered = 0
     await Promise.all(
       Array.from({ length: clients }, async (_, number) => {
@@ -126,9 +150,13 @@ describe('equal ids of many clients', () => {
     return answered
   }
 
-  test.each(eras)('over one pooled server never meet in the %s era, and keep their type', async (era) => {
-    expect(await crowd(era, 'stub', { clients: 200, rounds: 25 })).toBe(5000)
-  }, 60_000)
+  test.each(eras)(
+    'over one pooled server never meet in the %s era, and keep their type',
+    async (era) => {
+      expect(await crowd(era, 'stub', { clients: 200, rounds: 25 })).toBe(5000)
+    },
+    60_000,
+  )
 
   test('over processes of one server never meet', async () => {
     expect(await crowd('legacy', 'echo', { clients: 6, rounds: 50 })).toBe(300)
@@ -143,14 +171,26 @@ describe('equal ids of many clients', () => {
         return [json.id, JSON.parse(textOf(json)).id]
       }),
     )
-    expect(answers).toEqual([[1, 1], ['1', '1'], [2, 2], ['2', '2']])
+    expect(answers).toEqual([
+      [1, 1],
+      ['1', '1'],
+      [2, 2],
+      ['2', '2'],
+    ])
   })
 
   test('that a server answers with another type or id are not handed to anybody as an answer', async () => {
-    for (const [asked, answered] of [[1, '1'], ['1', 1], [1, 2]] as const) {
+    for (const [asked, answered] of [
+      [1, '1'],
+      ['1', 1],
+      [1, 2],
+    ] as const) {
       bench.upstream.once(({ response, hit }) => {
         response.writeHead(200, { 'content-type': 'application/json' })
-        const result = { content: [{ type: 'text', text: 'not yours' }], ...(hit.era === 'modern' && { resultType: 'complete' }) }
+        const result = {
+          content: [{ type: 'text', text: 'not yours' }],
+          ...(hit.era === 'modern' && { resultType: 'complete' }),
+        }
         response.end(JSON.stringify({ jsonrpc: '2.0', id: answered, result }))
       })
       const { json, text } = await bench.client(bench.a).ask('modern', { id: asked, ...toolCall('work') })
@@ -160,41 +200,49 @@ describe('equal ids of many clients', () => {
   })
 })
 
+const argumentsOf = (message: StubMessage): { who?: string } => message.params?.['arguments'] ?? {}
+
 /** A call whose progress names its caller, and that waits until `release` before it ends. */
 function progressing(release: Promise<unknown>): (exchange: Exchange) => Promise<void> {
   return async ({ hit, message, response }) => {
-    const who = (message.params?.['arguments'] as { who?: string }).who
-    const { progressToken } = message.params?.['_meta'] as { progressToken: unknown }
+    const { who } = argumentsOf(message)
+    const progressToken = message.params?._meta?.['progressToken']
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     const say = (body: object) => response.write(`data: ${JSON.stringify({ jsonrpc: '2.0', ...body })}\n\n`)
     for (let progress = 1; progress <= 3; progress++)
       say({ method: 'notifications/progress', params: { progressToken, progress, message: who } })
     await release
-    const result = { content: [{ type: 'text', text: who }], ...(hit.era === 'modern' && { resultType: 'complete' }) }
+    const result = {
+      content: [{ type: 'text', text: who }],
+      ...(hit.era === 'modern' && { resultType: 'complete' }),
+    }
     say({ id: message.id, result })
     response.end()
   }
 }
 
-test.each(eras)('equal progress tokens of %s calls at once bring each caller its own progress', async (era) => {
-  const { promise: release, resolve } = Promise.withResolvers<void>()
-  bench.upstream.on('tools/call', progressing(release))
-  const before = bench.upstream.calls().length
-  const asked = [bench.a, bench.b, bench.a].map((caller, index) =>
-    bench.client(caller).ask(era, toolCall('work', { who: `caller-${index}` }, { progressToken: 1 })),
-  )
-  await bench.upstream.until((recorder) => recorder.calls().length === before + 3)
-  resolve()
-  for (const [index, { text }] of (await Promise.all(asked)).entries()) {
-    const messages = messagesOf(text)
-    const progress = messages.filter(({ method }) => method === 'notifications/progress')
-    expect(progress.map(({ params }) => [params.progressToken, params.progress, params.message])).toEqual(
-      [1, 2, 3].map((step) => [1, step, `caller-${index}`]),
+test.each(eras)(
+  'equal progress tokens of %s calls at once bring each caller its own progress',
+  async (era) => {
+    const { promise: release, resolve } = Promise.withResolvers<void>()
+    bench.upstream.on('tools/call', progressing(release))
+    const before = bench.upstream.calls().length
+    const asked = [bench.a, bench.b, bench.a].map((caller, index) =>
+      bench.client(caller).ask(era, toolCall('work', { who: `caller-${index}` }, { progressToken: 1 })),
     )
-    expect(textOf(messages.at(-1))).toBe(`caller-${index}`)
-  }
-  bench.upstream.on('tools/call', answer())
-})
+    await bench.upstream.until((recorder) => recorder.calls().length === before + 3)
+    resolve()
+    for (const [index, { text }] of (await Promise.all(asked)).entries()) {
+      const messages = messagesOf(text)
+      const progress = messages.filter(({ method }) => method === 'notifications/progress')
+      expect(progress.map(({ params }) => [params.progressToken, params.progress, params.message])).toEqual(
+        [1, 2, 3].map((step) => [1, step, `caller-${index}`]),
+      )
+      expect(textOf(messages.at(-1))).toBe(`caller-${index}`)
+    }
+    bench.upstream.on('tools/call', answer())
+  },
+)
 
 describe("a server's question in the middle of a call", () => {
   const question = 'ask-1'
@@ -202,15 +250,26 @@ describe("a server's question in the middle of a call", () => {
   const asks = async ({ hit, message, response, recorder }: Exchange): Promise<void> => {
     const session = hit.headers['mcp-session-id']
     const given = (): StubMessage | undefined =>
-      recorder.hits.find(({ headers, message: said }) => headers['mcp-session-id'] === session && said?.id === question && said.method === undefined)?.message
+      recorder.hits.find(
+        ({ headers, message: said }) =>
+          headers['mcp-session-id'] === session && said?.id === question && said.method === undefined,
+      )?.message
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     const params = { mode: 'form', message: 'Who?', requestedSchema: { type: 'object', properties: {} } }
-    response.write(`data: ${JSON.stringify({ jsonrpc: '2.0', id: question, method: 'elicitation/create', params })}\n\n`)
+    response.write(
+      `data: ${JSON.stringify({ jsonrpc: '2.0', id: question, method: 'elicitation/create', params })}\n\n`,
+    )
     await recorder.until(() => given() !== undefined)
     const text = JSON.stringify(given()?.result)
-    response.end(`data: ${JSON.stringify({ jsonrpc: '2.0', id: message.id, result: { content: [{ type: 'text', text }] } })}\n\n`)
+    response.end(
+      `data: ${JSON.stringify({ jsonrpc: '2.0', id: message.id, result: { content: [{ type: 'text', text }] } })}\n\n`,
+    )
   }
-  const accept = (name: string): object => ({ jsonrpc: '2.0', id: question, result: { action: 'accept', content: { name } } })
+  const accept = (name: string): object => ({
+    jsonrpc: '2.0',
+    id: question,
+    result: { action: 'accept', content: { name } },
+  })
 
   async function startCall(caller: ApiCaller): Promise<{ client: McpClient; answered: Promise<string> }> {
     const client = bench.client(caller)
@@ -248,19 +307,24 @@ describe("a server's question in the middle of a call", () => {
     const [first, second] = [await startCall(bench.a), await startCall(bench.b)]
     await second.client.post(accept('second'), second.client.legacyHeaders())
     await first.client.post(accept('first'), first.client.legacyHeaders())
-    expect([await first.answered, await second.answered]).toEqual([expect.stringContaining('first'), expect.stringContaining('second')])
+    expect([await first.answered, await second.answered]).toEqual([
+      expect.stringContaining('first'),
+      expect.stringContaining('second'),
+    ])
     bench.upstream.on('tools/call', answer())
   })
 
   test('in the modern era comes back on the answer itself, to the caller that asked', async () => {
     bench.upstream.on('tools/call', (exchange) => {
-      const { who } = exchange.message.params?.['arguments'] as { who: string }
+      const { who = '' } = argumentsOf(exchange.message)
       const inputRequests = { q: { method: 'elicitation/create', params: { mode: 'form', message: who } } }
       return answer({ resultType: 'input_required', inputRequests, requestState: `state-${who}` })(exchange)
     })
     const callers = [bench.a, bench.b, bench.a, bench.b]
     const answers = await Promise.all(
-      callers.map((caller, index) => bench.client(caller).ask('modern', toolCall('work', { who: `w${index}` }) satisfies Message)),
+      callers.map((caller, index) =>
+        bench.client(caller).ask('modern', toolCall('work', { who: `w${index}` }) satisfies Message),
+      ),
     )
     for (const [index, { json }] of answers.entries()) {
       expect(json.result.inputRequests.q.params.message).toBe(`w${index}`)
@@ -276,7 +340,10 @@ describe("a server's question in the middle of a call", () => {
     for (const caller of [bench.b, bench.a]) {
       const other = bench.client(caller)
       await other.open()
-      await until(async () => (await other.post(cancel, other.legacyHeaders())).status < 300, 'the cancellation is taken')
+      await until(
+        async () => (await other.post(cancel, other.legacyHeaders())).status < 300,
+        'the cancellation is taken',
+      )
     }
     await asked.client.post(accept('still here'), asked.client.legacyHeaders())
     expect(await asked.answered).toContain('still here')

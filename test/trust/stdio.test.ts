@@ -67,7 +67,11 @@ afterAll(async () => {
 let made = 0
 const freshName = (): string => `child-${++made}`
 const register = (transport: object, caller: ApiCaller = gateway.admin, name = freshName()) =>
-  caller.call('POST', '/api/v1/servers', { name, access: 'authenticated', transport: { type: 'stdio', ...transport } })
+  caller.call('POST', '/api/v1/servers', {
+    name,
+    access: 'authenticated',
+    transport: { type: 'stdio', ...transport },
+  })
 
 /** Registers the script with these arguments and variables, and a client of it. */
 async function child(more: object = {}, server: object = {}, target = gateway): Promise<McpClient> {
@@ -110,7 +114,11 @@ const isAlive = (pid: number): boolean => {
   }
 }
 const status = (name: string): number =>
-  Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${gateway.process.pid}/status`, 'utf8'))?.[1]) * 1024
+  Number(
+    new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(
+      readFileSync(`/proc/${gateway.process.pid}/status`, 'utf8'),
+    )?.[1],
+  ) * 1024
 
 describe('registering a command', () => {
   test('is refused for members and operators, and for everybody where nothing is allowed', async () => {
@@ -119,7 +127,9 @@ describe('registering a command', () => {
     for (const caller of [member, operator]) expect((await register(transport, caller)).status).toBe(403)
     const url = { type: 'streamable-http', url: 'http://127.0.0.1:9/mcp' }
     await operator.ok('POST', '/api/v1/servers', { name: 'was-http', transport: url })
-    const turned = await operator.call('PATCH', '/api/v1/servers/was-http', { transport: { type: 'stdio', ...transport } })
+    const turned = await operator.call('PATCH', '/api/v1/servers/was-http', {
+      transport: { type: 'stdio', ...transport },
+    })
     expect(turned.status).toBe(403)
     const denied = await register(transport, off.admin)
     expect([denied.status, denied.json.code]).toEqual([422, 'command_denied'])
@@ -180,33 +190,53 @@ describe('registering a command', () => {
     expect(answer.json.errors[0].field).toContain('/transport/env')
   })
 
-  test.each(['${secret:**}', '${secret:other-tenant}', '${env:TOLLBRIDGE_SECRET_KEY}', '${file:/etc/passwd}', '${ env:HOME }', 'x${vault:a/b}y'])(
-    'or a credential with the reference %s is refused',
-    async (reference) => {
-      const url = 'https://mcp.example.com/mcp'
-      const http = { type: 'streamable-http', url }
-      const stdio = { type: 'stdio', command: node }
-      for (const more of [
-        { transport: { ...stdio, args: [reference] } },
-        { transport: { ...stdio, env: { TOKEN: reference } } },
-        { transport: { ...stdio, cwd: `/${reference}` } },
-        { transport: { ...http, headers: { 'X-Token': reference } } },
-        { transport: { ...http, url: `${url}/${reference}` } },
-        { transport: http, auth: { type: 'bearer', token: reference } },
-        { transport: http, auth: { type: 'basic', username: 'u', password: reference } },
-        { transport: http, auth: { type: 'api-key', in: 'query', name: 'k', value: reference } },
-      ]) {
-        const answer = await gateway.admin.call('POST', '/api/v1/servers', { name: freshName(), ...more })
-        expect([JSON.stringify(more), answer.status]).toEqual([JSON.stringify(more), 422])
-      }
-    },
-  )
+  test.each([
+    '${secret:**}',
+    '${secret:other-tenant}',
+    '${env:TOLLBRIDGE_SECRET_KEY}',
+    '${file:/etc/passwd}',
+    '${ env:HOME }',
+    'x${vault:a/b}y',
+  ])('or a credential with the reference %s is refused', async (reference) => {
+    const url = 'https://mcp.example.com/mcp'
+    const http = { type: 'streamable-http', url }
+    const stdio = { type: 'stdio', command: node }
+    for (const more of [
+      { transport: { ...stdio, args: [reference] } },
+      { transport: { ...stdio, env: { TOKEN: reference } } },
+      { transport: { ...stdio, cwd: `/${reference}` } },
+      { transport: { ...http, headers: { 'X-Token': reference } } },
+      { transport: { ...http, url: `${url}/${reference}` } },
+      { transport: http, auth: { type: 'bearer', token: reference } },
+      { transport: http, auth: { type: 'basic', username: 'u', password: reference } },
+      { transport: http, auth: { type: 'api-key', in: 'query', name: 'k', value: reference } },
+    ]) {
+      const answer = await gateway.admin.call('POST', '/api/v1/servers', { name: freshName(), ...more })
+      expect([JSON.stringify(more), answer.status]).toEqual([JSON.stringify(more), 422])
+    }
+  })
 })
 
 describe('a child', () => {
   test('gets its arguments literally: no shell reads them', async () => {
     const trap = join(folder, 'trap')
-    const args = [`; touch ${trap}`, `$(touch ${trap})`, `\`touch ${trap}\``, `| touch ${trap}`, `&& touch ${trap}`, `\ntouch ${trap}`, '*', '~', '$HOME', '"', "'", '', '\\', '--', '%PATH%']
+    const args = [
+      `; touch ${trap}`,
+      `$(touch ${trap})`,
+      `\`touch ${trap}\``,
+      `| touch ${trap}`,
+      `&& touch ${trap}`,
+      `\ntouch ${trap}`,
+      '*',
+      '~',
+      '$HOME',
+      '"',
+      "'",
+      '',
+      '\\',
+      '--',
+      '%PATH%',
+    ]
     expect((await tell(await child({ args: [script, ...args] }))).argv).toEqual(args)
     expect(existsSync(trap)).toBe(false)
   })
@@ -228,7 +258,11 @@ describe('a child', () => {
     const before = status('VmRSS')
     const others = childrenOf(gateway.process.pid)
     const { json } = await client.ask('legacy', { id: 'flood', ...toolCall('flood') })
-    expect([json.id, json.result.isError, json.result.structuredContent.code]).toEqual(['flood', true, 'upstream_unavailable'])
+    expect([json.id, json.result.isError, json.result.structuredContent.code]).toEqual([
+      'flood',
+      true,
+      'upstream_unavailable',
+    ])
     expect(status('VmHWM') - before).toBeLessThan(64 * 1024 * 1024)
     await until(() => childrenOf(gateway.process.pid).length < others.length, 'the child is gone')
   })
@@ -246,7 +280,10 @@ describe('a child', () => {
   test('takes what it started with it, at the end of its session, when it floods, and when it is killed', async () => {
     const ends = {
       session: ({ client }: { client: McpClient }) =>
-        fetch(client.url + client.path, { method: 'DELETE', headers: { ...client.own(), 'mcp-session-id': client.session ?? '' } }),
+        fetch(client.url + client.path, {
+          method: 'DELETE',
+          headers: { ...client.own(), 'mcp-session-id': client.session ?? '' },
+        }),
       flood: ({ client }: { client: McpClient }) => client.ask('legacy', toolCall('flood')),
       kill: async ({ members }: { members: number[] }) => void process.kill(members[0] ?? 0, 'SIGKILL'),
       removal: ({ client }: { client: McpClient }) =>
@@ -259,12 +296,15 @@ describe('a child', () => {
     }
   })
 
-  test.each(['SIGTERM', 'SIGINT'] as const)('and what it started end with the gateway on %s', async (signal) => {
-    const own = await startTestGateway({ env: gatewayEnv })
-    const { members } = await family(own)
-    expect((await own.stop(signal)).code).toBe(0)
-    await until(() => !members.some(isAlive), 'the family is gone')
-  })
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    'and what it started end with the gateway on %s',
+    async (signal) => {
+      const own = await startTestGateway({ env: gatewayEnv })
+      const { members } = await family(own)
+      expect((await own.stop(signal)).code).toBe(0)
+      await until(() => !members.some(isAlive), 'the family is gone')
+    },
+  )
 
   test('leaves no zombie, no process and no open file after a thousand starts', async () => {
     const { name } = (await register({ command: 'true' })).json
@@ -280,7 +320,10 @@ describe('a child', () => {
       while (left-- > 0) await start()
     }
     await Promise.all(Array.from({ length: 8 }, work))
-    await until(() => childrenOf(gateway.process.pid).length <= before.length, 'every child is gone and waited for')
+    await until(
+      () => childrenOf(gateway.process.pid).length <= before.length,
+      'every child is gone and waited for',
+    )
     // Connections of this test's own clients are open files too.
     await until(() => files() <= open + 16, 'the files are closed')
   }, 60_000)

@@ -9,9 +9,13 @@ const real = dns.lookup
 type Done = (error: Error | null, addresses: { address: string; family: number }[]) => void
 
 function lookup(hostname: string, options: object, done: Done): void {
-  if (file === undefined || !hostname.endsWith('.test')) return real(hostname, options as dns.LookupAllOptions, done)
+  if (file === undefined || !hostname.endsWith('.test'))
+    return real(hostname, options as dns.LookupAllOptions, done)
   const hosts = JSON.parse(readFileSync(file, 'utf8')) as Record<string, string[]>
-  const addresses = (hosts[hostname] ?? []).map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
+  const addresses = (hosts[hostname] ?? []).map((address) => ({
+    address,
+    family: address.includes(':') ? 6 : 4,
+  }))
   setImmediate(() => done(addresses.length > 0 ? null : new Error('ENOTFOUND'), addresses))
 }
 

@@ -20,6 +20,9 @@ export const ledgerTables: Migration = {
     `CREATE TABLE transfer (
       id ${integer} PRIMARY KEY, kind TEXT NOT NULL, debit ${integer} NOT NULL, credit ${integer} NOT NULL,
       amount ${integer} NOT NULL CHECK (amount > 0), record ${integer}, at ${integer} NOT NULL)${strict}`,
+    `CREATE INDEX transfer_debit ON transfer (debit, id)`,
+    // A charge arrives at the revenue of its currency, of which nobody asks for pages: calls need no entry here.
+    `CREATE INDEX transfer_credit ON transfer (credit, id) WHERE kind <> 'charge'`,
     `CREATE TABLE ledger_balance (
       ledger_account ${integer} PRIMARY KEY, debits ${integer} NOT NULL, credits ${integer} NOT NULL)${strict}`,
   ],

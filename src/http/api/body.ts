@@ -50,7 +50,7 @@ export function validate(schema: z.ZodType, input: unknown, part: 'body' | 'quer
     error: ({ code }) => (code === 'unrecognized_keys' ? unknown : undefined),
   })
   if (result.success) return result.data
-  const fields = result.error.issues.flatMap((issue) => fieldErrors(issue, input, part))
+  const fields = telling(result.error.issues).flatMap((issue) => fieldErrors(issue, input, part))
   throw new GatewayError('validation_failed', { fields, detail: summaryOf(fields) })
 }
 
@@ -75,6 +75,14 @@ function fieldErrors(issue: Issue, input: unknown, part: Part): FieldError[] {
   }
   const missing = issue.code === 'invalid_type' && valueAt(input, issue.path) === undefined
   return [{ field: nameOf(issue.path, part), message: missing ? 'required' : lowerFirst(issue.message) }]
+}
+
+/** What an object lacks is not worth saying while it holds members that are none. */
+function telling(issues: readonly Issue[]): Issue[] {
+  const strange = new Set(
+    issues.filter(({ code }) => code === 'unrecognized_keys').map(({ path }) => pointer(path)),
+  )
+  return issues.filter(({ code, path }) => code !== 'custom' || !strange.has(pointer(path)))
 }
 
 const nameOf = (path: readonly PropertyKey[], part: Part): string =>

@@ -1,0 +1,791 @@
+// The manifest of promises: attacks that must fail (A) and faults that must be survived (F), each with the tests that prove it.
+
+export interface Requirement {
+  /** `A` and a number for an attack, `F` for a fault. Source comments and tests use the same names. */
+  readonly id: string
+  readonly promise: string
+  /** Test file, seen from the root → names of tests in it, as they are written there. */
+  readonly provenBy: Readonly<Record<string, readonly string[]>>
+  /** What no running test proves yet, and why; absent where the tests prove all of it. */
+  readonly notProven?: string
+}
+
+type Tests = Requirement['provenBy']
+
+const row = (id: string, promise: string, provenBy: Tests, notProven?: string): Requirement => ({
+  id,
+  promise,
+  provenBy,
+  ...(notProven !== undefined && { notProven }),
+})
+/** A promise without any test. */
+const open = (id: string, promise: string, why: string): Requirement => row(id, promise, {}, why)
+
+const oneNode = 'Only one node can run yet.'
+const noOauth = 'OAuth is not built: the gateway issues and takes its own tokens and keys only.'
+const noConsole = 'The web console is not built; the pages there are hold no text of servers.'
+const httpAndStdio =
+  'Clients connect over Streamable HTTP only; HTTP+SSE, WebSocket and stdio clients are not built.'
+
+const tokens = 'test/trust/tokens.test.ts'
+const credentials = 'test/trust/credentials.test.ts'
+const routes = 'test/trust/routes.test.ts'
+const smuggling = 'test/trust/smuggling.test.ts'
+const sessions = 'test/trust/sessions.test.ts'
+const egress = 'test/trust/egress.test.ts'
+const stdio = 'test/trust/stdio.test.ts'
+const limits = 'test/trust/limits.test.ts'
+const logs = 'test/trust/logs.test.ts'
+
+const callers: Requirement[] = [
+  row(
+    'A1',
+    'A token without a signature, or signed with another algorithm or with our public key, is refused.',
+    {
+      [tokens]: [
+        'made here with our own key is taken, so the forgeries below fail for what they change',
+        'without a signature, or by an HMAC keyed with our public key, is refused',
+      ],
+      'test/identity/tokens.test.ts': [
+        'an HMAC keyed with our public key, in any of its spellings, is refused',
+        'no algorithm, another algorithm or another spelling is refused, signed or not',
+      ],
+    },
+  ),
+  row('A2', "Nothing in a token's header steers how it is verified, and no address in it is asked.", {
+    [tokens]: ['that names its own key or an extension is refused, and no address in it is asked'],
+    'test/identity/tokens.test.ts': [
+      'headers that would steer the verifier are refused, even under our own signature',
+    ],
+  }),
+  row('A3', 'A token for another audience, of another issuer, expired or not yet valid is refused.', {
+    [tokens]: ['for another audience, of another issuer, expired or not yet valid is refused'],
+    'test/identity/tokens.test.ts': [
+      'beyond the leeway of 60 s an expired or not yet valid token is refused',
+    ],
+  }),
+  row('A4', 'No credential of a client reaches a server; the server gets exactly its configured one.', {
+    [credentials]: ['do not reach %s, which gets exactly its configured credential'],
+    'test/upstreams/streamable-http.test.ts': ['carries exactly the configured credential: %j'],
+  }),
+  row('A5', 'A remembered credential stands for itself alone, and a revoked one is forgotten at once.', {
+    [tokens]: [
+      'that shares all but the signature or the subject with a remembered one is refused',
+      'of %s fails at the next call, and its streams end',
+    ],
+    'test/identity/tokens.test.ts': [
+      'the same header and claims with another signature miss the cache and are refused',
+    ],
+  }),
+  row(
+    'A6',
+    'SQL in a credential, a login or a filter is plain text.',
+    {
+      [credentials]: [
+        'is answered as a wrong credential is, and reads and changes nothing',
+        'in a filter, a name or a cursor is plain text',
+      ],
+    },
+    'sqlmap is not part of the tests.',
+  ),
+  row(
+    'A7',
+    'A key that is almost right is refused as slowly as one that is all wrong.',
+    {
+      [credentials]: ['a key with 31 right bytes is refused as slowly as one with none'],
+      'test/identity/keys.test.ts': [
+        'secrets are compared in constant time, with the same work for an unknown id',
+      ],
+    },
+    'The medians over HTTP are held within 10 %, not 2 %: the rest is noise of a shared machine. The constant-time comparison itself is proven by structure.',
+  ),
+  row(
+    'A8',
+    'What is revoked fails at the next call, and its open streams end.',
+    {
+      [tokens]: ['of %s fails at the next call, and its streams end'],
+      'test/identity/authenticate.test.ts': [
+        'a call after a revocation does not share a verification from before it',
+      ],
+    },
+    `${oneNode} WebSocket connections do not exist yet.`,
+  ),
+  row(
+    'A9',
+    'Guessing passwords is locked out, and tells nothing of which users exist.',
+    {
+      [tokens]: [
+        'an unknown user and a wrong password get the same answer in the same time',
+        'is locked out at the eleventh bad login in a minute, known or not, also with another forwarded address',
+      ],
+      'test/identity/logins.test.ts': ['guesses sent all at once are not counted less'],
+      'src/identity/passwords.test.ts': ['verifying for nobody is false and takes as long as for somebody'],
+    },
+    'The medians are held within 40 %, which a missing password hash would exceed many times over, not within 5 %.',
+  ),
+  row(
+    'A10',
+    'There is no default secret: a weak one keeps the gateway from starting, a missing one is made for its owner alone.',
+    {
+      [tokens]: [
+        'that %s keeps the gateway from starting, and the message says what to do',
+        'that nobody set is made at the first start, for its owner alone, and differs each time',
+        'is no text of the package: tokens signed with any of them are refused',
+      ],
+      'src/base/secret-file.test.ts': ['is refused when others can read it, or when it is weak'],
+    },
+  ),
+  row('A11', 'No spelling of a path and no override gets past authentication.', {
+    [routes]: [
+      'every route that is not public answers 401 and tells how to log in',
+      'no spelling of a route, and no header that names another method or path, gets past that',
+    ],
+    'test/http/roles.test.ts': [
+      'every route that needs a credential refuses who has none, before anything else',
+    ],
+  }),
+  row(
+    'A12',
+    'Host and forwarded headers neither admit anybody nor change addresses that are shown or recorded.',
+    { [routes]: ['no Host and no forwarded address makes a caller local or another'] },
+    'There is no audit log yet; the address is read from the usage record. Trusted proxies cannot be configured yet, so forwarded headers never count.',
+  ),
+  row('A13', "The gateway's own header names mean nothing when they come from outside.", {
+    [credentials]: ["that bear the gateway's internal names change nothing and go nowhere"],
+  }),
+  row(
+    'A14',
+    "Somebody else's session is answered as one that does not exist, and gets no byte.",
+    {
+      [routes]: [
+        'session is neither read, used nor ended, over either kind of session',
+        'session of another server of the same owner is not found either',
+      ],
+      'src/sessions/sessions.test.ts': ['its token finds it for its user and its server only'],
+    },
+    httpAndStdio,
+  ),
+  row(
+    'A15',
+    'What belongs to somebody else is answered on every route as what does not exist, and is in no list, stream or sum.',
+    {
+      [routes]: [
+        'things answer on every route as things that do not exist',
+        'things are in none of the lists, streams and sums',
+      ],
+      'test/http/server-routes.test.ts': ['is hidden exactly as what does not exist, on every route'],
+    },
+    'Invoices are not built. PostgreSQL row-level security is not used.',
+  ),
+  row('A16', 'A route that needs a role refuses everybody else before anything happens.', {
+    [routes]: ['is refused by every route that needs a role, before anything happens'],
+    'test/http/roles.test.ts': ['%s answers by role', 'every route of these resources stands in the matrix'],
+  }),
+  row('A17', 'A body with a field that is not the route’s is refused by its name, and changes nothing.', {
+    [routes]: ['sets no field that is not its own, in any body'],
+    'src/http/openapi.test.ts': ['finds request bodies that would let unknown fields through'],
+  }),
+  open(
+    'A18',
+    'A tool that is hidden from a caller cannot be called by it.',
+    'Access is decided by server, not by tool, yet; no list is filtered, so nothing is hidden that could be called.',
+  ),
+]
+
+const messages: Requirement[] = [
+  row(
+    'A19',
+    'A message that two parsers would read differently is refused, or only its one reading reaches the server.',
+    {
+      [smuggling]: [
+        'with %s is refused, not sent and not billed',
+        'with %s is carried byte for byte, and nobody becomes more by it',
+        'with members named like prototypes beside the known ones reaches the server with its one name',
+        'nothing of these attempts is in what the server saw',
+      ],
+      'src/wire/envelope-scan.test.ts': ['finds the faults that a slow reading finds, and no other'],
+    },
+  ),
+  row(
+    'A20',
+    'Mirrored headers must agree with the body; what disagrees is refused, not sent and not billed.',
+    {
+      [smuggling]: [
+        'that %s are refused with -32020, not sent and not billed',
+        'that lack %s are refused, not sent and not billed',
+        'in base64 that agree are taken, and the bill follows the body',
+        'that mirror an argument must agree with it',
+      ],
+      'src/eras/classify.test.ts': ['the name that is billed cannot differ from the name in the header'],
+    },
+    'A call that lacks every Mcp-Param header of its tool is left to the server, which knows whether it wants them; the bill never depends on them.',
+  ),
+  row('A21', 'Batches are refused, whatever revision they claim.', {
+    [smuggling]: [
+      'a batch of the revision that knew batches is refused too',
+      'with %s is refused, not sent and not billed',
+    ],
+  }),
+  row('A22', 'A key makes no keys and no users, whoever owns it.', {
+    [tokens]: ['a key makes no keys and no users, whoever owns it and whatever it asks for'],
+    'test/http/identity-routes.test.ts': ['cannot manage keys or users, whoever owns them'],
+  }),
+  row('A23', 'Session ids are random, unique and visible ASCII.', {
+    [sessions]: ['is unique, visible ASCII, and has well over 100 random bits'],
+    'src/sessions/sessions.test.ts': ['tokens are unguessable and alike in nothing'],
+  }),
+  row('A24', 'A session is bound to the credential that opened it.', {
+    [routes]: [
+      'session is neither read, used nor ended, over either kind of session',
+      "session is closed to its owner's other credentials once the one that opened it is gone",
+    ],
+    'src/sessions/sessions.test.ts': ['a revocation closes the sessions of that caller alone'],
+  }),
+  row('A25', 'The gateway picks the id of a session; one that a client sends is not taken.', {
+    [sessions]: [
+      'is picked by the gateway, whatever the client sends',
+      "is not the server's own, which stays inside",
+      'on a modern request is ignored, not sent on and not echoed',
+    ],
+  }),
+  row('A26', 'Equal JSON-RPC ids of many clients never meet, and come back as they were sent.', {
+    [sessions]: [
+      'over one pooled server never meet in the %s era, and keep their type',
+      'over processes of one server never meet',
+      'in one session keep their type: 1 and "1" are two calls',
+      'that a server answers with another type or id are not handed to anybody as an answer',
+    ],
+    'test/upstreams/stdio.test.ts': ['is answered to its caller, by id and type, in any order'],
+  }),
+  row('A27', 'Equal progress tokens bring each caller its own progress.', {
+    [sessions]: ['equal progress tokens of %s calls at once bring each caller its own progress'],
+  }),
+  row('A28', 'A question of the server goes to the caller of its call, and only that caller can answer it.', {
+    [sessions]: [
+      "is answered by the caller alone; another's answer with that id reaches neither the call nor its server session",
+      'under one id in two sessions gets each its own answer',
+      'in the modern era comes back on the answer itself, to the caller that asked',
+    ],
+  }),
+  open(
+    'A29',
+    "Somebody else's task cannot be read, changed or cancelled.",
+    "Tasks pass through to the server unchanged; the gateway does not bind a task's id to its caller yet.",
+  ),
+  open(
+    'A30',
+    'An answer for one caller is never served to another from a cache.',
+    "The gateway caches no answers of servers to clients, so there is nothing to test; the tool catalogue is read with the server's own credential.",
+  ),
+  open(
+    'A31',
+    'A request state cannot be forged or replayed.',
+    'The gateway makes no request states of its own before eras are bridged; those of servers pass through unchanged.',
+  ),
+  open(
+    'A32',
+    'Callers with credentials of their own at a server never share a connection there.',
+    'A server has one credential for all its callers; credentials per user need OAuth, which is not built.',
+  ),
+  row('A33', "Nobody cancels somebody else's call.", {
+    [sessions]: ["is not cancelled by another's cancellation"],
+  }),
+]
+
+const reach: Requirement[] = [
+  row(
+    'A34',
+    'A server cannot be registered at an inner address in any spelling; metadata addresses not even by setting.',
+    {
+      [egress]: [
+        '%s cannot be registered',
+        'cannot be reached by changing one that is outside',
+        '%s stays denied where only loopback is allowed',
+        '%s stays denied even where everything is allowed',
+        'is taken where it is allowed, so the refusals above are those of the list',
+      ],
+      'src/upstreams/egress.test.ts': ['with host %s is refused by an empty allow list'],
+    },
+  ),
+  row(
+    'A35',
+    'A name is resolved and vetted at each connection, and the vetted address is the one connected to.',
+    {
+      [egress]: [
+        'that was outside when it was registered and is inside when it is called gets no byte',
+        'that resolves to %s is not connected to',
+      ],
+      'src/upstreams/egress.test.ts': ['goes to the vetted address and resolves once'],
+    },
+  ),
+  row('A36', 'A redirect is never followed, and takes no credential anywhere.', {
+    [egress]: ['to %s is not followed, and the credential goes nowhere'],
+  }),
+  open('A37', 'No address in OAuth metadata leads inside.', noOauth),
+  open(
+    'A38',
+    'No event or upgrade of a server leads elsewhere than to its registered origin.',
+    'Servers over HTTP+SSE and WebSocket are not built.',
+  ),
+  row('A39', 'A URL that two readers could read differently is refused.', {
+    [egress]: ['the URL %j is refused'],
+    'src/upstreams/egress.test.ts': ['%j is refused for its form'],
+  }),
+  row(
+    'A40',
+    'A command runs only if an administrator registers it and the list allows it, and its arguments are literal.',
+    {
+      [stdio]: [
+        'is refused for members and operators, and for everybody where nothing is allowed',
+        'that is not on the list, such as %j, is refused',
+        'gets its arguments literally: no shell reads them',
+      ],
+      'test/upstreams/stdio-child.test.ts': [
+        'gets its arguments literally, whatever a shell would do with them',
+      ],
+    },
+  ),
+  row(
+    'A41',
+    'A child gets the variables of its registration and four of ours; none may change what programs load.',
+    {
+      [stdio]: [
+        'with the variable %j is refused',
+        "sees no variable of the gateway's but where programs, home and temporary files are",
+      ],
+      'test/upstreams/stdio-child.test.ts': [
+        'gets the minimal environment and its own variables, nothing of the gateway',
+      ],
+    },
+  ),
+  row(
+    'A42',
+    'A child that floods is killed, takes its own children with it, and leaves nothing behind.',
+    {
+      [stdio]: [
+        'that writes 200 MB without a line end is killed at its cap; the call is answered, and memory stays flat',
+        'takes what it started with it, at the end of its session, when it floods, and when it is killed',
+        'and what it started end with the gateway on %s',
+        'leaves no zombie, no process and no open file after a thousand starts',
+      ],
+    },
+    'The memory and the number of processes of a child are not limited; only its output, its input queue and its count are.',
+  ),
+  open('A43', 'A consent counts for one client alone.', noOauth),
+  open('A44', 'State, PKCE, issuer and redirect of an authorization are checked.', noOauth),
+  open('A45', 'A hostile authorization URL is not opened.', noOauth),
+  row(
+    'A46',
+    'Credentials are sealed where they are stored and shown by no route.',
+    {
+      [credentials]: [
+        'are nowhere in the data folder or the log, in any coding',
+        'are shown by no route, only that they are there and their last four characters',
+      ],
+      'src/base/keyring.test.ts': [
+        'does not open elsewhere, with another key, or after any one character changed',
+      ],
+    },
+    'Backup, export and changing the master secret are not built; there is no heap snapshot route.',
+  ),
+  row('A47', 'A registration cannot refer to other secrets.', {
+    [stdio]: ['or a credential with the reference %s is refused'],
+  }),
+  row('A48', 'No value becomes a header of its own.', {
+    [smuggling]: [
+      'in a registered header or credential are refused',
+      'in registered user names, passwords and query keys are encoded',
+      "in a client's headers never become a header at the server",
+      'that mirror an argument must agree with it',
+    ],
+    'src/wire/headers.test.ts': ['comes back as it was, whatever it is, and is safe to send'],
+  }),
+  row('A49', "Of a client's headers only those of MCP reach a server.", {
+    [credentials]: ['of its connection, its cookies and its proxies stay outside'],
+    'src/transports/streamable-http.test.ts': [
+      'reaches the server as the bytes that came, with MCP headers and no others',
+    ],
+  }),
+  row('A50', 'A request that two parsers would end in two places is refused and its connection closed.', {
+    [smuggling]: [
+      'by %s is refused and closed, and what follows is never run',
+      'and a request without a host, or with two, is refused',
+    ],
+  }),
+  open(
+    'A51',
+    "A server's text never becomes an event of its own at the client.",
+    'Events are forwarded as the bytes of the server or framed from one JSON message; the client side is not yet tested with hostile texts.',
+  ),
+  row(
+    'A52',
+    'A web page of another origin cannot call, and a name that was rebound is not served.',
+    {
+      'src/http/mcp.test.ts': [
+        'a foreign Origin is 403 and a foreign Host 421, with no Access-Control header',
+      ],
+    },
+    'WebSocket endpoints are not built.',
+  ),
+]
+
+const content: Requirement[] = [
+  open('A53', 'Descriptions that would steer a model are flagged.', 'Tool descriptions are not scanned yet.'),
+  open(
+    'A54',
+    'A tool that changes after it was approved is held back.',
+    'Tools are not approved or pinned yet.',
+  ),
+  open(
+    'A55',
+    'Tools of equal or confusable names are told apart.',
+    'There are no endpoints over several servers yet.',
+  ),
+  open(
+    'A56',
+    'A hostile schema costs nothing.',
+    'Schemas are forwarded and never compiled; their size and depth have no test yet.',
+  ),
+  row(
+    'A57',
+    'No pattern of a user takes more than linear time.',
+    { 'src/pricing/glob.test.ts': ['matching %s takes time in proportion to the text'] },
+    'Globs are the only patterns; URI templates are not evaluated.',
+  ),
+  row('A58', 'A body over the limit is refused early, announced or not, and memory stays flat.', {
+    [limits]: [
+      'one byte over the limit is refused before it is sent, where its length is announced',
+      'one byte over the limit is refused where its length is not announced',
+      'of a gigabyte is cut off early, and memory stays flat',
+      'of a gigabyte without a credential is not read into memory at all',
+      'a body of exactly the limit is taken',
+    ],
+  }),
+  row(
+    'A59',
+    'Nothing compressed is ever unpacked.',
+    {
+      [smuggling]: ['whose headers name another content type or coding is refused'],
+      'test/upstreams/streamable-http.test.ts': ['that is compressed is a failure, never decoded'],
+    },
+    'WebSocket compression: not built.',
+  ),
+  row(
+    'A60',
+    'A slow client holds nobody else up.',
+    { 'src/http/mcp.test.ts': ['a head that never ends is cut'] },
+    'A thousand slow connections at once, and slow readers of many streams, are not tested.',
+  ),
+  row(
+    'A61',
+    'Sessions are bounded by caller and in all, and idle ones end.',
+    {
+      'src/sessions/sessions.test.ts': [
+        'a caller has at most its share, and gets it back',
+        'all callers together have at most the total',
+        'an idle session expires, one with a call in flight does not, and none outlives its absolute limit',
+      ],
+    },
+    'That memory is back after the end of very many sessions is not measured.',
+  ),
+  open(
+    'A62',
+    'Events for a client that is away are bounded, and a gap is told.',
+    'The gateway keeps no events: resumption is answered by the server.',
+  ),
+  row('A63', 'JSON of a hostile shape is refused or carried unchanged, and makes nobody more.', {
+    [smuggling]: [
+      'with %s is refused, not sent and not billed',
+      'in broken or foreign UTF-8 is refused, not sent and not billed',
+      'with %s is carried byte for byte, and nobody becomes more by it',
+      'a body with members twice is refused by the API as well, or read once',
+    ],
+    'src/wire/parse.test.ts': ['with __proto__ changes no object'],
+  }),
+  row(
+    'A64',
+    'Credit for 10 calls lets exactly 10 of 500 parallel calls run, and nothing makes it a fresh credit.',
+    { [logs]: ['lets exactly 10 of 500 parallel calls run, over keys, sessions and both eras'] },
+    `${oneNode} Rate limits are not built.`,
+  ),
+  row('A65', 'Nothing that a caller or a server says of usage, price or time changes what is billed.', {
+    [limits]: [
+      'pays the rule all the same in the %s era',
+      'or a server that does, changes neither the price nor what the caller is told',
+      'under one key again is charged once in the %s era',
+      'cannot put amounts into rules, grants or quotes that are no amounts',
+      'has no route to write usage, and leaves books that balance',
+    ],
+  }),
+  row(
+    'A66',
+    'No secret is in a log, a metric or an error, and no text forges a line of the log.',
+    {
+      [logs]: [
+        'that comes in any part of a request, and a name that forges a log line, stay out of logs, metrics and errors',
+      ],
+      'src/http/metrics.test.ts': ['escapes label values, so that one cannot add a line'],
+    },
+    'Traces are not built.',
+  ),
+  row('A67', 'An error tells nothing of the inside.', {
+    [logs]: [
+      'of a server that %s tells its caller nothing of the inside',
+      'of a server that is not there tells its users neither where it should be nor why',
+      'of what the client sent wrong repeats nothing of the inside',
+      'of bytes that are no HTTP is short and says nothing',
+      'of a store that cannot be written says so and no more, nothing is billed, and it heals',
+    ],
+    'src/http/api/api.test.ts': ['500 shows nothing of what happened'],
+  }),
+  open('A68', 'Text of a server never becomes code in the console.', noConsole),
+  open(
+    'A69',
+    'No page of another site acts for a user or frames the console.',
+    `${noConsole} The API takes no cookie, so a browser sends no credential by itself.`,
+  ),
+  open('A70', 'No path leads out of a folder.', 'No files are served and no archives are taken yet.'),
+  row('A71', 'Metrics are not for everybody, and have a bounded number of series.', {
+    'src/http/metrics.test.ts': [
+      'with a token refuses everything else',
+      'without a token is open on loopback only',
+      'keeps a label to a bounded set of values; the rest share _other',
+    ],
+  }),
+  open('A72', 'A webhook goes to no inner address and can be verified.', 'Webhooks are not built.'),
+  open(
+    'A73',
+    'The audit log cannot be changed unseen.',
+    'There is no audit log yet; usage has `tollbridge verify`.',
+  ),
+  open(
+    'A74',
+    'The package is what its sources are.',
+    'The package is not published yet; versions are pinned by the lockfile.',
+  ),
+]
+
+const kill = 'test/faults/kill.test.ts'
+const shutdown = 'test/faults/shutdown.test.ts'
+const breaks = 'test/faults/upstream-faults.test.ts'
+const lies = 'test/faults/upstream-lies.test.ts'
+const disk = 'test/faults/disk.test.ts'
+
+const faults: Requirement[] = [
+  row(
+    'F1',
+    'After kill -9 under load every answered call is in the ledger once, and nothing else is.',
+    {
+      [kill]: [
+        'killed ${rounds} times under load: answered ⊆ ledger ⊆ executed, nothing twice, every cost right',
+      ],
+    },
+    httpAndStdio,
+  ),
+  row(
+    'F2',
+    'After kill -9 at any write of the store it opens again with everything that was answered.',
+    {
+      'test/faults/store-crash.test.ts': [
+        'killed at any write, before, during or after it: it opens again, and answered ⊆ ledger',
+      ],
+    },
+    'The time to be ready with a million records is not measured.',
+  ),
+  row('F3', 'The record of a call is on disk before its answer leaves.', {
+    'test/faults/answer-order.test.ts': [
+      'every answer follows an fdatasync of the write-ahead log that holds its record',
+    ],
+  }),
+  row(
+    'F4',
+    'SIGTERM drains: readiness fails first, what is in flight ends, streams end whole, exit 0.',
+    {
+      [shutdown]: [
+        'SIGTERM with traffic: readiness falls first, calls in flight finish, new work is refused, streams end whole',
+      ],
+    },
+    `${oneNode} So no restart behind a balancer is tested.`,
+  ),
+  row('F5', 'SIGTERM with servers that hang is bounded, and every caller is answered.', {
+    [shutdown]: [
+      'SIGTERM with servers that hang: every caller is answered with its own id, the exit is bounded, no child is left',
+    ],
+  }),
+  row('F6', 'A server that hangs costs a timeout and nothing else.', {
+    [breaks]: [
+      '100 calls that hang time out with their own ids, the server is told, nothing is billed, the sockets are back',
+    ],
+  }),
+  open(
+    'F7',
+    'A server that trickles is cut at the total time.',
+    'Not tested yet: the time limit of a call is total, whatever trickles in.',
+  ),
+  row('F8', 'A broken connection is a prompt error, and no call runs twice.', {
+    [breaks]: ['a connection %s is a prompt error, and no call runs twice'],
+  }),
+  open('F9', 'A server that is down is given up quickly and holds no other up.', 'There is no breaker yet.'),
+  row('F10', 'A server that lies costs its caller one error, and nobody else anything.', {
+    [lies]: [
+      'costs a %s caller one error, and nobody else anything',
+      'a second answer to the same call is not passed on (%s)',
+      'an answer with the id of another call in flight reaches neither of them',
+      'an answer after the cancellation is heard by nobody (%s)',
+    ],
+  }),
+  open(
+    'F11',
+    'A storm of change notices is coalesced.',
+    'Change notices pass through to the sessions they belong to; nothing is fetched for them.',
+  ),
+  row(
+    'F12',
+    'A child that dies or stops fails its own calls alone.',
+    {
+      'test/faults/child.test.ts': [
+        'children killed under calls: every caller has an error with its id, one restart each, nothing left over',
+        'a child that ends itself in a call ran it once; the caller hears of it at once',
+        'a stopped child times out its own calls alone, and ends with its session',
+        'a flood on standard error holds nobody up and is not kept',
+      ],
+      'test/upstreams/pool.test.ts': ['that dies at once is started again only after growing pauses'],
+    },
+    'A child that has stopped is not replaced while its session lives: there is no check of its health.',
+  ),
+  row(
+    'F13',
+    'A client that goes away is cancelled or billed by the written rule, and nothing is held back.',
+    {
+      'test/faults/client-gone.test.ts': [
+        '${aborts} modern callers that vanish: the server is told, each record says so, nothing is held back',
+        'legacy callers that vanish do not cancel: the call ends as it ends, and is billed for it',
+        'a rule that bills cancelled calls bills those that vanish',
+      ],
+    },
+  ),
+  open(
+    'F14',
+    'A legacy stream that drops is resumed without gap or repeat.',
+    'The gateway keeps no events; resumption is answered by the server.',
+  ),
+  open(
+    'F15',
+    'A resumption that comes too late is told.',
+    'The gateway keeps no events; resumption is answered by the server.',
+  ),
+  open(
+    'F16',
+    'A modern call that is sent again under its key runs once, also after a drop.',
+    'Repeats are proven (F17); drops in the middle of a call with a key are not tested.',
+  ),
+  row('F17', 'The same key many times at once is one execution and one charge.', {
+    'test/faults/repeats.test.ts': [
+      'the same key 50 times at once: one execution, one charge, 50 equal answers (%s)',
+      'two requests with one key, 25 times each at once: one of them runs, the other conflicts',
+    ],
+  }),
+  open(
+    'F18',
+    'Readers that stop cost a bounded buffer.',
+    'Backpressure is proven for one call (src/transports/http-reply.test.ts); many readers are not.',
+  ),
+  row('F19', 'A full disk: calls are refused before they are sent, reads go on, and it heals.', {
+    [disk]: [
+      'a full disk: calls are refused before they are sent, reads go on, and it heals within 5 s of space',
+    ],
+  }),
+  row('F20', 'An fsync that fails is never taken for durable.', {
+    [disk]: [
+      'an fsync that fails once: the callers behind it get an error, and the gateway heals by itself',
+      'a disk that never syncs again: no answer, readiness down, nothing sent, and a restart opens clean',
+    ],
+  }),
+  row(
+    'F21',
+    'A damaged database is refused and never replaced.',
+    {
+      'test/faults/damage.test.ts': [
+        'damaged in ${samples} ways is refused and untouched, found by verify, or has the right sums',
+        'without damage opens with everything in it, stopped or killed',
+        'a database that was %s: the gateway exits with 1 and the restore sentence, and makes no new one',
+      ],
+    },
+    'A write-ahead log that was cut off, or damaged in its last transaction, looks like a power loss: its end is dropped.',
+  ),
+  row(
+    'F22',
+    'PostgreSQL that is killed, restarted or paused loses and doubles nothing.',
+    {
+      'test/contracts/database.test.ts': [
+        'that goes away refuses as unavailable, and is used again when it is back',
+        'a connection cut in the middle of a transaction leaves nothing and refuses as unavailable',
+      ],
+    },
+    'The gateway itself is not put under load while its PostgreSQL fails.',
+  ),
+  row(
+    'F23',
+    'A store that is busy refuses more than may wait.',
+    { 'test/contracts/database.test.ts': ['refuses more requests than may wait'] },
+    'Not measured under load.',
+  ),
+  open('F24', 'A dead or slow Redis costs no latency.', 'Redis is not used.'),
+  open('F25', 'A flushed Redis costs no money and no session.', 'Redis is not used.'),
+  open('F26', 'A message bus that is down loses no event.', 'No message bus is used.'),
+  open('F27', 'When one of several nodes dies the others take over.', oneNode),
+  open('F28', 'Nodes that cannot see each other do not spend twice.', oneNode),
+  open('F29', 'A bad network makes answers late, never wrong.', 'Not tested yet.'),
+  row(
+    'F30',
+    'A clock that jumps breaks neither timers nor periods.',
+    { 'src/identity/lockout.test.ts': ['a clock that is set back or forth neither makes nor ends a lock'] },
+    'The gateway as a whole is not run with a clock that jumps.',
+  ),
+  row('F31', 'Running out of file descriptors is survived.', {
+    'test/faults/descriptors.test.ts': [
+      '${connections} connections with ${limit} descriptors: no crash, and normal work within 5 s of their end',
+    ],
+  }),
+  open('F32', 'Too little memory is met by refusing.', 'Not tested yet.'),
+  open(
+    'F33',
+    'A stall of the event loop is bounded and seen.',
+    'The lag is a metric; nothing asserts its bound under large messages yet.',
+  ),
+  open('F34', 'Very many clients that reconnect at once are all served.', 'Not tested yet.'),
+  row(
+    'F35',
+    'A faulty configuration is refused with every fault and its place.',
+    {
+      'test/faults/bad-config.test.ts': [
+        '%j is refused with exit 78 at %s',
+        'keeps the real program from starting, and names every fault at once',
+      ],
+      'src/config.test.ts': ['are all reported at once, each with its place'],
+    },
+    'The configuration is read at the start; there is no reload.',
+  ),
+  row(
+    'F36',
+    'Versions can be changed forth and back.',
+    { 'test/contracts/database.test.ts': ['a store made by a newer version is refused and stays as it is'] },
+    `There is one version yet. ${oneNode}`,
+  ),
+  open('F37', 'A backup under load restores to its mark.', 'Backup and restore are not built.'),
+  open('F38', 'A request that crashes something does not do it again and again.', 'Not tested yet.'),
+  row(
+    'F39',
+    'Billing can be computed again from the records.',
+    {
+      'test/billing/verify.test.ts': [
+        'an honest store is clean, whatever was spent, refused, free or expired',
+      ],
+    },
+    'There are no invoices yet.',
+  ),
+  open('F40', 'Hours of load leave memory and handles flat.', 'No soak is run yet.'),
+]
+
+/** Every promise, in the order of its id. */
+export const requirements: readonly Requirement[] = [...callers, ...messages, ...reach, ...content, ...faults]
