@@ -16,7 +16,6 @@ import { Keyring, parseMasterSecret } from '../../src/base/keyring.ts'
 import { ApiCaller, startTestGateway } from '../harness/gateway.ts'
 import {
   essence,
-  median,
   modernHeaders,
   modernMeta,
   openStream,
@@ -256,10 +255,11 @@ describe('guessing', () => {
         answers.add(JSON.stringify(essence(answer)))
       }
     expect(answers.size).toBe(1)
-    // A missing hash for unknown users would make them many times faster.
-    const ratio = median(times.known) / median(times.unknown)
-    expect(ratio, JSON.stringify(times)).toBeGreaterThan(0.7)
-    expect(ratio, JSON.stringify(times)).toBeLessThan(1.4)
+    // Other work only ever adds time, so the fastest of each are compared; they take several milliseconds of hashing,
+    // which an answer without it would save.
+    const ratio = Math.min(...times.known) / Math.min(...times.unknown)
+    expect(ratio, JSON.stringify(times)).toBeGreaterThan(0.5)
+    expect(ratio, JSON.stringify(times)).toBeLessThan(2)
   })
 
   test('is locked out at the eleventh bad login in a minute, known or not, also with another forwarded address', async () => {
