@@ -39,7 +39,7 @@ export interface Running {
 }
 
 /** Ends a child and waits for it. */
-export async function stopChild(child: ChildProcess): Promise<void> {
+async function stopChild(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = new Promise((resolve) => child.once('exit', resolve))
   child.kill('SIGTERM')
@@ -78,7 +78,7 @@ export function childrenOf(pid: number): number[] {
 }
 
 /** A process and everything below it. */
-export const treeOf = (pid: number): number[] => [pid, ...childrenOf(pid).flatMap(treeOf)]
+const treeOf = (pid: number): number[] => [pid, ...childrenOf(pid).flatMap(treeOf)]
 
 /** CPU time in nanoseconds that the living threads of a process tree have used. */
 export function cpuNs(pid: number): number {

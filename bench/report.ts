@@ -47,7 +47,7 @@ export interface RunFacts {
   readonly pinned: boolean
 }
 
-export function median(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   const sorted = [...values].sort((left, right) => left - right)
   const middle = sorted.length >> 1
   const upper = sorted[middle] ?? 0

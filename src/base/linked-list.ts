@@ -47,7 +47,8 @@ export class LinkedList<T> implements Iterable<T> {
   /** The members as they are now, oldest first; changes meanwhile do not matter. */
   [Symbol.iterator](): Iterator<T> {
     const members: T[] = []
-    for (let node = this.#first; node; node = node.next) if (node.value !== undefined) members.push(node.value)
+    for (let node = this.#first; node; node = node.next)
+      if (node.value !== undefined) members.push(node.value)
     return members[Symbol.iterator]()
   }
 }

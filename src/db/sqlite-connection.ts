@@ -40,7 +40,8 @@ export class SqliteConnection {
     } catch (error) {
       this.#drop()
       const code = primaryCode(faultOf(error).errcode)
-      if (code === 11 || code === 26) throw damaged(file, 'SQLite cannot read it', error)
+      // CORRUPT and NOTADB; and ERROR, which statements as fixed as these get from an "unsupported file format" alone.
+      if (code === 11 || code === 26 || code === 1) throw damaged(file, 'SQLite cannot read it', error)
       throw error
     }
   }

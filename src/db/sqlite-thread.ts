@@ -93,7 +93,7 @@ export class SqliteThread {
     if (!this.#closed) this.#log.error({ err: cause, role: this.#options.role }, 'a store thread ended')
     const waiting = this.#waiting
     this.#waiting = []
-    for (const { reject } of waiting) reject(new GatewayError('store_unavailable', { cause }))
+    for (const request of waiting) request.reject(new GatewayError('store_unavailable', { cause }))
   }
 }
 

@@ -138,8 +138,8 @@ export class UserStore {
         .where('user_id', '=', userId)
         .where('revoked_at', 'is', null)
         // Only where the change before it, which carries this time, was not refused.
-        .where(({ exists }) =>
-          exists(
+        .where((is) =>
+          is.exists(
             this.#builder
               .selectFrom('users')
               .select('id')

@@ -23,7 +23,10 @@ interface Rollup {
 const clientTexts = new WeakMap<Client, string>()
 
 /** Turns records into rows; the rollup rows are summed within the batch, so that each is touched once. */
-export function usageRows(calls: readonly { readonly record: UsageRecord }[], dimensions: Dimensions): HotRow[] {
+export function usageRows(
+  calls: readonly { readonly record: UsageRecord }[],
+  dimensions: Dimensions,
+): HotRow[] {
   const batch = new UsageBatch(dimensions)
   for (const { record } of calls) batch.add(record)
   return batch.finish()
@@ -79,11 +82,23 @@ class UsageBatch {
       ],
     })
     const bucket = Math.floor(CallIds.timeMs(record.id) / rollupMs)
-    addTo(this.#rollup([bucket, account, caller, key ?? 0, server, method, tool ?? 0, outcome, currency]), record)
+    addTo(
+      this.#rollup([bucket, account, caller, key ?? 0, server, method, tool ?? 0, outcome, currency]),
+      record,
+    )
   }
 
   finish(): HotRow[] {
-    for (const { key, calls, unpriced, cost, requestBytes, responseBytes, durationUs, latency } of this.#rollups.values()) {
+    for (const {
+      key,
+      calls,
+      unpriced,
+      cost,
+      requestBytes,
+      responseBytes,
+      durationUs,
+      latency,
+    } of this.#rollups.values()) {
       const values = [...key, calls, unpriced, cost, requestBytes, responseBytes, durationUs, ...latency]
       this.#rows.push({ table: rollupTable, values })
     }
@@ -104,7 +119,16 @@ class UsageBatch {
     let rollup = this.#rollups.get(name)
     if (!rollup) {
       const latency = Array.from({ length: latencyBoundsUs.length + 1 }, () => 0)
-      rollup = { key, calls: 0, unpriced: 0, cost: 0n, requestBytes: 0, responseBytes: 0, durationUs: 0, latency }
+      rollup = {
+        key,
+        calls: 0,
+        unpriced: 0,
+        cost: 0n,
+        requestBytes: 0,
+        responseBytes: 0,
+        durationUs: 0,
+        latency,
+      }
       this.#rollups.set(name, rollup)
     }
     this.#last = rollup

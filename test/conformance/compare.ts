@@ -51,7 +51,7 @@ const keyOf = (difference: Difference): string =>
   [difference.requirements, difference.check, difference.direct, difference.through].join('|')
 
 /** The committed list of known differences. */
-export const readExpected = (): ExpectedDifference[] =>
+const readExpected = (): ExpectedDifference[] =>
   JSON.parse(
     readFileSync(join(import.meta.dirname, 'expected-differences.json'), 'utf8'),
   ) as ExpectedDifference[]

@@ -28,7 +28,12 @@ export class ApiCaller {
     this.credential = credential
   }
 
-  async call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+  async call(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
     const response = await fetch(this.url + path, {
       method,
       redirect: 'manual',
@@ -47,7 +52,8 @@ export class ApiCaller {
   // oxlint-disable-next-line typescript/no-explicit-any
   async ok(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<any> {
     const answer = await this.call(method, path, body, headers)
-    if (answer.status >= 300) throw new Error(`${method} ${path} → ${answer.status} ${answer.text.slice(0, 500)}`)
+    if (answer.status >= 300)
+      throw new Error(`${method} ${path} → ${answer.status} ${answer.text.slice(0, 500)}`)
     return answer.json
   }
 
@@ -63,9 +69,12 @@ export class ApiCaller {
   // oxlint-disable-next-line typescript/no-explicit-any
   async all(path: string): Promise<any[]> {
     const items = []
-    for (let cursor: string | null = ''; cursor !== null; ) {
+    for (let cursor: string | null = ''; cursor !== null;) {
       const joint = path.includes('?') ? '&' : '?'
-      const page = await this.ok('GET', `${path}${joint}limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`)
+      const page = await this.ok(
+        'GET',
+        `${path}${joint}limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`,
+      )
       items.push(...page.items)
       cursor = page.nextCursor
     }
@@ -116,7 +125,12 @@ export async function startTestGateway(options: GatewayOptions = {}): Promise<Te
   const child = spawn(command, args, {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, TOLLBRIDGE_ADMIN_PASSWORD: adminPassword, TOLLBRIDGE_LOG_LEVEL: 'warn', ...options.env },
+    env: {
+      ...process.env,
+      TOLLBRIDGE_ADMIN_PASSWORD: adminPassword,
+      TOLLBRIDGE_LOG_LEVEL: 'warn',
+      ...options.env,
+    },
   })
   let log = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (log = (log + text).slice(-200_000)))
