@@ -136,7 +136,7 @@ export class Charge {
       transport: origin.transport,
       currency: account.currency,
       atMs: clock.now(),
-      ...(origin.tool !== undefined && { tool: origin.tool }),
+      tool: origin.tool,
     })
   }
 
@@ -242,21 +242,36 @@ export class Charge {
   }
 
   #record(end: CallEnd, { durationUs, cost }: { durationUs: number; cost: bigint }): UsageRecord {
-    const { requestBytes, ...origin } = this.origin
+    const { origin } = this
     const rule = this.#rule?.rule
+    // Every member is named, so that all records have one shape: this is made for each call.
     return {
-      ...origin,
       id: this.id,
+      userId: origin.userId,
+      accountId: origin.accountId,
+      keyId: origin.keyId,
+      sessionId: origin.sessionId,
+      serverId: origin.serverId,
+      server: origin.server,
+      method: origin.method,
+      tool: origin.tool,
+      transport: origin.transport,
+      upstreamTransport: origin.upstreamTransport,
+      era: origin.era,
+      upstreamEra: origin.upstreamEra,
       outcome: end.outcome,
       statusCode: end.statusCode,
-      requestBytes,
+      requestBytes: origin.requestBytes,
       responseBytes: end.responseBytes,
       durationUs,
       cost,
       currency: this.#currency,
+      ruleId: rule?.ruleId,
+      ruleVersion: rule?.version,
       priced: rule !== undefined,
-      ...(rule && { ruleId: rule.ruleId, ruleVersion: rule.version }),
-      ...(end.error !== undefined && { error: end.error }),
+      error: end.error,
+      client: origin.client,
+      idempotencyKey: origin.idempotencyKey,
     }
   }
 }

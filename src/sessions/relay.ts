@@ -359,9 +359,9 @@ function originOf(
     upstreamEra: era,
     requestBytes: incoming.body.length,
     client: incoming.client,
-    ...(principal.keyId !== undefined && { keyId: principal.keyId }),
-    ...(session && { sessionId: session.id }),
-    ...(typeof name === 'string' && { tool: name.slice(0, maxNameLength) }),
-    ...(incoming.idempotencyKey !== undefined && { idempotencyKey: incoming.idempotencyKey }),
+    keyId: principal.keyId,
+    sessionId: session?.id,
+    tool: typeof name === 'string' ? name.slice(0, maxNameLength) : undefined,
+    idempotencyKey: incoming.idempotencyKey,
   }
 }

@@ -223,12 +223,15 @@ function legacyHeaders(request: IncomingMessage): Readonly<Record<string, string
   return version === undefined ? { accept } : { accept, 'mcp-protocol-version': version }
 }
 
-/** The MCP headers of a modern request; a session id is neither forwarded nor echoed (trust A 25). */
+const forwarded = /^mcp-(?:protocol-version|method|name|param-.+)$/
+
+/** The protocol's own headers of a modern request; a session id, or what other gateways call mcp-…, is not among them. */
 function modernHeaders(request: IncomingMessage): Readonly<Record<string, string>> {
   const headers: Record<string, string> = { accept }
-  for (const [name, value] of Object.entries(request.headers))
-    if (name.startsWith('mcp-') && name !== 'mcp-session-id' && typeof value === 'string')
-      headers[name] = value
+  for (const name in request.headers) {
+    const value = forwarded.test(name) ? request.headers[name] : undefined
+    if (typeof value === 'string') headers[name] = value
+  }
   return headers
 }
 
