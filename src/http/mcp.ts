@@ -67,7 +67,13 @@ export class McpEndpoints {
         ip: request.socket.remoteAddress ?? '',
         userAgent: (request.headers['user-agent'] ?? '').slice(0, 200),
       }
-      return this.#options.streamableHttp.handle(request, response, { ...found, client })
+      const { principal: caller, server, session } = found
+      return this.#options.streamableHttp.handle(request, response, {
+        principal: caller,
+        server,
+        session,
+        client,
+      })
     }
     // Without a valid credential nobody learns which names exist.
     if (!principal) return this.#challenge(asked)

@@ -86,9 +86,8 @@ export class Relay implements CallHost {
 
   /** Handles one message; the reply is answered exactly once. */
   handle(incoming: Incoming, reply: Reply): void {
-    const { message } = incoming
-    if (isRequest(message)) this.#request({ ...incoming, message }, reply)
-    else this.#forward(incoming, reply, !isResponse(message))
+    if (isAsking(incoming)) this.#request(incoming, reply)
+    else this.#forward(incoming, reply, !isResponse(incoming.message))
   }
 
   /** Opens the session's stream of unsolicited messages; recorded as method `stream`. */
@@ -239,8 +238,8 @@ export class Relay implements CallHost {
         headers: incoming.headers,
         timeoutMs: openEnded.has(message.method) ? undefined : server.timeouts.callMs,
         report: server.reportCost || meta?.['tollbridge/report'] === true,
-        ...(session && { session }),
-        ...(claim && { claim }),
+        session,
+        claim,
       },
       this,
     )
@@ -323,6 +322,8 @@ export class Relay implements CallHost {
     }
   }
 }
+
+const isAsking = (incoming: Incoming): incoming is Asking => isRequest(incoming.message)
 
 interface To {
   readonly server: Server

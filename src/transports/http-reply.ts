@@ -11,6 +11,12 @@ type Message = Parameters<Reply['message']>[0]
 /** Headers of every answer under /mcp: nothing is cached, sniffed or framed. */
 export const answerHeaders = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' } as const
 
+const jsonHeaders: readonly string[] = [
+  ...Object.entries(answerHeaders).flat(),
+  'content-type',
+  'application/json',
+]
+
 export class HttpReply implements Reply {
   readonly #response: ServerResponse
   readonly #id: RequestId | null
@@ -51,15 +57,13 @@ export class HttpReply implements Reply {
       return
     }
     const { status, bytes, callId, cost, sessionToken, retryAfterS } = answer
-    this.#response.writeHead(status, {
-      ...answerHeaders,
-      'content-type': 'application/json',
-      'content-length': String(bytes.length),
-      ...(callId !== undefined && { 'tollbridge-call-id': callId }),
-      ...(cost !== undefined && { 'tollbridge-cost': cost }),
-      ...(sessionToken !== undefined && { 'mcp-session-id': sessionToken }),
-      ...(retryAfterS !== undefined && { 'retry-after': String(retryAfterS) }),
-    })
+    // A flat list costs Node less than an object, and this is written for each call.
+    const headers = [...jsonHeaders, 'content-length', String(bytes.length)]
+    if (callId !== undefined) headers.push('tollbridge-call-id', callId)
+    if (cost !== undefined) headers.push('tollbridge-cost', cost)
+    if (sessionToken !== undefined) headers.push('mcp-session-id', sessionToken)
+    if (retryAfterS !== undefined) headers.push('retry-after', String(retryAfterS))
+    this.#response.writeHead(status, headers)
     this.#response.end(bytes)
   }
 

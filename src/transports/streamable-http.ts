@@ -145,8 +145,8 @@ export class StreamableHttp {
         body,
         era,
         headers: era === 'modern' ? modernHeaders(request) : legacyHeaders(request),
-        ...(session && { session }),
-        ...(idempotencyKey !== undefined && { idempotencyKey }),
+        session,
+        idempotencyKey,
       },
       reply,
     )
