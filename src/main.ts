@@ -3,6 +3,7 @@ import manifest from '../package.json' with { type: 'json' }
 import { verify } from './billing/verify.ts'
 import { systemClock as clock } from './base/clock.ts'
 import { GatewayError } from './base/errors.ts'
+import { lockFolder } from './base/folder-lock.ts'
 import { Keyring } from './base/keyring.ts'
 import { Lifecycle } from './base/lifecycle.ts'
 import { createLog, type Log } from './base/log.ts'
@@ -79,6 +80,8 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const metrics = createMetrics(manifest.version)
   lifecycle.onStop('process metrics', watchProcess(metrics.registry))
   const { data: dataDir, databaseUrl, durability } = config
+  // PostgreSQL is shared by intention; a folder is not.
+  if (databaseUrl === undefined) lifecycle.onStop('folder lock', await lockFolder(dataDir))
   const db = await openDatabase({ dataDir, databaseUrl, durability, log }, parts.openStore)
   lifecycle.onStop('store', () => db.close())
 
