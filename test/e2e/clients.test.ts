@@ -54,8 +54,7 @@ async function connectSecond(server: string, mode: keyof typeof modes) {
 
 async function connectFirst(server: string) {
   const client = new FirstClient(about)
-  // The SDK's transport declares an optional member that its own interface does not under exactOptionalPropertyTypes.
-  await client.connect(new FirstTransport(endpoint(server), init()) as Parameters<FirstClient['connect']>[0])
+  await client.connect(new FirstTransport(endpoint(server), init()))
   return client
 }
 
