@@ -48,7 +48,8 @@ function forward(pool: Pool, request: IncomingMessage, response: ServerResponse,
         if (headers['content-length'] === undefined) response.flushHeaders()
       },
       onResponseData(controller, chunk) {
-        if (!response.write(chunk)) controller.pause()
+        // A client that left while its request was queued takes nothing and drains never.
+        if (!response.destroyed && !response.write(chunk)) controller.pause()
       },
       onResponseEnd() {
         response.end()
