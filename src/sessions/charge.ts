@@ -9,28 +9,29 @@ import type { CompiledRule } from '../pricing/choice.ts'
 import type { Outcome } from '../pricing/price.ts'
 import { rate, worstCase } from '../pricing/rating.ts'
 import type { RuleBook } from '../pricing/rules.ts'
-import type { Client, Transport, UsageRecord } from '../usage/record.ts'
+import type { UsageRecord } from '../usage/record.ts'
 import type { UsageWriter } from '../usage/writer.ts'
 import type { KeptAnswer } from './kept-store.ts'
 
 /** What is known of a call when it arrives; everything on its record that does not depend on the answer. */
-export interface CallOrigin {
-  readonly userId: string
-  readonly accountId: string
-  readonly keyId?: string
-  readonly sessionId?: string
-  readonly serverId: string
-  readonly server: string
-  readonly method: string
-  readonly tool?: string
-  readonly transport: Transport
-  readonly upstreamTransport: Transport | 'none'
-  readonly era: 'legacy' | 'modern'
-  readonly upstreamEra: 'legacy' | 'modern' | 'none'
-  readonly requestBytes: number
-  readonly client: Client
-  readonly idempotencyKey?: string
-}
+export type CallOrigin = Pick<
+  UsageRecord,
+  | 'userId'
+  | 'accountId'
+  | 'keyId'
+  | 'sessionId'
+  | 'serverId'
+  | 'server'
+  | 'method'
+  | 'tool'
+  | 'transport'
+  | 'upstreamTransport'
+  | 'era'
+  | 'upstreamEra'
+  | 'requestBytes'
+  | 'client'
+  | 'idempotencyKey'
+>
 
 /** How a call ended. */
 export interface CallEnd {
