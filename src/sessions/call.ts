@@ -91,8 +91,8 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
 
   /** Sends the call. From here on it answers its reply exactly once. */
   start(): void {
-    const { timeoutMs, session, request, charge, reply } = this.input
-    this.#inSession = session?.addCall(request.id, this)
+    const { timeoutMs, session, charge, reply } = this.input
+    this.#inSession = session?.addCall(this)
     if (timeoutMs !== undefined) {
       this.#expireAt(performance.now() + timeoutMs)
     }

@@ -121,8 +121,8 @@ export class Session {
   }
 
   /** Keep what this returns; it is what `removeCall` takes. */
-  addCall(id: RequestId, call: SessionCall): ListNode<SessionCall> {
-    if (this.#withheld.size > 0) this.#withheld.delete(callKey(id))
+  addCall(call: SessionCall): ListNode<SessionCall> {
+    if (this.#withheld.size > 0) this.#withheld.delete(callKey(call.input.request.id))
     return this.#calls.add(call)
   }
 

@@ -35,6 +35,8 @@ interface Waiting<Extra> extends SettledCall {
 
 /** Turns of the event loop that a commit is held back for company at most. */
 const maxTurns = 16
+/** Turns in a row that brought nothing, after which no more company is expected. */
+const maxQuietTurns = 3
 
 /**
  * One commit is in flight at a time; what arrives meanwhile forms the next batch. So an idle gateway commits at once
@@ -87,12 +89,13 @@ export class UsageWriter<Extra> {
   }
 
   /**
-   * Lets calls that are about to settle share the commit: waits a turn of the event loop, and another one for as long
-   * as each brings more. A turn takes microseconds on an idle gateway and is full of answers on a busy one.
+   * Lets calls that are about to settle share the commit: waits turns of the event loop for as long as they bring more.
+   * A single call waits for one quiet turn, several for up to three, and nobody for more than `maxTurns`. A turn takes
+   * microseconds on an idle gateway and is full of answers on a busy one.
    */
   async #gather(): Promise<void> {
     let quietTurns = 0
-    for (let turn = 0; turn < maxTurns && quietTurns < Math.min(this.#queue.length, 3); turn++) {
+    for (let turn = 0; turn < maxTurns && quietTurns < Math.min(this.#queue.length, maxQuietTurns); turn++) {
       const before = this.#queue.length
       await nextTurn()
       quietTurns = this.#queue.length > before ? 0 : quietTurns + 1
