@@ -93,6 +93,7 @@ export class Metering {
   begin(origin: CallOrigin): { readonly charge: Charge; readonly refusal?: GatewayError } {
     const charge = new Charge(origin, this.#options)
     const refusal = charge.open()
+    this.#options.writer.announce()
     return refusal ? { charge, refusal } : { charge }
   }
 

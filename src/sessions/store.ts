@@ -22,6 +22,7 @@ interface Tables {
 export interface StoredSession {
   readonly id: string
   readonly userId: string
+  readonly accountId: string
   readonly serverId: string
   readonly transport: Transport
   readonly status: SessionStatus
@@ -95,6 +96,7 @@ function toStored(row: Tables['session']): StoredSession {
   return {
     id: row.id,
     userId: row.user_id,
+    accountId: row.account_id,
     serverId: row.server_id,
     transport: row.transport as Transport,
     status: row.status,

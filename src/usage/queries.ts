@@ -38,6 +38,8 @@ const defaultQueryLimits: QueryLimits = { maxGroups: 10_000, pageRows: 2000 }
 const chunkBuckets = 7 * 96
 const bucketsAtOnce = 200
 const lastId = 2n ** 63n - 1n
+/** Beyond every id. */
+const latestMs = Number.MAX_SAFE_INTEGER
 const lastBucket = Math.floor(CallIds.timeMs(lastId) / rollupMs)
 
 export class UsageQueries {
@@ -171,10 +173,11 @@ const bucketOf = (id: bigint): number => Math.floor(CallIds.timeMs(id) / rollupM
 const max = (a: bigint, b: bigint): bigint => (a > b ? a : b)
 const min = (a: bigint, b: bigint): bigint => (a < b ? a : b)
 
-const idsOf = ({ fromMs, toMs }: UsageFilter): IdRange => ({
-  low: fromMs === undefined ? 0n : min(CallIds.firstAt(fromMs), lastId),
-  high: toMs === undefined ? lastId : min(CallIds.firstAt(toMs), lastId),
-})
+function idsOf({ fromMs, toMs, within }: UsageFilter): IdRange {
+  const low = CallIds.firstAt(Math.max(fromMs ?? 0, within?.fromMs ?? 0))
+  const high = CallIds.firstAt(Math.min(toMs ?? latestMs, within?.toMs ?? latestMs))
+  return { low: min(low, lastId), high: min(high, lastId) }
+}
 
 /** Takes adjoining buckets off the front until they hold `calls`. */
 function takeRun(busy: { bucket: number; calls: number }[], calls: number): BucketRange {

@@ -133,14 +133,13 @@ export class UsageQueryStore {
     return row
   }
 
-  /** Records newest first. By session or account in the order of that index, else in the order of the primary key. */
+  /** Records newest first: by account in the order of that index, else in the order of the primary key. */
   async newest(where: Where, range: IdRange, limit: number): Promise<RecordRow[]> {
-    const driver = where.has('session') ? 'session' : 'account'
-    const ids = where.get(driver) ?? []
+    const ids = where.get('account') ?? []
     if (ids.length <= 1 || ids.length > maxOrderedReads) return this.#newest(where, range, limit)
     const parts: RecordRow[] = []
     for (const id of ids)
-      parts.push(...(await this.#newest(new Map([...where, [driver, [id]]]), range, limit)))
+      parts.push(...(await this.#newest(new Map([...where, ['account', [id]]]), range, limit)))
     return parts.sort((a, b) => (a.id > b.id ? -1 : 1)).slice(0, limit)
   }
 

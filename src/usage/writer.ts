@@ -35,7 +35,7 @@ interface Waiting<Extra> extends SettledCall {
 
 /** Turns of the event loop that a commit is held back for company at most. */
 const maxTurns = 16
-/** Turns in a row that brought nothing, after which no more company is expected. */
+/** Turns in a row in which nothing began or settled, after which no more company is expected. */
 const maxQuietTurns = 3
 
 /**
@@ -46,6 +46,8 @@ const maxQuietTurns = 3
 export class UsageWriter<Extra> {
   readonly #options: WriterOptions<Extra>
   #queue: Waiting<Extra>[] = []
+  /** Calls announced and submitted so far: while it grows, waiting costs nobody anything. */
+  #pulse = 0
   #committing: Promise<void> | undefined
   #failed = false
   #probe: NodeJS.Timeout | undefined
@@ -60,9 +62,15 @@ export class UsageWriter<Extra> {
     return !this.#failed && !this.#closed && this.#queue.length < this.#options.maxQueue
   }
 
+  /** A call has begun that will be submitted: a commit that is about to start may wait for it. */
+  announce(): void {
+    this.#pulse++
+  }
+
   /** Queues a settled call. Must be called in the same turn in which `accepting` was true. */
   submit(call: SettledCall, extras: readonly Extra[]): void {
-    this.#queue.push({ ...call, extras })
+    this.#pulse++
+    this.#queue.push({ record: call.record, done: call.done, extras })
     this.#committing ??= this.#run()
   }
 
@@ -89,16 +97,16 @@ export class UsageWriter<Extra> {
   }
 
   /**
-   * Lets calls that are about to settle share the commit: waits turns of the event loop for as long as they bring more.
-   * A single call waits for one quiet turn, several for up to three, and nobody for more than `maxTurns`. A turn takes
+   * Lets calls that are about to settle share the commit: waits turns of the event loop for as long as they bring
+   * calls, begun or settled. A single call waits for one quiet turn, several for up to three, and nobody for more than `maxTurns`. A turn takes
    * microseconds on an idle gateway and is full of answers on a busy one.
    */
   async #gather(): Promise<void> {
     let quietTurns = 0
     for (let turn = 0; turn < maxTurns && quietTurns < Math.min(this.#queue.length, maxQuietTurns); turn++) {
-      const before = this.#queue.length
+      const before = this.#pulse
       await nextTurn()
-      quietTurns = this.#queue.length > before ? 0 : quietTurns + 1
+      quietTurns = this.#pulse > before ? 0 : quietTurns + 1
     }
   }
 

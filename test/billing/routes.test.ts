@@ -24,6 +24,14 @@ const revocations = new Revocations(silentLog)
 const callers = new Map<string, Principal>()
 const store = { ready: true }
 
+/** `ses_NAME` is the session of the caller NAME. */
+function sessionOf(id: string) {
+  const accountId = callers.get(id.slice('ses_'.length))?.accountId
+  return accountId === undefined
+    ? undefined
+    : { accountId, createdAtMs: 0, expiresAtMs: Date.UTC(2030, 0, 1) }
+}
+
 beforeAll(async () => {
   money = await openMoney({ startMs: Date.UTC(2026, 6, 31, 23, 30) })
   const { rules, ledger, queries, clock, audit, settled } = money
@@ -44,6 +52,7 @@ beforeAll(async () => {
     findAccountId: async (userId) => [...callers.values()].find((each) => each.userId === userId)?.accountId,
     verify: (signal) => verify({ store: audit, rules, signal }),
     isStoreReady: () => store.ready,
+    sessionStore: { find: async (id) => sessionOf(id) },
     costStreams: { keepAliveMs: 20, maxStreams: 2, maxQueued: 3 },
   })
   expect(looseBodies(documentOf(routes))).toEqual([])

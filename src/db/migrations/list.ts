@@ -7,6 +7,7 @@ import { ledgerTables } from './0004-ledger.ts'
 import { usageTables } from './0005-usage.ts'
 import { sessionTables } from './0006-sessions.ts'
 import { idempotencyTables } from './0007-idempotency.ts'
+import { sessionUsage } from './0008-session-usage.ts'
 
 export const migrations: readonly Migration[] = [
   identityTables,
@@ -16,4 +17,5 @@ export const migrations: readonly Migration[] = [
   usageTables,
   sessionTables,
   idempotencyTables,
+  sessionUsage,
 ]

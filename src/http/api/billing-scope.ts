@@ -11,10 +11,35 @@ import type { UsageRecord } from '../../usage/record.ts'
  * The filter as far as the caller may see: what its own account pays for, also where that was called without a
  * credential. Undefined where the filter asks for another account, which looks as if nothing were there.
  */
-export function visibleFilter(principal: Principal, filter: UsageFilter): UsageFilter | undefined {
+function visibleFilter(principal: Principal, filter: UsageFilter): UsageFilter | undefined {
   if (may(principal, 'usage:read-all')) return filter
   if (filter.account !== undefined && filter.account !== principal.accountId) return undefined
   return { ...filter, account: principal.accountId }
+}
+
+/** Finds what is known of a session, live or ended. */
+export type FindSession = (
+  id: string,
+) => Promise<{ accountId: string; createdAtMs: number; expiresAtMs: number } | undefined>
+
+/** A clock that is set back, or many calls in one millisecond, make a record's time run ahead a little. */
+const slackMs = 60_000
+
+/**
+ * The visible filter, with the account and the time of the session that it names, by which its records are found.
+ * Undefined where the caller may not see it and where there is no such session.
+ */
+export async function sessionFilter(
+  principal: Principal,
+  filter: UsageFilter,
+  findSession: FindSession,
+): Promise<UsageFilter | undefined> {
+  const visible = visibleFilter(principal, filter)
+  if (!visible || visible.session === undefined) return visible
+  const session = await findSession(visible.session)
+  if (!session || (visible.account ?? session.accountId) !== session.accountId) return undefined
+  const within = { fromMs: session.createdAtMs - slackMs, toMs: session.expiresAtMs + slackMs }
+  return { ...visible, account: session.accountId, within }
 }
 
 export const maySeeRecord = (principal: Principal, record: UsageRecord): boolean =>

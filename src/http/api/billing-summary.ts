@@ -7,13 +7,14 @@ import { groupNames, type GroupName, type UsageGroup } from '../../usage/groups.
 import type { UsageQueries, UsageSummary } from '../../usage/queries.ts'
 import { percentileMs, type UsageTotals } from '../../usage/summary.ts'
 import { filterQuery, readFilter } from './billing-filter.ts'
-import { visibleFilter } from './billing-scope.ts'
+import { sessionFilter, type FindSession } from './billing-scope.ts'
 import { defineRoute, type Route } from './route.ts'
 import { isoTime, timeShape } from './view.ts'
 
 export interface BillingSummaryDeps {
   readonly queries: UsageQueries
   readonly ledger: Ledger
+  readonly sessionStore: { readonly find: FindSession }
 }
 
 const percentile = z.number().nullable().describe('Out of latency buckets; null where there were no calls.')
@@ -114,7 +115,7 @@ const summaryView = (summary: UsageSummary, timeZone: string): z.input<typeof su
 })
 
 /** `/billing/usage/summary`. */
-export function billingSummaryRoutes({ queries, ledger }: BillingSummaryDeps): Route[] {
+export function billingSummaryRoutes({ queries, ledger, sessionStore }: BillingSummaryDeps): Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -141,8 +142,9 @@ export function billingSummaryRoutes({ queries, ledger }: BillingSummaryDeps): R
         const groups = [...new Set((query.groupBy ?? '').split(',').filter(isGroup))]
         const options = { groupBy: groups, timeZone, ...(own && { currency: own.currency }) }
         // Somebody else's account and an unknown one have the same usage: none.
-        const visible = visibleFilter(principal, filter) ?? { ...filter, account: '' }
-        return summaryView(await queries.summarise(visible, options), timeZone)
+        const visible = await sessionFilter(principal, filter, (id) => sessionStore.find(id))
+        const seen = visible ?? { ...filter, account: '' }
+        return summaryView(await queries.summarise(seen, options), timeZone)
       },
     }),
   ]

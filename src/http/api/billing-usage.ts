@@ -8,7 +8,7 @@ import type { UsageFilter } from '../../usage/filter.ts'
 import type { UsageQueries } from '../../usage/queries.ts'
 import { filterQuery, readFilter } from './billing-filter.ts'
 import { pricedRecordShape, pricedRecordView, recordShape, recordView } from './billing-record.ts'
-import { maySeeRecord, visibleFilter } from './billing-scope.ts'
+import { maySeeRecord, sessionFilter, type FindSession } from './billing-scope.ts'
 import { totalsShape, totalsView } from './billing-summary.ts'
 import { decodeCursor, makePage, pageOf, pageQuery } from './page.ts'
 import { defineRoute, type Route } from './route.ts'
@@ -17,6 +17,7 @@ import { idParams } from './view.ts'
 export interface BillingUsageDeps {
   readonly queries: UsageQueries
   readonly rules: RuleBook
+  readonly sessionStore: { readonly find: FindSession }
 }
 
 const path = '/api/v1/billing/usage'
@@ -27,7 +28,7 @@ const sessionUsageShape = pageOf(recordShape)
 
 /** `/billing/usage` and below, but for the summary. */
 export function billingUsageRoutes(deps: BillingUsageDeps): Route[] {
-  const { queries, rules } = deps
+  const { queries, rules, sessionStore } = deps
   return [
     defineRoute({
       method: 'GET',
@@ -49,7 +50,8 @@ export function billingUsageRoutes(deps: BillingUsageDeps): Route[] {
       response: sessionUsageShape,
       errors: [404],
       handler: async ({ principal, params: { sessionId }, query }) => {
-        const filter = visibleFilter(principal, { session: sessionId })
+        const asked = { session: sessionId }
+        const filter = await sessionFilter(principal, asked, (id) => sessionStore.find(id))
         const totals = filter && (await queries.summarise(filter, { groupBy: [], timeZone: 'UTC' }))
         if (!totals || totals.totalCalls === 0) throw new GatewayError('not_found')
         const records = await page(deps, { principal, filter, query })
@@ -82,7 +84,7 @@ interface PageRequest {
   readonly query: { readonly limit: number; readonly cursor?: string | undefined }
 }
 
-async function page({ queries }: BillingUsageDeps, { principal, filter, query }: PageRequest) {
+async function page({ queries, sessionStore }: BillingUsageDeps, { principal, filter, query }: PageRequest) {
   const { limit, cursor } = query
   const [position] = decodeCursor(cursor, 1) ?? []
   const before = position === undefined ? undefined : parseCallId(String(position))
@@ -90,7 +92,7 @@ async function page({ queries }: BillingUsageDeps, { principal, filter, query }:
     throw new GatewayError('validation_failed', {
       fields: [{ field: 'cursor', message: 'not a cursor of this list' }],
     })
-  const visible = visibleFilter(principal, filter)
+  const visible = await sessionFilter(principal, filter, (id) => sessionStore.find(id))
   const records = visible
     ? await queries.listRecords(visible, { limit: limit + 1, ...(before !== undefined && { before }) })
     : []
