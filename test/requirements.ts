@@ -409,6 +409,7 @@ const reach: Requirement[] = [
   row('A50', 'A request that two parsers would end in two places is refused and its connection closed.', {
     [smuggling]: [
       'by %s is refused and closed, and what follows is never run',
+      'and nothing is run behind a refusal that did not wait for its body: %s',
       'and a request without a host, or with two, is refused',
     ],
   }),
@@ -457,8 +458,13 @@ const content: Requirement[] = [
       'one byte over the limit is refused before it is sent, where its length is announced',
       'one byte over the limit is refused where its length is not announced',
       'of a gigabyte is cut off early, and memory stays flat',
+      'from a client that sends all of it before it reads is refused with a whole answer, every time',
       'of a gigabyte without a credential is not read into memory at all',
       'a body of exactly the limit is taken',
+    ],
+    'src/http/lingering-close.test.ts': [
+      'gets the whole answer, every time: %s',
+      'is cut off in time, and little of what it sends is read',
     ],
   }),
   row(

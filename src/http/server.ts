@@ -1,8 +1,9 @@
 // The one HTTP server: strict parsing, Host and Origin, then MCP endpoints or the API.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { GatewayError } from '../base/errors.ts'
 import { sendError } from '../transports/http-reply.ts'
+import { LingeringClose, usualLinger, type LingerLimits } from './lingering-close.ts'
 import { findMcpPath, type McpEndpoints } from './mcp.ts'
 
 export interface HttpLimits {
@@ -19,13 +20,18 @@ export interface HttpServerOptions {
   readonly originFault: (request: IncomingMessage) => GatewayError | undefined
   readonly mcp: McpEndpoints
   readonly api: (request: IncomingMessage, response: ServerResponse) => void
+  /** How long a connection lives on after an answer that did not wait for its request. */
+  readonly linger?: LingerLimits
 }
 
 /** Listens once everything behind it is ready. */
 export class HttpServer {
   readonly #server: Server
+  readonly #lingering: LingeringClose
 
-  constructor({ limits, originFault, mcp, api }: HttpServerOptions) {
+  constructor({ limits, originFault, mcp, api, linger = usualLinger }: HttpServerOptions) {
+    const lingering = new LingeringClose(linger)
+    this.#lingering = lingering
     this.#server = createServer(
       {
         maxHeaderSize: limits.maxHeaderBytes,
@@ -36,10 +42,15 @@ export class HttpServer {
         insecureHTTPParser: false,
         requireHostHeader: true,
         noDelay: true,
+        ServerResponse: lingering.responseClass(),
       },
       (request, response) => {
+        if (lingering.isOver(request)) return
         const malformed = headFault(request, limits.maxHeaders)
-        if (malformed) return sendError(response, malformed, null, { connection: 'close' })
+        if (malformed) {
+          lingering.closeAfter(response)
+          return sendError(response, malformed, null)
+        }
         const fault = originFault(request)
         if (fault) return sendError(response, fault, null)
         const path = findMcpPath(request.url ?? '/')
@@ -47,6 +58,7 @@ export class HttpServer {
         else api(request, response)
       },
     )
+    this.#server.on('clientError', (error, socket) => lingering.refuse(error, socket as Socket))
     // Node would drop what is over its count in silence; we refuse it ourselves.
     this.#server.maxHeadersCount = 0
     this.#server.maxConnections = limits.maxConnections
@@ -67,6 +79,7 @@ export class HttpServer {
   async close(graceMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#server.close(() => resolve())
+    this.#lingering.stop()
     this.#server.closeIdleConnections()
     const timer = setTimeout(() => this.#server.closeAllConnections(), graceMs)
     await promise

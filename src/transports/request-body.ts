@@ -24,7 +24,8 @@ export function readBody(
     }
     request.off('data', onData)
     request.off('end', onEnd)
-    request.pause()
+    // What has come already is let go; what has not come is left where it is.
+    if (!request.complete) request.pause()
     done(new GatewayError('payload_too_large'), nothing)
   }
   const onEnd = (): void =>

@@ -63,9 +63,9 @@ export class StreamableHttp {
 
   #post(request: IncomingMessage, response: ServerResponse, target: Target): void {
     const fault = headFault(request)
-    if (fault) return sendError(response, fault, null, { connection: 'close' })
+    if (fault) return sendError(response, fault, null)
     readBody(request, this.#options.maxBodyBytes, (error, body) => {
-      if (error) return sendError(response, error, null, { connection: 'close' })
+      if (error) return sendError(response, error, null)
       const message = parseMessage(body, this.#options.maxDepth)
       if (message instanceof GatewayError) return sendError(response, message, null)
       const reply = new HttpReply(response, isRequest(message) ? message.id : null)

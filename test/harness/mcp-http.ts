@@ -1,6 +1,7 @@
 // Streamable HTTP on a real socket in front of a scripted server, with requests as clients and attackers send them.
 import { createServer, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
+import { LingeringClose, usualLinger } from '../../src/http/lingering-close.ts'
 import {
   StreamableHttp,
   type StreamableHttpOptions,
@@ -81,7 +82,8 @@ export async function startMcpHttp(): Promise<McpHttp> {
     maxDepth: 64,
     paramMismatch: (...of) => mcp.paramMismatch(...of),
   })
-  const http = createServer((request, response) => {
+  const lingering = new LingeringClose(usualLinger)
+  const http = createServer({ ServerResponse: lingering.responseClass() }, (request, response) => {
     const client = { ip: '127.0.0.1', userAgent: 'test' }
     transport.handle(request, response, { principal: mcp.caller, server: testServer, client, ...mcp.target })
   })

@@ -111,6 +111,35 @@ describe.each(['/mcp/stub', '/api/v1/keys'])('a body to %s', (path) => {
     expect(grown).toBeLessThan(maxGrowth)
   })
 
+  test('from a client that sends all of it before it reads is refused with a whole answer, every time', async () => {
+    const body = Buffer.alloc(maxBody + 2 * 1024 * 1024, 0x20)
+    const whole = Buffer.concat([
+      Buffer.from(`${body.length.toString(16)}\r\n`),
+      body,
+      Buffer.from('\r\n0\r\n\r\n'),
+    ])
+    for (const [credential, status] of [
+      [bench.a.credential, '413'],
+      [undefined, '401'],
+    ])
+      for (let round = 0; round < 25; round++) {
+        const wire = await dial(bench.gateway.url)
+        wire.socket.pause()
+        wire.socket.write(lead(path, credential, { 'transfer-encoding': 'chunked' }))
+        const failed = await new Promise((resolve) => wire.socket.write(whole, resolve))
+        wire.socket.resume()
+        await until(() => wire.isClosed(), 'the connection is closed')
+        const text = wire.received()
+        const length = Number(/content-length: (\d+)/i.exec(text)?.[1])
+        expect([round, failed ?? undefined, text.slice(9, 12), text.split('\r\n\r\n')[1]?.length]).toEqual([
+          round,
+          undefined,
+          status,
+          length,
+        ])
+      }
+  })
+
   test('of a gigabyte without a credential is not read into memory at all', async () => {
     const grown = await growth(async () => {
       const { text } = await pour(lead(path, undefined, { 'transfer-encoding': 'chunked' }), {

@@ -394,6 +394,37 @@ describe('a request that two parsers would end in two places', () => {
     expect(wire.received().match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 401'])
   })
 
+  test.each([
+    ['without a credential', '', '401'],
+    ['of another type', 'content-type: text/plain\r\n', '415'],
+    ['with two hosts', 'host: localhost\r\n', '400'],
+  ])('and nothing is run behind a refusal that did not wait for its body: %s', async (_, line, status) => {
+    const own = lead(bench)
+    const wrong = own
+      .replace(/authorization: .*\r\n/, line === '' ? '' : '$&')
+      .replace(/content-type: .*\r\n/, line.startsWith('content-type') ? line : `$&${line}`)
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, ...toolCall('ok', {}, modernMeta) })
+    const call = `${own}${Object.entries(modernHeaders('tools/call', 'ok'))
+      .filter(([name]) => name !== 'content-type')
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('')}content-length: ${body.length}\r\n\r\n${body}`
+    const hits = await bench.hitsDuring(async () => {
+      const wire = await dial(bench.gateway.url)
+      wire.socket.write(`${wrong}content-length: 2\r\n\r\n{}${call}`)
+      await until(() => wire.isClosed(), 'the connection is closed')
+      expect(wire.received().match(/HTTP\/1\.1 \d+/g)).toEqual([`HTTP/1.1 ${status}`])
+    })
+    expect(hits).toEqual([])
+    // By itself it would run.
+    const alone = await bench.hitsDuring(async () => {
+      const wire = await dial(bench.gateway.url)
+      wire.socket.write(call)
+      await until(() => wire.received() !== '', 'an answer')
+      wire.socket.destroy()
+    })
+    expect(alone.length).toBe(1)
+  })
+
   test('and a request without a host, or with two, is refused', async () => {
     for (const head of [
       '',

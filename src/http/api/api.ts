@@ -248,8 +248,8 @@ function sendProblem(shared: Shared, thrown: unknown, request: FastifyRequest, r
     return
   }
   const problem = toProblem(error, request.id, credentialSent(request))
-  // What is left of a refused body is not worth reading.
-  if (error.status === 413) reply.header('connection', 'close')
+  // Fastify closes after every body it refuses; the server knows better whether one is left unread.
+  reply.removeHeader('connection')
   void reply
     .code(problem.status)
     .headers({ ...securityHeaders, 'x-request-id': request.id, ...problem.headers })
