@@ -25,7 +25,6 @@ const startup = new Set(['runMain', 'executeUserEntryPoint', 'importModuleDynami
 function partOf({ functionName, url }: ProfileNode['callFrame']): string {
   const own = /\/src\/([a-z]+)\//.exec(url)?.[1]
   if (own !== undefined && !url.includes('node_modules')) return `src/${own}`
-  if (url.includes('/undici/') || url.startsWith('wasm:')) return 'undici (towards the server)'
   if (url.includes('node_modules')) return 'other packages'
   if (/^node:.*http/.test(url)) return 'node:http (towards the client)'
   if (/^node:.*(stream|net)/.test(url)) return 'node: sockets and streams'

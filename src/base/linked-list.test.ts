@@ -4,7 +4,9 @@ import { expect, test } from 'vitest'
 import { LinkedList, type ListNode } from './linked-list.ts'
 
 test('adding and removing in any order gives what an array gives', () => {
-  const steps = fc.array(fc.oneof(fc.constant('add' as const), fc.nat(50)), { maxLength: 200 })
+  const steps = fc.array(fc.oneof(fc.constant('add' as const), fc.constant('take' as const), fc.nat(50)), {
+    maxLength: 200,
+  })
   fc.assert(
     fc.property(steps, (sequence) => {
       const list = new LinkedList<number>()
@@ -14,7 +16,8 @@ test('adding and removing in any order gives what an array gives', () => {
         if (step === 'add') {
           nodes.push(list.add(value))
           model.push(value)
-        } else {
+        } else if (step === 'take') expect(list.takeFirst()).toBe(model.shift())
+        else {
           const node = nodes[step]
           if (!node) continue
           model = model.filter((member) => member !== node.value)

@@ -44,6 +44,14 @@ export class LinkedList<T> implements Iterable<T> {
     this.#size--
   }
 
+  /** Takes out the oldest; undefined where there is none. */
+  takeFirst(): T | undefined {
+    const first = this.#first
+    const value = first?.value
+    if (first) this.remove(first)
+    return value
+  }
+
   /** The members as they are now, oldest first; changes meanwhile do not matter. */
   [Symbol.iterator](): Iterator<T> {
     const members: T[] = []

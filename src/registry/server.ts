@@ -4,6 +4,7 @@ export interface HttpTransport {
   readonly type: 'streamable-http'
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>
+  readonly sessionId?: SessionIdPlace
 }
 
 export interface StdioTransport {
@@ -14,7 +15,35 @@ export interface StdioTransport {
   readonly cwd?: string
 }
 
-export type ServerTransport = HttpTransport | StdioTransport
+/** Where a server wants to find the session's id, besides or instead of the protocol's own header. */
+export interface SessionIdPlace {
+  readonly in: 'query' | 'header' | 'path'
+  /** Of the parameter or header; in a path the URL holds `{name}`. */
+  readonly name: string
+}
+
+/** HTTP+SSE of 2024-11-05: a stream at `url`, and messages to where its first event says, or to `messageUrl`. */
+export interface SseTransport {
+  readonly type: 'sse'
+  readonly url: string
+  readonly messageUrl?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly sessionId?: SessionIdPlace
+}
+
+/** One JSON-RPC message a text frame, subprotocol `mcp`; `url` is `ws:` or `wss:`. */
+export interface WebSocketTransport {
+  readonly type: 'websocket'
+  readonly url: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly sessionId?: SessionIdPlace
+}
+
+export type ServerTransport = HttpTransport | SseTransport | WebSocketTransport | StdioTransport
+
+/** Who shares one session with the server: nobody, all sessions of one user, or everybody. */
+export const sharings = ['session', 'user', 'server'] as const
+export type Sharing = (typeof sharings)[number]
 
 /** A credential for the upstream, unsealed; never leaves the process except towards that upstream. */
 export type ServerAuth =
@@ -71,7 +100,7 @@ export interface Server {
   readonly access: Access
   /** The account that pays for calls without a credential; set where `access` is `public`. */
   readonly publicAccountId?: string
-  readonly sharing: 'session'
+  readonly sharing: Sharing
   readonly timeouts: ServerTimeouts
   readonly limits: ServerLimits
   /** Whether answers carry `_meta["tollbridge/cost"]` without being asked. */

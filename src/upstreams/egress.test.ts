@@ -2,9 +2,9 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
-import { Pool } from 'undici'
 import { GatewayError } from '../base/errors.ts'
 import { classifyAddress, Egress, type Resolve } from './egress.ts'
+import { Connector } from './http1/connector.ts'
 
 const codeOf = (run: () => unknown): string => {
   try {
@@ -153,13 +153,15 @@ describe('a connection', () => {
     return { port: (server.address() as AddressInfo).port, hits: () => hits }
   }
 
-  const request = async (egress: Egress, origin: string): Promise<number> => {
-    const pool = new Pool(origin, { connect: egress.connector(2000) })
-    cleanups.push(() => pool.destroy())
-    const { statusCode, body } = await pool.request({ path: '/', method: 'GET' })
-    await body.text()
-    return statusCode
-  }
+  const request = (egress: Egress, origin: string): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const connector = new Connector(new URL(origin), { filter: egress, timeoutMs: 2000 })
+      if (connector.refusal) return reject(connector.refusal)
+      const socket = connector.open((bytes) => resolve(Number(bytes.toString().split(' ')[1])))
+      cleanups.push(async () => socket.destroy())
+      socket.on('error', reject)
+      socket.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
+    })
 
   const answering =
     (...addresses: string[]): Resolve =>

@@ -2,7 +2,6 @@
 import { lookup as systemLookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { buildConnector } from 'undici'
 import { GatewayError } from '../base/errors.ts'
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6
@@ -115,17 +114,6 @@ export class Egress {
     const denied = local ? !this.#allowed.has('loopback') : isIP(host) !== 0 && !this.allowsAddress(host)
     if (denied) throw new GatewayError('egress_denied', { data: { host } })
     return url
-  }
-
-  /** A connector for undici: resolves once, vets every address, and connects to one of those. Never HTTP/2. */
-  connector(connectTimeoutMs: number): buildConnector.connector {
-    const connect = buildConnector({ allowH2: false, timeout: connectTimeoutMs, lookup: this.lookup })
-    return (options, callback) => {
-      // A literal address is not looked up, so it is checked here.
-      if (isIP(options.hostname) !== 0 && !this.allowsAddress(options.hostname))
-        callback(new GatewayError('egress_denied'), null)
-      else connect(options, callback)
-    }
   }
 
   /** In place of `dns.lookup`: the answer is vetted, and is what the socket connects to (no second resolution). */

@@ -1,21 +1,36 @@
-// One HTTP exchange with a server: turns the client library's callbacks into head, messages, and one end or failure.
-import type { Dispatcher } from 'undici'
+// One HTTP exchange with a server: turns head and bytes of the response into head, messages, and one end or failure.
+import type { ListNode } from '../base/linked-list.ts'
 import { SseParser, type SseEvent } from '../wire/sse-frame.ts'
+import type { Connection, PooledExchange } from './http1/connection.ts'
+import type { ConnectionPool } from './http1/connection-pool.ts'
+import type { ResponseHead } from './http1/response-head.ts'
 import { parseMessage } from './parse-message.ts'
 import type { UpstreamExchange, UpstreamFailure, UpstreamHead, UpstreamSink } from './upstream.ts'
 
-const aborted = new Error('aborted')
 const empty = Buffer.alloc(0)
+
+/** What exchanges of one kind with one server share: connections, limits, and the count of those that have not ended. */
+export interface Lane {
+  readonly kind: 'calls' | 'streams'
+  readonly pool: ConnectionPool
+  /** In flight or waiting for a connection; more are refused. */
+  readonly maxInFlight: number
+  readonly maxResponseBytes: number
+  inFlight: number
+}
 
 /**
  * The state of one request. Nothing is retried, decoded or redirected. The sink is never called before the exchange
  * is in its caller's hands, nor after `abort`, `end` or `fail`.
  */
-export class HttpExchange implements Dispatcher.DispatchHandler, UpstreamExchange {
+export class HttpExchange implements PooledExchange, UpstreamExchange {
+  readonly head: string
+  readonly body: Uint8Array | undefined
+  waiting: ListNode<PooledExchange> | undefined
   readonly #sink: UpstreamSink
-  readonly #maxBytes: number
-  readonly #onDone: () => void
-  #controller: Dispatcher.DispatchController | undefined
+  readonly #lane: Lane
+  /** Set while the request is in flight. */
+  #connection: Connection | undefined
   /** The request may have left the gateway. */
   #sent = false
   #silent = false
@@ -23,18 +38,26 @@ export class HttpExchange implements Dispatcher.DispatchHandler, UpstreamExchang
   #released = false
   #starting = true
   #parser: SseParser | undefined
-  #first: Buffer = empty
-  #rest: Buffer[] | undefined
+  #collected: Buffer = empty
   #bytes = 0
 
-  constructor(sink: UpstreamSink, maxBytes: number, onDone: () => void) {
+  /** `head` is all of the request's head, with the blank line that ends it. */
+  constructor(
+    lane: Lane,
+    request: { readonly head: string; readonly body: Uint8Array | undefined },
+    sink: UpstreamSink,
+  ) {
+    this.#lane = lane
+    this.head = request.head
+    this.body = request.body
     this.#sink = sink
-    this.#maxBytes = maxBytes
-    this.#onDone = onDone
+    this.waiting = undefined
+    lane.inFlight++
   }
 
-  /** The call that dispatches has returned: from here on the sink may be called directly. */
-  started(): this {
+  /** Sends the request, now or when its turn comes; afterwards the sink may be called directly. */
+  start(): this {
+    this.#lane.pool.dispatch(this)
     this.#starting = false
     return this
   }
@@ -42,71 +65,78 @@ export class HttpExchange implements Dispatcher.DispatchHandler, UpstreamExchang
   abort(): void {
     if (this.#silent) return
     this.#silent = true
-    this.#controller?.abort(aborted)
+    this.#leave()
   }
 
   pause(): void {
     this.#paused = true
-    this.#controller?.pause()
+    this.#connection?.pause()
   }
 
   resume(): void {
     if (!this.#paused) return
     this.#paused = false
-    // The parser is shared by all connections and must not be entered again from inside one of its callbacks.
-    queueMicrotask(() => {
-      if (!this.#paused) this.#controller?.resume()
-    })
+    this.#connection?.resume()
   }
 
-  /** Fails without having been dispatched. */
+  /** Fails without having been sent. */
   refuse(failure: UpstreamFailure): this {
+    this.#release()
     this.#fail(failure)
     return this
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    // Thrown, not aborted: nothing has been written, so the connection stays usable.
-    if (this.#silent) throw aborted
-    this.#controller = controller
+  onStart(connection: Connection): void {
+    this.#connection = connection
     this.#sent = true
-    if (this.#paused) controller.pause()
+    if (this.#paused) connection.pause()
   }
 
-  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Headers): void {
-    if (status < 200 || this.#silent) return
-    const problem = this.#problemOf(status, headers)
+  onHead(head: ResponseHead): void {
+    if (this.#silent) return
+    const problem = this.#problemOf(head)
     if (problem) {
       this.#breakOff(problem.message, problem.tooLarge)
       return
     }
-    const head = readHead(status, headers)
-    if (head.contentType === 'event-stream')
-      this.#parser = new SseParser(this.#maxBytes, (event) => this.#onEvent(event))
-    this.#sink.head(head)
+    const told = readHead(head)
+    if (told.contentType === 'event-stream')
+      this.#parser = new SseParser(this.#lane.maxResponseBytes, (event) => this.#onEvent(event))
+    this.#sink.head(told)
   }
 
-  #problemOf(status: number, headers: Headers): { message: string; tooLarge?: boolean } | undefined {
+  #problemOf(head: ResponseHead): { message: string; tooLarge?: boolean } | undefined {
+    const { status, contentEncoding } = head
     if (status < 400 && status >= 300)
       return { message: 'The server answered with a redirect, which is never followed.' }
-    const encoding = headers['content-encoding']
-    if (encoding !== undefined && encoding !== 'identity')
+    if (contentEncoding !== undefined && contentEncoding !== 'identity')
       return { message: 'The server answered with a compressed body, which was not asked for.' }
-    return Number(headers['content-length']) > this.#maxBytes
+    return head.contentLength > this.#lane.maxResponseBytes
       ? { message: tooLargeText, tooLarge: true }
       : undefined
   }
 
-  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+  onBody(bytes: Buffer): void {
     if (this.#silent) return
     if (this.#parser) {
-      if (!this.#parser.push(chunk)) this.#breakOff(tooLargeText, true)
+      if (!this.#parser.push(bytes)) this.#breakOff(tooLargeText, true)
       return
     }
-    this.#bytes += chunk.length
-    if (this.#bytes > this.#maxBytes) this.#breakOff(tooLargeText, true)
-    else if (this.#first.length === 0) this.#first = chunk
-    else (this.#rest ??= [this.#first]).push(chunk)
+    const held = this.#bytes
+    this.#bytes += bytes.length
+    if (this.#bytes > this.#lane.maxResponseBytes) this.#breakOff(tooLargeText, true)
+    else if (held === 0) this.#collected = bytes
+    else this.#collect(bytes, held)
+  }
+
+  /** The space doubles: a body in a million pieces takes no more of it than one in few. */
+  #collect(bytes: Buffer, held: number): void {
+    if (this.#bytes > this.#collected.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(this.#bytes, held * 2, 1024))
+      this.#collected.copy(larger, 0, 0, held)
+      this.#collected = larger
+    }
+    bytes.copy(this.#collected, held)
   }
 
   #onEvent(event: SseEvent): void {
@@ -116,7 +146,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler, UpstreamExchang
     this.#sink.message({ message, bytes, frame: event.raw })
   }
 
-  onResponseEnd(): void {
+  onEnd(): void {
     this.#release()
     if (this.#silent) return
     if (this.#parser?.partial) {
@@ -124,7 +154,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler, UpstreamExchang
       return
     }
     if (this.#bytes > 0) {
-      const bytes = this.#rest ? Buffer.concat(this.#rest, this.#bytes) : this.#first
+      const bytes = this.#collected.subarray(0, this.#bytes)
       this.#sink.message({ message: parseMessage(bytes), bytes })
     }
     // The sink may have aborted in `message`.
@@ -133,7 +163,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler, UpstreamExchang
     this.#sink.end()
   }
 
-  onResponseError(_: Dispatcher.DispatchController | null, error: Error): void {
+  onError(error: Error): void {
     this.#release()
     if (this.#silent) return
     const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
@@ -152,8 +182,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler, UpstreamExchang
   }
 
   #breakOff(message: string, tooLarge?: boolean): void {
+    this.#leave()
     this.#fail({ stage: 'call', message, sent: true, ...(tooLarge && { tooLarge }) })
-    this.#controller?.abort(aborted)
   }
 
   #fail(failure: UpstreamFailure): void {
@@ -167,54 +197,51 @@ export class HttpExchange implements Dispatcher.DispatchHandler, UpstreamExchang
     this.#sink.fail(failure)
   }
 
+  /** Gives up the connection, or the place in the queue. */
+  #leave(): void {
+    const connection = this.#connection
+    this.#release()
+    if (connection) connection.abandon()
+    else if (this.waiting) this.#lane.pool.withdraw(this)
+  }
+
   #release(): void {
+    this.#connection = undefined
     if (this.#released) return
     this.#released = true
-    this.#onDone()
+    this.#lane.inFlight--
   }
 }
-
-type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
 
 const tooLargeText = 'The answer is larger than the limit of this server (limits.maxResponseBytes).'
 
-/** A header that a server sent twice is as good as none. */
-const single = (value: string | string[] | undefined): string | undefined =>
-  typeof value === 'string' ? value : undefined
-
-function readHead(status: number, headers: Headers): UpstreamHead {
-  const text = single(headers['content-type'])
-  const sessionId = headers['mcp-session-id']
+function readHead(head: ResponseHead): UpstreamHead {
+  const { status, contentType: text, sessionId } = head
   return {
     status,
-    contentType: kindOf(status, text, single(headers['content-length'])),
+    contentType: kindOf(head),
     ...(text !== undefined && { contentTypeText: text }),
     // MCP 2025-11-25, "Session Management": visible ASCII only.
-    ...(typeof sessionId === 'string' && /^[\x21-\x7e]{1,1024}$/.test(sessionId) && { sessionId }),
+    ...(sessionId !== undefined && /^[\x21-\x7e]{1,1024}$/.test(sessionId) && { sessionId }),
   }
 }
 
-function kindOf(
-  status: number,
-  text: string | undefined,
-  length: string | undefined,
-): UpstreamHead['contentType'] {
-  if (status === 202 || status === 204 || length === '0') return 'none'
+function kindOf({ status, contentLength, contentType: text }: ResponseHead): UpstreamHead['contentType'] {
+  if (status === 202 || status === 204 || contentLength === 0) return 'none'
   if (text === 'application/json') return 'json'
   const type = text?.split(';', 1)[0]?.trim().toLowerCase()
   if (type === 'text/event-stream') return 'event-stream'
   return type === 'application/json' || type?.endsWith('+json') ? 'json' : 'other'
 }
 
-/** What an operator needs to know of a transport error; system codes are kept, names of libraries are not. */
+/** What an operator needs to know of a transport error; the system's own codes are kept. */
 function reasonOf(code: string): string {
-  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') return 'the connection timed out'
-  if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE')
+  if (code === 'connect_timeout' || code === 'ETIMEDOUT') return 'the connection timed out'
+  if (code === 'connection_closed' || code === 'ECONNRESET' || code === 'EPIPE')
     return 'the connection was closed'
-  if (code.startsWith('HPE_')) return 'the answer is not valid HTTP'
-  if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return 'the body is shorter than announced'
-  if (code === 'UND_ERR_HEADERS_OVERFLOW') return 'the headers are too large'
-  if (code === 'UND_ERR_CLOSED' || code === 'UND_ERR_DESTROYED')
-    return 'its registration has changed or the gateway stops'
+  if (code === 'invalid_http') return 'the answer is not valid HTTP'
+  if (code === 'body_short') return 'the body is shorter than announced'
+  if (code === 'head_too_large') return 'the headers are too large'
+  if (code === 'pool_closed') return 'its registration has changed or the gateway stops'
   return /^(E|CERT_|DEPTH_|UNABLE_|SELF_|ERR_TLS_)[A-Z0-9_]+$/.test(code) ? code : 'the connection failed'
 }

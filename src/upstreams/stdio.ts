@@ -63,6 +63,7 @@ class StdioExchange implements UpstreamExchange {
  */
 export class StdioUpstream implements Upstream {
   readonly transport = 'stdio'
+  readonly multiplexed = true
   readonly #child: StdioChild
   readonly #options: StdioOptions
   readonly #pending = new Map<RequestId, StdioExchange>()
@@ -224,6 +225,7 @@ export class StdioUpstream implements Upstream {
         ? {
             ...(this.#failure ?? {
               stage: 'process',
+              gone: true,
               message: this.#child.alive
                 ? 'The process does not read its input; too much is waiting.'
                 : 'The process has ended.',
@@ -247,6 +249,7 @@ export class StdioUpstream implements Upstream {
     const message = lastLine === undefined ? reason.message : `${reason.message} It wrote: ${lastLine}`
     this.#failure = {
       stage: 'process',
+      gone: true,
       message,
       sent: true,
       ...(reason.tooLarge && { tooLarge: true }),

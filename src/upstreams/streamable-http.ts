@@ -1,8 +1,10 @@
 // Streamable HTTP towards one server: bounded pools, the server's own credential, and the caller's bytes unchanged.
-import { Pool, type Dispatcher } from 'undici'
 import type { Server, ServerAuth, HttpTransport } from '../registry/server.ts'
 import type { Egress } from './egress.ts'
-import { HttpExchange } from './http-exchange.ts'
+import { HttpExchange, type Lane } from './http-exchange.ts'
+import { ConnectionPool } from './http1/connection-pool.ts'
+import { Connector } from './http1/connector.ts'
+import { constantHead, headerLine } from './http1/request-head.ts'
 import type { Upstream, UpstreamExchange, UpstreamRequest, UpstreamSink } from './upstream.ts'
 
 /** A registered server that is reached over HTTP. */
@@ -14,6 +16,8 @@ export interface HttpUpstreamOptions {
   readonly maxQueued: number
 }
 
+type CallHeaders = Readonly<Record<string, string>>
+
 const acceptBoth = 'application/json, text/event-stream'
 
 /**
@@ -23,68 +27,61 @@ const acceptBoth = 'application/json, text/event-stream'
  */
 export class HttpUpstream implements Upstream {
   readonly transport = 'streamable-http'
-  readonly #calls: Pool
-  readonly #streams: Pool
-  readonly #path: string
-  readonly #maxResponseBytes: number
+  readonly multiplexed = false
+  readonly #calls: Lane
+  readonly #streams: Lane
   readonly #endSessionMs: number
-  readonly #maxCalls: number
-  readonly #maxStreams: number
-  /** Headers of every POST, and of GET and DELETE. */
-  readonly #postHeaders: readonly string[]
-  readonly #plainHeaders: readonly string[]
-  #callsInFlight = 0
-  #streamsInFlight = 0
-  readonly #callDone = (): void => {
-    this.#callsInFlight--
-  }
-  readonly #streamDone = (): void => {
-    this.#streamsInFlight--
-  }
+  /** How every request of a method begins; undefined where the registration cannot be written as HTTP. */
+  readonly #post: string | undefined
+  readonly #get: string | undefined
+  readonly #delete: string | undefined
 
   constructor(server: HttpServer, options: HttpUpstreamOptions) {
     const url = options.egress.checkUrl(server.transport.url)
     const { maxConnections, maxSessions, maxResponseBytes } = server.limits
-    const common: Pool.Options = {
-      connect: options.egress.connector(server.timeouts.connectMs),
-      allowH2: false,
-      pipelining: 1,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      keepAliveMaxTimeout: 60_000,
+    const connector = new Connector(url, { filter: options.egress, timeoutMs: server.timeouts.connectMs })
+    this.#calls = {
+      kind: 'calls',
+      pool: new ConnectionPool({ connector, maxConnections }),
+      maxInFlight: maxConnections + options.maxQueued,
+      maxResponseBytes,
+      inFlight: 0,
     }
-    this.#calls = new Pool(url.origin, { ...common, connections: maxConnections })
-    this.#streams = new Pool(url.origin, { ...common, connections: maxSessions })
-    this.#path = url.pathname + credentialQuery(server.auth)
-    this.#maxResponseBytes = maxResponseBytes
+    this.#streams = {
+      kind: 'streams',
+      pool: new ConnectionPool({ connector, maxConnections: maxSessions }),
+      maxInFlight: maxSessions,
+      maxResponseBytes,
+      inFlight: 0,
+    }
     this.#endSessionMs = Math.min(server.timeouts.callMs, 10_000)
-    this.#maxCalls = maxConnections + options.maxQueued
-    this.#maxStreams = maxSessions
-    this.#plainHeaders = ['accept-encoding', 'identity', ...ownHeaders(server)]
-    this.#postHeaders = ['content-type', 'application/json', ...this.#plainHeaders]
+    const place = { host: url.host, target: url.pathname + credentialQuery(server.auth) }
+    const own = [['accept-encoding', 'identity'], ...ownHeaders(server)] as const
+    this.#post = constantHead('POST', place, [['content-type', 'application/json'], ...own])
+    this.#get = constantHead('GET', place, own)
+    this.#delete = constantHead('DELETE', place, own)
   }
 
   /** Exchanges that have not ended, by kind. */
   get inFlight(): { calls: number; streams: number } {
-    return { calls: this.#callsInFlight, streams: this.#streamsInFlight }
+    return { calls: this.#calls.inFlight, streams: this.#streams.inFlight }
   }
 
-  send(request: UpstreamRequest, sink: UpstreamSink): UpstreamExchange {
-    const headers = withCallHeaders(this.#postHeaders, request.headers, acceptBoth)
-    const options = { path: this.#path, method: 'POST', headers, body: request.body, idempotent: false }
-    return request.message.method === 'subscriptions/listen'
-      ? this.#dispatchStream(options, sink)
-      : this.#dispatchCall(options, sink)
+  send({ body, headers, message }: UpstreamRequest, sink: UpstreamSink): UpstreamExchange {
+    const head = withCallHeaders(this.#post, headers, acceptBoth)
+    const request = { head: head && `${head}content-length: ${body.length}\r\n\r\n`, body }
+    const lane = message.method === 'subscriptions/listen' ? this.#streams : this.#calls
+    return startIn(lane, request, sink)
   }
 
-  listen(headers: Readonly<Record<string, string>>, sink: UpstreamSink): UpstreamExchange {
-    const all = withCallHeaders(this.#plainHeaders, headers, 'text/event-stream')
-    return this.#dispatchStream({ path: this.#path, method: 'GET', headers: all, idempotent: false }, sink)
+  listen(headers: CallHeaders, sink: UpstreamSink): UpstreamExchange {
+    const head = withCallHeaders(this.#get, headers, 'text/event-stream')
+    return startIn(this.#streams, { head: head && `${head}\r\n` }, sink)
   }
 
   /** Resolves with the status; with 0 where the server could not be asked or does not answer. */
-  endSession(headers: Readonly<Record<string, string>>): Promise<number> {
-    const all = withCallHeaders(this.#plainHeaders, headers, acceptBoth)
+  endSession(headers: CallHeaders): Promise<number> {
+    const head = withCallHeaders(this.#delete, headers, acceptBoth)
     return new Promise((resolve) => {
       let status = 0
       const done = (): void => {
@@ -97,10 +94,7 @@ export class HttpUpstream implements Upstream {
         end: done,
         fail: done,
       }
-      const exchange = this.#dispatchCall(
-        { path: this.#path, method: 'DELETE', headers: all, idempotent: false },
-        sink,
-      )
+      const exchange = startIn(this.#calls, { head: head && `${head}\r\n` }, sink)
       const timer = setTimeout(() => {
         exchange.abort()
         resolve(0)
@@ -114,69 +108,72 @@ export class HttpUpstream implements Upstream {
 
   /** Takes no more requests; resolves when those in flight have ended and the connections are closed. */
   async retire(): Promise<void> {
-    await Promise.all([this.#calls.close(), this.#streams.close()])
+    await Promise.all([this.#calls.pool.close(), this.#streams.pool.close()])
   }
 
   /** Closes all connections at once; what is in flight fails. */
   async destroy(): Promise<void> {
-    await Promise.all([this.#calls.destroy(), this.#streams.destroy()])
-  }
-
-  #dispatchCall(options: Dispatcher.DispatchOptions, sink: UpstreamSink): UpstreamExchange {
-    this.#callsInFlight++
-    const exchange = new HttpExchange(sink, this.#maxResponseBytes, this.#callDone)
-    if (this.#callsInFlight > this.#maxCalls) {
-      this.#callsInFlight--
-      return refuseOverload(exchange, 'calls')
-    }
-    this.#calls.dispatch(options, exchange)
-    return exchange.started()
-  }
-
-  #dispatchStream(options: Dispatcher.DispatchOptions, sink: UpstreamSink): UpstreamExchange {
-    this.#streamsInFlight++
-    const exchange = new HttpExchange(sink, this.#maxResponseBytes, this.#streamDone)
-    if (this.#streamsInFlight > this.#maxStreams) {
-      this.#streamsInFlight--
-      return refuseOverload(exchange, 'streams')
-    }
-    this.#streams.dispatch(options, exchange)
-    return exchange.started()
+    await Promise.all([this.#calls.pool.destroy(), this.#streams.pool.destroy()])
   }
 }
 
-const refuseOverload = (exchange: HttpExchange, what: string): UpstreamExchange =>
-  exchange.refuse({ stage: 'connect', message: `Too many ${what} wait for this server.`, sent: false })
+/** What is to be written; without a head where a header cannot be written as it is. */
+interface Written {
+  readonly head: string | undefined
+  readonly body?: Uint8Array
+}
+
+function startIn(lane: Lane, { head, body }: Written, sink: UpstreamSink): UpstreamExchange {
+  const overloaded = lane.inFlight >= lane.maxInFlight
+  const exchange = new HttpExchange(lane, { head: head ?? '', body }, sink)
+  if (overloaded)
+    return exchange.refuse({
+      stage: 'connect',
+      message: `Too many ${lane.kind} wait for this server.`,
+      sent: false,
+    })
+  if (head === undefined)
+    return exchange.refuse({
+      stage: 'connect',
+      message: 'A header of the request holds characters that cannot be sent.',
+      sent: false,
+    })
+  return exchange.start()
+}
 
 /**
  * The server's headers and those of this message. Only MCP's own headers pass, though the caller has vetted them: a
  * client's Authorization or Cookie can never arrive at a server (MCP "Security Best Practices", token passthrough).
+ * Undefined where one of them cannot be written.
  */
 function withCallHeaders(
-  own: readonly string[],
-  call: Readonly<Record<string, string>>,
+  own: string | undefined,
+  call: CallHeaders,
   defaultAccept: string,
-): string[] {
-  const headers = own.slice()
-  headers.push('accept', call.accept ?? defaultAccept)
+): string | undefined {
+  const accept = headerLine('accept', call.accept ?? defaultAccept)
+  if (own === undefined || accept === undefined) return undefined
+  let head = own + accept
   for (const name in call) {
     const value = call[name]
-    if (value !== undefined && (name.startsWith('mcp-') || name === 'last-event-id'))
-      headers.push(name, value)
+    if (value === undefined || !(name.startsWith('mcp-') || name === 'last-event-id')) continue
+    const line = headerLine(name, value)
+    if (line === undefined) return undefined
+    head += line
   }
-  return headers
+  return head
 }
 
-function ownHeaders(server: HttpServer): string[] {
-  const headers = Object.entries(server.transport.headers ?? {}).flat()
+function ownHeaders(server: HttpServer): (readonly [string, string])[] {
+  const headers = Object.entries(server.transport.headers ?? {})
   const { auth } = server
-  if (auth.type === 'bearer') headers.push('authorization', `Bearer ${auth.token}`)
+  if (auth.type === 'bearer') headers.push(['authorization', `Bearer ${auth.token}`])
   if (auth.type === 'basic')
-    headers.push(
+    headers.push([
       'authorization',
       `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString('base64')}`,
-    )
-  if (auth.type === 'api-key' && auth.in === 'header') headers.push(auth.name.toLowerCase(), auth.value)
+    ])
+  if (auth.type === 'api-key' && auth.in === 'header') headers.push([auth.name.toLowerCase(), auth.value])
   return headers
 }
 

@@ -1,6 +1,7 @@
 // What the gateway needs of a connection to an MCP server, whatever its transport.
 import type { JsonRpcMessage } from '../wire/json-rpc.ts'
-import type { LastFailure } from '../registry/server.ts'
+import type { Era } from '../wire/protocol-version.ts'
+import type { LastFailure, ServerTransport } from '../registry/server.ts'
 
 /** One message from the client, on its way to the server. */
 export interface UpstreamRequest {
@@ -39,6 +40,10 @@ export interface UpstreamFailure {
   readonly stage: LastFailure['stage']
   readonly message: string
   readonly sent: boolean
+  /** The connection, or the child, with everything that the server knew of the session is gone; another may be opened. */
+  readonly gone?: boolean
+  /** It was not even tried: the server is in trouble, and is tried again after so many seconds. */
+  readonly retryAfterS?: number
   /** The answer passed the server's `maxResponseBytes`. */
   readonly tooLarge?: boolean
   readonly cause?: unknown
@@ -62,17 +67,22 @@ export interface UpstreamExchange {
 }
 
 /**
- * A way to one server. For HTTP it is shared by all callers and holds no session; for stdio it is one child process,
- * made for one session. `send` never throws: failures reach the sink.
+ * A way to one server. For HTTP it is shared by all callers and holds no session; otherwise it is one connection or
+ * child process, made for one session. Bridges and shared connections are ways too, over others: whoever holds one
+ * need not know. `send` never throws: failures reach the sink.
  */
 export interface Upstream {
-  readonly transport: 'streamable-http' | 'stdio'
+  readonly transport: ServerTransport['type']
+  /** The era that the server itself is spoken to in, where that is not simply the caller's own. */
+  readonly era?: Era | undefined
+  /** Answers are found by JSON-RPC id alone, so that an id can be in flight only once. */
+  readonly multiplexed: boolean
   /** Sends a message. For a request the sink gets everything that belongs to it, the final answer last. */
   send(request: UpstreamRequest, sink: UpstreamSink): UpstreamExchange
   /** Opens the stream of unsolicited messages (legacy GET). At most one per session on stdio. */
   listen(headers: Readonly<Record<string, string>>, sink: UpstreamSink): UpstreamExchange
   /** Ends the server's session (legacy DELETE); resolves with the status, 405 where the server has no such thing. */
   endSession(headers: Readonly<Record<string, string>>): Promise<number>
-  /** stdio: kills the process group and fails what is pending. HTTP: nothing, the pool is shared. */
+  /** Ends a connection, or kills the process group, and fails what is pending. HTTP: nothing, the pool is shared. */
   close(): Promise<void>
 }
