@@ -6,6 +6,7 @@ import { type Log } from '../base/log.ts'
 import type { RunnableConfig } from '../commands/settings.ts'
 import type { Database } from '../db/database.ts'
 import { type GatewayMetrics } from '../http/metrics.ts'
+import { Breakers } from '../sessions/breakers.ts'
 import { Metering } from '../sessions/charge.ts'
 import { ParamChecks } from '../sessions/param-checks.ts'
 import { Relay } from '../sessions/relay.ts'
@@ -20,6 +21,8 @@ import type { buildServers } from './servers.ts'
 
 /** Milliseconds in which the end of one upstream session must come. */
 const stepMs = 2000
+/** When a server in trouble is left alone, and for how long. */
+const breaking = { failuresToOpen: 5, firstPauseMs: 1000, maxPauseMs: 30_000 }
 
 type CallParts = { readonly config: RunnableConfig; readonly db: Database; readonly log: Log } & {
   readonly metrics: GatewayMetrics
@@ -53,12 +56,22 @@ export async function buildCalls(parts: CallParts) {
   registry.onChange((change) => {
     if (change.kind === 'removed') void sessions.closeWhere((session) => session.serverId === change.id)
   })
+  const breakers = new Breakers({ clock, ...breaking })
+  registry.onChange((change) => {
+    if (change.kind === 'removed') breakers.forget(change.id)
+  })
   const relay = new Relay({
     metering,
+    breakers,
     replays: new Replays(new KeptAnswerStore(db), { maxBytes: 1024 * 1024 }),
     log,
-    upstreamFor: (server) => upstreams.for(server),
-    openUpstream: (server) => upstreams.open(server),
+    ways: {
+      shared: (server) => upstreams.for(server),
+      forSession: (server) =>
+        server.transport.type === 'streamable-http' ? undefined : upstreams.open(server),
+      forModern: (server) => upstreams.for(server),
+      findMember: () => undefined,
+    },
     reportFailure: (server, { stage, message }) => registry.recordFailure(server.id, { stage, message }),
     reportSuccess: (server) => registry.recordSuccess(server.id),
     onInitializeFailed: (session) => void sessions.close(session),

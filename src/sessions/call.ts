@@ -5,6 +5,7 @@ import { formatAmount } from '../base/money.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Server } from '../registry/server.ts'
 import type {
+  Upstream,
   UpstreamExchange,
   UpstreamFailure,
   UpstreamHead,
@@ -16,7 +17,7 @@ import type { Era } from '../wire/protocol-version.ts'
 import { answerEnd, hasEventId, isInterim, withCost } from './answer.ts'
 import type { CallEnd, Charge, SettledListener } from './charge.ts'
 import type { Deadline, Deadlines, Expiring } from './deadlines.ts'
-import { refusalAnswer } from './refusal.ts'
+import { failureError, refusalAnswer } from './refusal.ts'
 import type { Claim } from './replays.ts'
 import type { Reply } from './reply.ts'
 import type { Deliver, Session, SessionCall } from './session.ts'
@@ -32,7 +33,8 @@ export interface CallHost {
   /** Tells a legacy server that nobody waits for this request any more. */
   cancelUpstream(call: Call, reason: string): void
   reportFailure(call: Call, failure: UpstreamFailure): void
-  reportSuccess(call: Call): void
+  /** The server has answered; `isResult`: not with an error. */
+  reportAnswer(call: Call, isResult: boolean): void
   finished(call: Call): void
 }
 
@@ -41,7 +43,10 @@ export interface CallInput {
   readonly request: JsonRpcRequest
   readonly body: Uint8Array
   readonly era: Era
+  /** Whose call it is: its time limit, its price, its failures. */
   readonly server: Server
+  /** Where the client sent it: that server, or an aggregate that it is a member of. */
+  readonly endpoint: Server
   readonly session?: Session
   readonly charge: Charge
   readonly reply: Reply
@@ -72,6 +77,8 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
   #inSession: ListNode<SessionCall> | undefined
   /** Its place among the calls of the relay. */
   inFlight: ListNode<Call> | undefined
+  /** The way that it was sent. */
+  way: Upstream | undefined
   readonly input: CallInput
   readonly #host: CallHost
   #exchange: UpstreamExchange | undefined
@@ -148,12 +155,9 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
 
   fail(failure: UpstreamFailure): void {
     if (this.#ended) return this.#noDeadline()
-    if (failure.stage === 'process' && !failure.sent && this.#canRecover()) return this.#recover()
+    if (failure.gone && !failure.sent && this.#canRecover()) return this.#recover()
     this.#host.reportFailure(this, failure)
-    const detail = failure.tooLarge
-      ? 'The answer of the MCP server is larger than this gateway accepts; ask for less.'
-      : undefined
-    const error = new GatewayError('upstream_unavailable', { cause: failure, ...(detail && { detail }) })
+    const error = failureError(failure)
     this.#cut({
       error,
       outcome: failure.sent && !failure.tooLarge ? 'unknown' : 'error',
@@ -267,7 +271,7 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
     const refusal = charge.cover(this.#responseBytes)
     if (refusal) return this.#cutShort(refusal)
     const status = this.#head?.status ?? 200
-    if (!parsed.error) this.#host.reportSuccess(this)
+    this.#host.reportAnswer(this, !parsed.error)
     const end = { ...answerEnd(parsed), statusCode: status, responseBytes: this.#responseBytes }
     const answer: SettledListener = (error, settled) => {
       if (error) return this.#refuse(error)
@@ -334,6 +338,7 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
     this.#ended = true
     this.#noDeadline()
     const { session, request, era, claim, charge } = this.input
+    charge.upstreamEra = this.way?.era ?? era
     const settled: SettledListener = (error, result) => {
       const why = error ?? this.#withheldFor
       if (this.#inSession) session?.removeCall(this.#inSession)
@@ -355,7 +360,7 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
 
   #canRecover(): boolean {
     const { session, request } = this.input
-    const known = session?.upstreamSessionId !== undefined || session?.upstream?.transport === 'stdio'
+    const known = session?.upstreamSessionId !== undefined || session?.upstream?.multiplexed === true
     return known && !this.#recovered && request.method !== 'initialize'
   }
 

@@ -91,7 +91,7 @@ describe('a server that lost its session', () => {
     calls.upstream.script = (up) => up.succeed(initialized)
     await calls.ask({ id: 0, method: 'initialize' }, { session, server: stdio }).done()
     const [child] = calls.children
-    if (child) child.script = (up: FakeExchange) => up.fail({ stage: 'process', sent: false })
+    if (child) child.script = (up: FakeExchange) => up.fail({ stage: 'process', gone: true, sent: false })
     const reply = await calls.ask(toolCall(1), { session, server: stdio }).done()
     expect(reply.json.result).toEqual(initialized)
     expect([calls.children.length, child?.closed]).toEqual([2, 1])

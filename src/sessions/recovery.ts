@@ -10,6 +10,7 @@ import type {
 } from '../upstreams/upstream.ts'
 import type { JsonRpcMessage } from '../wire/json-rpc.ts'
 import type { Session } from './session.ts'
+import type { Ways } from './ways.ts'
 
 /** A child that keeps dying is started at most this often: 0.5 s, doubling to 30 s; a quiet minute forgives. */
 const firstBackoffMs = 500
@@ -17,8 +18,7 @@ const longestBackoffMs = 30_000
 const forgivenAfterMs = 60_000
 
 export interface RecoveryOptions {
-  readonly upstreamFor: (server: Server) => Upstream
-  readonly openUpstream: (server: Server) => Upstream
+  readonly ways: Ways
 }
 
 /**
@@ -47,13 +47,13 @@ async function reopen(session: Session, server: Server, options: RecoveryOptions
   if (attempts > 0 && waitMs > server.timeouts.connectMs) throw new Error('too many restarts; backing off')
   if (attempts > 0 && waitMs > 0) await sleep(waitMs)
   session.recoveries = { count: attempts + 1, lastMs: performance.now() }
-  if (server.transport.type === 'stdio') {
-    await session.upstream?.close()
+  if (session.upstream) {
+    await session.upstream.close()
     assertOpen(session)
-    session.upstream = options.openUpstream(server)
+    session.upstream = options.ways.forSession(server, session)
   }
   assertOpen(session)
-  const upstream = session.upstream ?? options.upstreamFor(server)
+  const upstream = session.upstream ?? options.ways.shared(server)
   const headers = { accept: 'application/json, text/event-stream' }
   const upstreamSessionId = await initialize(upstream, session.initializeBody ?? new Uint8Array(), {
     headers,

@@ -1,5 +1,6 @@
 // The gateway's own answers to a call: a tool result that a model can act on, or a JSON-RPC error.
 import { GatewayError } from '../base/errors.ts'
+import type { UpstreamFailure } from '../upstreams/upstream.ts'
 import { errorResponse, resultResponse, type JsonRpcRequest } from '../wire/json-rpc.ts'
 import type { Era } from '../wire/protocol-version.ts'
 
@@ -38,4 +39,14 @@ export function refusalAnswer(request: JsonRpcRequest, error: GatewayError, era:
   }
   const body = { code: error.rpcCode, message: error.message, data: { code: error.code, ...data } }
   return { status: error.status, text: errorResponse(request.id, body) }
+}
+
+/** What the caller is told of a server that broke off, could not be reached, or was not even tried. */
+export function failureError(failure: UpstreamFailure): GatewayError {
+  const { tooLarge, retryAfterS } = failure
+  const detail = tooLarge
+    ? 'The answer of the MCP server is larger than this gateway accepts; ask for less.'
+    : retryAfterS !== undefined && `The MCP server is in trouble; it is tried again in ${retryAfterS} s.`
+  const retry = retryAfterS !== undefined && { retryAfterS }
+  return new GatewayError('upstream_unavailable', { cause: failure, ...(detail && { detail }), ...retry })
 }

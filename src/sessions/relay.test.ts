@@ -1,5 +1,6 @@
 // What is no call, what is too much, and what a shutdown does: each message is answered exactly once.
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { ManualClock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { formatCallId } from '../base/id.ts'
 import {
@@ -121,5 +122,36 @@ describe('limits and shutdown', () => {
     session.findCall(1)?.abandon(new GatewayError('session_not_found'))
     await settledOnce(calls, reply, { outcome: 'unknown', cost: 0n, records: 2 })
     expect(reply.answer?.status).toBe(404)
+  })
+})
+
+describe('a server in trouble', () => {
+  const refused = { stage: 'connect', message: 'refused', sent: false } as const
+
+  test('is left alone after five failures in a row; calls to it are answered at once, recorded and free', async () => {
+    await start()
+    calls.upstream.script = (up) => up.fail(refused)
+    for (let id = 1; id <= 5; id++) await calls.ask(toolCall(id)).done()
+    const reply = calls.ask(toolCall(6))
+    await settledOnce(calls, reply, { outcome: 'error', cost: 0n, records: 6 })
+    expect(calls.upstream.of('tools/call')).toHaveLength(5)
+    expect(reply.answer).toMatchObject({ retryAfterS: 1 })
+    expect(reply.json.result?.['structuredContent']).toMatchObject({ code: 'upstream_unavailable' })
+  })
+
+  test('is tried by one call after the pause, and serves all again when that is answered', async () => {
+    const clock = new ManualClock(Date.now())
+    await start({ clock })
+    calls.upstream.script = (up) => up.fail(refused)
+    for (let id = 1; id <= 5; id++) await calls.ask(toolCall(id)).done()
+    calls.upstream.script = undefined
+    clock.advance(1000)
+    const probe = calls.ask(toolCall(6))
+    const other = await calls.ask(toolCall(7)).done()
+    expect(other.json.result?.['structuredContent']).toMatchObject({ code: 'upstream_unavailable' })
+    calls.upstream.of('tools/call').at(-1)?.succeed()
+    expect((await probe.done()).json.result?.['isError']).toBeUndefined()
+    calls.upstream.script = (up) => up.succeed()
+    expect((await calls.ask(toolCall(8)).done()).json.result?.['isError']).toBeUndefined()
   })
 })

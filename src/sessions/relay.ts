@@ -7,13 +7,16 @@ import { isRevokedBy, type Revocation } from '../identity/revocations.ts'
 import type { Server } from '../registry/server.ts'
 import type { Client, Transport } from '../usage/record.ts'
 import type { Upstream, UpstreamExchange, UpstreamFailure, UpstreamSink } from '../upstreams/upstream.ts'
+import type { Ways } from './ways.ts'
 import { formatCallId } from '../base/id.ts'
 import { isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from '../wire/json-rpc.ts'
 import type { Era } from '../wire/protocol-version.ts'
+import type { Breakers } from './breakers.ts'
 import { Call, type CallHost } from './call.ts'
-import { denied, type CallOrigin, type Charge, type Metering } from './charge.ts'
+import { denied, type Charge, type Metering } from './charge.ts'
 import { Deadlines } from './deadlines.ts'
 import { Notice } from './notice.ts'
+import { originOf } from './origin.ts'
 import { ignoredAnswer, recoverSession, sendSilently } from './recovery.ts'
 import { refusalAnswer } from './refusal.ts'
 import { fingerprint, repeatedAnswer, type Claim, type Replays } from './replays.ts'
@@ -43,12 +46,10 @@ export interface Incoming {
 
 export interface RelayOptions {
   readonly metering: Metering
+  readonly breakers: Breakers
   readonly replays: Replays
   readonly log: Log
-  /** The way to a server for a message without a session of its own child. */
-  readonly upstreamFor: (server: Server) => Upstream
-  /** A fresh way to a server for one session (stdio: a child). */
-  readonly openUpstream: (server: Server) => Upstream
+  readonly ways: Ways
   readonly reportFailure: (server: Server, failure: UpstreamFailure) => void
   readonly reportSuccess: (server: Server) => void
   /** The server did not let a session begin that was made for it alone. */
@@ -60,7 +61,6 @@ export interface RelayOptions {
 const openEnded = new Set(['subscriptions/listen'])
 /** Methods that are never repeated from a kept answer: they make or watch state that cannot be handed out twice. */
 const unrepeatable = new Set(['initialize', 'subscriptions/listen'])
-const maxNameLength = 256
 const usedId = 'A request with this id is already in flight in this session; use another id.'
 
 /** A message that expects an answer. */
@@ -97,7 +97,7 @@ export class Relay implements CallHost {
   ): void {
     const { session } = incoming
     // Whether an HTTP server takes a second stream is its own affair; a child has one output to listen to.
-    if (session.upstream?.transport === 'stdio' && session.streams.size > 0)
+    if (session.upstream?.multiplexed && session.streams.size > 0)
       return reply.refuse(new GatewayError('stream_conflict'))
     const blocked = this.#blocked(incoming)
     if (blocked) return reply.refuse(blocked)
@@ -133,21 +133,26 @@ export class Relay implements CallHost {
   }
 
   dispatch(call: Call): UpstreamExchange {
-    const { body, request, session, headers } = call.input
+    const { body, request, session, headers, server } = call.input
+    const heldOffMs = this.#options.breakers.holdOffMs(server)
+    if (heldOffMs > 0) return holdOff(call, Math.ceil(heldOffMs / 1000))
     const message = { body, message: request, headers: withSession(headers, session) }
-    return this.#reach(call.input, call, (upstream) => upstream.send(message, call))
+    return this.#reach(toOf(call), call, (upstream) => {
+      call.way = upstream
+      return upstream.send(message, call)
+    })
   }
 
   recover(call: Call): Promise<boolean> {
-    const { session, server } = call.input
-    return session ? recoverSession(session, server, this.#options) : Promise.resolve(false)
+    const { session, endpoint } = call.input
+    return session ? recoverSession(session, endpoint, this.#options) : Promise.resolve(false)
   }
 
   cancelUpstream(call: Call, reason: string): void {
     const { request, session, headers } = call.input
     const params = { requestId: request.id, reason }
     const message: JsonRpcMessage = { jsonrpc: '2.0', method: 'notifications/cancelled', params }
-    this.#reach(call.input, ignoredAnswer, (upstream) =>
+    this.#reach(toOf(call), ignoredAnswer, (upstream) =>
       sendSilently(upstream, message, withSession(headers, session)),
     )
   }
@@ -157,11 +162,15 @@ export class Relay implements CallHost {
       { server: call.input.server.name, call: call.input.charge.callId, failure },
       'a call failed',
     )
+    // A call that was not even tried tells nothing new.
+    if (failure.retryAfterS !== undefined) return
+    this.#options.breakers.failed(call.input.server, failure)
     this.#options.reportFailure(call.input.server, failure)
   }
 
-  reportSuccess(call: Call): void {
-    this.#options.reportSuccess(call.input.server)
+  reportAnswer(call: Call, isResult: boolean): void {
+    this.#options.breakers.answered(call.input.server)
+    if (isResult) this.#options.reportSuccess(call.input.server)
   }
 
   finished(call: Call): void {
@@ -214,11 +223,12 @@ export class Relay implements CallHost {
   #run(incoming: Asking, reply: Reply, claim?: Claim): void {
     const { message, server, session } = incoming
     // Over HTTP each request has an answer of its own; a child's answers are told apart by id alone.
-    if (session?.upstream?.transport === 'stdio' && session.findCall(message.id)) {
+    if (session?.upstream?.multiplexed && session.findCall(message.id)) {
       claim?.finish(undefined)
       return this.#refuse(incoming, reply, new GatewayError('invalid_request', { detail: usedId }))
     }
-    const { charge, refusal } = this.#options.metering.begin(originOf(incoming, message.method))
+    const member = this.#options.ways.findMember(server, incoming.principal, message)
+    const { charge, refusal } = this.#options.metering.begin(originOf(incoming, message.method, member))
     if (refusal) {
       claim?.finish(undefined)
       return charge.settle(denied(refusal), (failure) =>
@@ -226,18 +236,20 @@ export class Relay implements CallHost {
       )
     }
     const meta = message.params?.['_meta'] as Record<string, unknown> | undefined
+    const billed = member?.server ?? server
     const call = new Call(
       {
         principal: incoming.principal,
         request: message,
         body: incoming.body,
         era: incoming.era,
-        server,
+        server: billed,
+        endpoint: server,
         charge,
         reply,
         headers: incoming.headers,
-        timeoutMs: openEnded.has(message.method) ? undefined : server.timeouts.callMs,
-        report: server.reportCost || meta?.['tollbridge/report'] === true,
+        timeoutMs: openEnded.has(message.method) ? undefined : billed.timeouts.callMs,
+        report: billed.reportCost || meta?.['tollbridge/report'] === true,
         session,
         claim,
       },
@@ -254,7 +266,7 @@ export class Relay implements CallHost {
       return new GatewayError('invalid_request', { detail: 'This session is being initialized already.' })
     session.initializeBody = body
     try {
-      if (server.transport.type === 'stdio') session.upstream ??= this.#options.openUpstream(server)
+      session.upstream ??= this.#options.ways.forSession(server, session)
       return undefined
     } catch (error) {
       return asGatewayError(error)
@@ -302,7 +314,7 @@ export class Relay implements CallHost {
   }
 
   /** Why nothing may be sent to this server, or in this session, now. */
-  #blocked({ server, session }: To): GatewayError | undefined {
+  #blocked({ server, session }: Pick<To, 'server' | 'session'>): GatewayError | undefined {
     if (this.#draining) return new GatewayError('shutting_down', { retryAfterS: 5 })
     if (session && !session.open) return new GatewayError('session_not_found')
     if (server.status === 'inactive') return new GatewayError('server_inactive')
@@ -311,24 +323,50 @@ export class Relay implements CallHost {
     return undefined
   }
 
+  #wayTo({ server, session, era, principal, message }: To): Upstream {
+    const { ways } = this.#options
+    if (session) return session.upstream ?? ways.shared(server)
+    return era === 'modern' && message ? ways.forModern(server, principal, message) : ways.shared(server)
+  }
+
   /** Uses the way to the server; where there is none (address no longer allowed, shut down), the sink hears of it. */
   #reach(to: To, sink: UpstreamSink, use: (upstream: Upstream) => UpstreamExchange): UpstreamExchange {
     try {
-      return use(to.session?.upstream ?? this.#options.upstreamFor(to.server))
+      return use(this.#wayTo(to))
     } catch (cause) {
       const message = cause instanceof GatewayError ? cause.message : 'there is no way to the server'
-      queueMicrotask(() => sink.fail({ stage: 'connect', message, sent: false, cause }))
+      const retry = cause instanceof GatewayError && cause.retryAfterS
+      const failure = { stage: 'connect', message, sent: false, cause } as const
+      queueMicrotask(() => sink.fail(retry ? { ...failure, retryAfterS: retry } : failure))
       return noExchange
     }
   }
 }
 
+/** Fails a call without trying: its server has failed too often lately. */
+function holdOff(call: Call, retryAfterS: number): UpstreamExchange {
+  const message = 'the server is in trouble and is left alone for a moment'
+  queueMicrotask(() => call.fail({ stage: 'connect', message, sent: false, retryAfterS }))
+  return noExchange
+}
+
 const isAsking = (incoming: Incoming): incoming is Asking => isRequest(incoming.message)
 
 interface To {
+  readonly principal: Principal
   readonly server: Server
   readonly session?: Session
+  readonly era: Era
+  readonly message?: JsonRpcMessage
 }
+
+const toOf = ({ input: { principal, endpoint, session, era, request } }: Call): To => ({
+  principal,
+  server: endpoint,
+  session,
+  era,
+  message: request,
+})
 
 /** Records the refusal of a message that gets no JSON-RPC answer, and then says so. */
 function refuseRecorded(charge: Charge, refusal: GatewayError, reply: Reply): void {
@@ -340,29 +378,4 @@ function refuseRecorded(charge: Charge, refusal: GatewayError, reply: Reply): vo
 function withSession(headers: Headers, session: Session | undefined): Headers {
   const id = session?.upstreamSessionId
   return id === undefined ? headers : { ...headers, 'mcp-session-id': id }
-}
-
-function originOf(
-  incoming: Omit<Incoming, 'message'> & { message?: JsonRpcMessage },
-  method: string,
-): CallOrigin {
-  const { principal, server, session, era, message } = incoming
-  const name = method === 'tools/call' ? message?.params?.['name'] : undefined
-  return {
-    userId: principal.userId,
-    accountId: principal.accountId,
-    serverId: server.id,
-    server: server.name,
-    method: method.slice(0, maxNameLength),
-    transport: incoming.transport,
-    upstreamTransport: server.transport.type,
-    era,
-    upstreamEra: era,
-    requestBytes: incoming.body.length,
-    client: incoming.client,
-    keyId: principal.keyId,
-    sessionId: session?.id,
-    tool: typeof name === 'string' ? name.slice(0, maxNameLength) : undefined,
-    idempotencyKey: incoming.idempotencyKey,
-  }
 }

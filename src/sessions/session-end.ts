@@ -17,12 +17,13 @@ async function endUpstream(
   { registry, upstreams }: Parameters<typeof sessionEnd>[0],
 ): Promise<void> {
   const { upstream, upstreamSessionId } = session
-  if (upstream) return upstream.close()
   const server = registry.findById(session.serverId)
-  if (upstreamSessionId === undefined || server?.transport.type !== 'streamable-http') return
-  const version = session.protocolVersion
-  await upstreams.for(server).endSession({
-    'mcp-session-id': upstreamSessionId,
-    ...(version !== undefined && { 'mcp-protocol-version': version }),
-  })
+  if (upstreamSessionId !== undefined && server?.transport.type === 'streamable-http') {
+    const version = session.protocolVersion
+    await (upstream ?? upstreams.for(server)).endSession({
+      'mcp-session-id': upstreamSessionId,
+      ...(version !== undefined && { 'mcp-protocol-version': version }),
+    })
+  }
+  await upstream?.close()
 }

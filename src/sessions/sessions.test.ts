@@ -97,10 +97,10 @@ describe('the life of a session', () => {
     expect([(await first.done()).json.id, (await twin.done()).json.id]).toEqual([3, 3])
   })
 
-  test('over stdio a second call with an id in flight is refused; the text of a number is another id', async () => {
+  test('over one connection a second call with an id in flight is refused; the text of a number is another id', async () => {
     await start()
     const session = await calls.connect()
-    session.upstream = Object.assign(calls.upstream, { transport: 'stdio' as const })
+    session.upstream = Object.assign(calls.upstream, { transport: 'stdio' as const, multiplexed: true })
     const first = calls.ask(toolCall(3), { session })
     const second = await calls.ask(toolCall(3), { session }).done()
     expect(second.json.error?.code).toBe(-32600)

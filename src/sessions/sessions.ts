@@ -124,7 +124,7 @@ export class Sessions {
   #checkCaps(principal: Principal, server: Server): void {
     const { limits } = this.#options
     const own = this.#perUser.get(principal.userId) ?? 0
-    const ofServer = server.transport.type === 'stdio' ? this.#countOf(server.id) : 0
+    const ofServer = server.transport.type !== 'streamable-http' ? this.#countOf(server.id) : 0
     if (
       own >= limits.maxPerPrincipal ||
       this.#byId.size >= limits.maxTotal ||

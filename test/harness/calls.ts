@@ -24,6 +24,7 @@ import { Replays } from '../../src/sessions/replays.ts'
 import type { FinalAnswer, Reply } from '../../src/sessions/reply.ts'
 import type { Session } from '../../src/sessions/session.ts'
 import { Sessions, type SessionLimits } from '../../src/sessions/sessions.ts'
+import { Breakers } from '../../src/sessions/breakers.ts'
 import { KeptAnswerStore, keptRow } from '../../src/sessions/kept-store.ts'
 import { SessionStore } from '../../src/sessions/store.ts'
 import type {
@@ -145,6 +146,7 @@ function toMessage(message: object | string): { message: JsonRpcMessage | undefi
 /** A server that does what the test says; without a script every request waits. */
 class FakeUpstream implements Upstream {
   readonly transport: Upstream['transport']
+  readonly multiplexed: boolean
   readonly sent: FakeExchange[] = []
   readonly streams: FakeExchange[] = []
   readonly ended: Readonly<Record<string, string>>[] = []
@@ -154,6 +156,7 @@ class FakeUpstream implements Upstream {
 
   constructor(transport: Upstream['transport'] = 'streamable-http') {
     this.transport = transport
+    this.multiplexed = transport !== 'streamable-http'
   }
 
   send(request: UpstreamRequest, sink: UpstreamSink): FakeExchange {
@@ -407,14 +410,20 @@ export async function startCalls(options: CallsOptions = {}) {
   const failures: UpstreamFailure[] = []
   const relay = new Relay({
     metering,
+    breakers: new Breakers({ clock, failuresToOpen: 5, firstPauseMs: 1000, maxPauseMs: 30_000 }),
     replays: new Replays(new KeptAnswerStore(db), { maxBytes: 1000 }),
     log,
-    upstreamFor: () => upstream,
-    openUpstream: () => {
-      const child = new FakeUpstream('stdio')
-      child.script = upstream.script
-      children.push(child)
-      return child
+    ways: {
+      shared: () => upstream,
+      forModern: () => upstream,
+      findMember: () => undefined,
+      forSession: ({ transport }) => {
+        if (transport.type === 'streamable-http') return undefined
+        const child = new FakeUpstream('stdio')
+        child.script = upstream.script
+        children.push(child)
+        return child
+      },
     },
     reportFailure: (_, failure) => failures.push(failure),
     reportSuccess: () => {},
