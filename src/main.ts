@@ -88,7 +88,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const money = await buildMoney({ config, db, log, metrics, lifecycle })
   const identity = buildIdentity({ config, db, log, keyring, ledger: money.ledger, publicUrl })
   const servers = await buildServers({ config, db, log, keyring, ledger: money.ledger, lifecycle })
-  const calls = await buildCalls({ config, db, log, metrics, lifecycle, ...money, ...servers })
+  const calls = await buildCalls({ config, db, log, keyring, metrics, lifecycle, ...money, ...servers })
   endWithCredential(identity.revocations, calls)
 
   const draining = { now: false }

@@ -23,6 +23,7 @@ const importTable: Record<string, readonly string[]> = {
   usage: ['base', 'db', 'pricing'],
   billing: ['base', 'db', 'pricing', 'ledger', 'usage'],
   upstreams: ['base', 'wire', 'registry'],
+  bridges: ['base', 'wire', 'eras', 'registry', 'upstreams'],
   sessions: [
     'base',
     'db',
@@ -35,6 +36,7 @@ const importTable: Record<string, readonly string[]> = {
     'ledger',
     'usage',
     'upstreams',
+    'bridges',
   ],
   transports: ['base', 'wire', 'eras', 'identity', 'sessions'],
   http: [
@@ -51,6 +53,7 @@ const importTable: Record<string, readonly string[]> = {
     'usage',
     'billing',
     'upstreams',
+    'bridges',
     'sessions',
     'transports',
   ],

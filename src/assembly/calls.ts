@@ -1,8 +1,11 @@
 // Builds what carries calls: metering, sessions and the relay.
+import manifest from '../../package.json' with { type: 'json' }
 import { systemClock as clock } from '../base/clock.ts'
 import { CallIds } from '../base/id.ts'
+import { Keyring } from '../base/keyring.ts'
 import { Lifecycle } from '../base/lifecycle.ts'
 import { type Log } from '../base/log.ts'
+import { Routes } from '../bridges/routes.ts'
 import type { RunnableConfig } from '../commands/settings.ts'
 import type { Database } from '../db/database.ts'
 import { type GatewayMetrics } from '../http/metrics.ts'
@@ -24,7 +27,20 @@ const stepMs = 2000
 /** When a server in trouble is left alone, and for how long. */
 const breaking = { failuresToOpen: 5, firstPauseMs: 1000, maxPauseMs: 30_000 }
 
-type CallParts = { readonly config: RunnableConfig; readonly db: Database; readonly log: Log } & {
+/** Conversations are few: one for each modern caller of a legacy server. */
+const routeLimits = {
+  maxConversations: 10_000,
+  maxSharedSessions: 10_000,
+  idleMs: 10 * 60_000,
+  verdictTtlMs: 5 * 60_000,
+}
+
+type CallParts = {
+  readonly config: RunnableConfig
+  readonly db: Database
+  readonly log: Log
+  readonly keyring: Keyring
+} & {
   readonly metrics: GatewayMetrics
   readonly lifecycle: Lifecycle
 } & Awaited<ReturnType<typeof buildMoney>> &
@@ -32,8 +48,21 @@ type CallParts = { readonly config: RunnableConfig; readonly db: Database; reado
 
 /** Sessions and the relay: everything that carries a call. */
 export async function buildCalls(parts: CallParts) {
-  const { config, db, log, metrics, rules, ledger, writer, lastRecord, registry, upstreams, catalogues } =
-    parts
+  const {
+    config,
+    db,
+    log,
+    keyring,
+    lifecycle,
+    metrics,
+    rules,
+    ledger,
+    writer,
+    lastRecord,
+    registry,
+    upstreams,
+    catalogues,
+  } = parts
   const settled = new SettledCalls()
   settled.listen(({ record }) => {
     metrics.callsBy(record.outcome).inc()
@@ -56,6 +85,17 @@ export async function buildCalls(parts: CallParts) {
   registry.onChange((change) => {
     if (change.kind === 'removed') void sessions.closeWhere((session) => session.serverId === change.id)
   })
+  const routes = new Routes({
+    upstreams,
+    catalogues,
+    clock,
+    version: manifest.version,
+    seal: stateSeal(keyring),
+    findServer: (id) => registry.findById(id),
+    limits: routeLimits,
+  })
+  registry.onChange((change) => routes.onServerChange(change))
+  lifecycle.onStop('conversations', () => routes.close())
   const breakers = new Breakers({ clock, ...breaking })
   registry.onChange((change) => {
     if (change.kind === 'removed') breakers.forget(change.id)
@@ -65,17 +105,26 @@ export async function buildCalls(parts: CallParts) {
     breakers,
     replays: new Replays(new KeptAnswerStore(db), { maxBytes: 1024 * 1024 }),
     log,
-    ways: {
-      shared: (server) => upstreams.for(server),
-      forSession: (server) =>
-        server.transport.type === 'streamable-http' ? undefined : upstreams.open(server),
-      forModern: (server) => upstreams.for(server),
-      findMember: () => undefined,
-    },
+    ways: routes,
     reportFailure: (server, { stage, message }) => registry.recordFailure(server.id, { stage, message }),
     reportSuccess: (server) => registry.recordSuccess(server.id),
     onInitializeFailed: (session) => void sessions.close(session),
     maxInFlight: config.calls.maxInFlight,
   })
   return { settled, metering, sessionStore, sessions, relay, paramChecks: new ParamChecks(catalogues) }
+}
+
+/** A state that was changed, or sealed for something else, opens to nothing. */
+function stateSeal(keyring: Keyring) {
+  const context = 'request-state'
+  return {
+    seal: (text: string) => keyring.seal(text, context),
+    open: (sealed: string) => {
+      try {
+        return keyring.open(sealed, context)
+      } catch {
+        return undefined
+      }
+    },
+  }
 }

@@ -1,0 +1,271 @@
+// Which way a message takes to its server: straight where both speak one era, else over a bridge, alone or shared.
+import { hash } from 'node:crypto'
+import type { Clock } from '../base/clock.ts'
+import { isObject, type Json } from '../eras/json-object.ts'
+import type { Server, ServerTransport } from '../registry/server.ts'
+import type { Catalogues } from '../upstreams/catalogue.ts'
+import type { Upstreams } from '../upstreams/pool.ts'
+import type { Upstream } from '../upstreams/upstream.ts'
+import type { JsonRpcMessage } from '../wire/json-rpc.ts'
+import { metaKeys } from '../wire/protocol-version.ts'
+import { Conversations, type Conversation, type ConversationTag } from './conversations.ts'
+import { discoverServer } from './discover.ts'
+import { EraVerdicts, type DiscoverResult } from './era-verdicts.ts'
+import { LegacyOverModern } from './legacy-over-modern.ts'
+import { LegacyWay } from './legacy-way.ts'
+import { ModernConnection } from './modern-connection.ts'
+import { ModernOverLegacy } from './modern-over-legacy.ts'
+import type { StateSeal } from './modern-over-legacy-parking.ts'
+import { ModernWay } from './modern-way.ts'
+import { SharedSessions } from './shared-sessions.ts'
+
+export interface RoutesOptions {
+  readonly upstreams: Upstreams
+  readonly catalogues: Catalogues
+  readonly clock: Clock
+  readonly seal: StateSeal
+  /** The gateway's own version, which servers see. */
+  readonly version: string
+  /** A registered server as it stands now. */
+  readonly findServer: (id: string) => Server | undefined
+  readonly limits: RouteLimits
+}
+
+export interface RouteLimits {
+  /** Conversations with legacy servers on behalf of modern callers, and shared sessions. */
+  readonly maxConversations: number
+  readonly maxSharedSessions: number
+  /** Unused for so long, either is closed. */
+  readonly idleMs: number
+  /** How long a server's era is believed. */
+  readonly verdictTtlMs: number
+}
+
+/** A modern caller's conversation with a server, seen as one of several principals. */
+type AnyConversation = Conversation & { seenBy(principalTag: string): Upstream }
+
+interface ModernCaller {
+  readonly userId: string
+}
+
+export class Routes {
+  readonly #options: RoutesOptions
+  readonly #verdicts: EraVerdicts
+  readonly #conversations: Conversations<AnyConversation>
+  readonly #shared: SharedSessions
+  /** One question at a time to each server. */
+  readonly #asking = new Map<string, Promise<DiscoverResult | false>>()
+
+  constructor(options: RoutesOptions) {
+    this.#options = options
+    const { clock, limits } = options
+    this.#verdicts = new EraVerdicts({ clock, ttlMs: limits.verdictTtlMs })
+    this.#conversations = new Conversations({
+      clock,
+      maxOpen: limits.maxConversations,
+      idleMs: limits.idleMs,
+    })
+    this.#shared = new SharedSessions({ maxSessions: limits.maxSharedSessions })
+  }
+
+  /** Sees to `Ways.shared`. */
+  shared(server: Server): Upstream {
+    return this.#options.upstreams.for(server)
+  }
+
+  /** Sees to `Ways.forSession`. */
+  forSession(
+    server: Server,
+    session: { readonly id: string; readonly principal: ModernCaller },
+  ): Upstream | undefined {
+    if (server.sharing === 'session') return this.#legacyWay(server, session.id)
+    return this.#joinShared(server, { id: session.id, userId: session.principal.userId })
+  }
+
+  /** Sees to `Ways.forModern`. */
+  forModern(server: Server, caller: ModernCaller, message: JsonRpcMessage): Upstream {
+    const { modern } = this.#verdicts.find(server)
+    if (isShared(server) && modern) return this.shared(server)
+    if (modern !== undefined) return this.#conversation(server, caller, message)
+    const way = this.#findModernWay(server, caller, message)
+    return new ModernWay(server.transport.type, way)
+  }
+
+  /** Sees to `Ways.findMember`. */
+  findMember(): undefined {
+    return undefined
+  }
+
+  /** To be called for every change of the registry. */
+  onServerChange(
+    change:
+      | { readonly kind: 'changed'; readonly server: Server }
+      | { readonly kind: 'removed'; readonly id: string },
+  ): void {
+    const id = change.kind === 'removed' ? change.id : change.server.id
+    this.#conversations.retire(id, change.kind === 'removed' ? Infinity : change.server.revision)
+    if (change.kind !== 'removed') return
+    this.#verdicts.forget(id)
+    void this.#shared.closeWhere((key) => key.startsWith(`${id} `))
+  }
+
+  counts(): { conversations: number; sharedSessions: number } {
+    const { open, draining } = this.#conversations.counts()
+    return { conversations: open + draining, sharedSessions: this.#shared.counts().sessions }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#conversations.closeAll(), this.#shared.closeAll()])
+  }
+
+  /** Undefined where the session takes the shared pool of an HTTP server, which needs nothing in between. */
+  #legacyWay(server: Server, sessionId: string): Upstream | undefined {
+    const { legacy, modern } = this.#verdicts.find(server)
+    const own = isShared(server) ? undefined : this.#options.upstreams.open(server, { sessionId })
+    if (legacy) return own
+    const way = () => own ?? this.shared(this.#current(server))
+    const bridge = (discovered: DiscoverResult) => this.#bridgeLegacy(server, way, discovered)
+    if (legacy === false && modern) return bridge(modern)
+    return new LegacyWay({
+      way,
+      discover: async () => {
+        const discovered = await this.#discover(server, way())
+        this.#verdicts.learn(server, { modern: discovered, ...(discovered && { legacy: false }) })
+        return discovered
+      },
+      bridge,
+      onLegacy: () => this.#verdicts.learn(server, { legacy: true }),
+    })
+  }
+
+  #bridgeLegacy(server: Server, way: () => Upstream, discover: DiscoverResult): Upstream {
+    return new LegacyOverModern({
+      way,
+      discover,
+      toolSchema: (tool, fresh) => this.#toolSchema(server, tool, fresh),
+      onEraDoubt: () => this.#verdicts.forget(server.id),
+    })
+  }
+
+  #joinShared(server: Server, tenant: { readonly id: string; readonly userId: string }): Upstream {
+    const { clock, version, limits } = this.#options
+    const owner = server.sharing === 'user' ? tenant.userId : 'all'
+    const key = `${server.id} ${server.revision} ${owner}`
+    return this.#shared.join(key, { id: tenant.id }, () => ({
+      transport: server.transport.type,
+      open: () => this.#legacyWay(this.#current(server), key) ?? this.shared(this.#current(server)),
+      clock,
+      version,
+      openTimeoutMs: server.timeouts.connectMs + server.timeouts.callMs,
+      idleMs: Math.min(limits.idleMs, server.timeouts.idleMs),
+    }))
+  }
+
+  async #findModernWay(server: Server, caller: ModernCaller, message: JsonRpcMessage): Promise<Upstream> {
+    try {
+      if (isShared(server)) {
+        const modern = await this.#discover(server, this.shared(server))
+        this.#verdicts.learn(server, { modern })
+      } else await this.#learnByVisit(server)
+    } catch {
+      // The server is in trouble: the message meets the same, and its caller is told of it.
+      return isShared(server) ? this.shared(server) : this.#conversation(server, caller, message)
+    }
+    return this.forModern(server, caller, message)
+  }
+
+  /** A connection or a child of its own finds out, since on a session's a question too many may end it. */
+  async #learnByVisit(server: Server): Promise<void> {
+    const { era, error } = await this.#options.catalogues.get(server)
+    if (era === undefined) throw new Error(error?.message ?? 'the server does not say what it is')
+    this.#verdicts.learn(server, era === 'modern' ? { modern: {} } : { modern: false, legacy: true })
+  }
+
+  /** What is shared by the callers of one conversation: the server, whose it is, and what its client can do. */
+  #conversation(server: Server, caller: ModernCaller, message: JsonRpcMessage): Upstream {
+    const owner = server.sharing === 'server' ? undefined : caller.userId
+    const capabilities = metaObject(message, metaKeys.clientCapabilities) ?? {}
+    const key = [server.id, server.revision, owner ?? 'all', digest(capabilities)].join(' ')
+    const tag: ConversationTag = {
+      serverId: server.id,
+      revision: server.revision,
+      ...(owner !== undefined && { userId: owner }),
+    }
+    const client = { capabilities, clientInfo: metaObject(message, metaKeys.clientInfo) ?? {} }
+    return this.#conversations
+      .get(key, tag, () => this.#converse(server, { key, userId: caller.userId, client }))
+      .seenBy(caller.userId)
+  }
+
+  #converse(
+    server: Server,
+    {
+      key,
+      userId,
+      client,
+    }: { key: string; userId: string; client: { readonly capabilities: Json; readonly clientInfo: Json } },
+  ): AnyConversation {
+    const { clock, seal, upstreams } = this.#options
+    const transport = server.transport.type
+    const sessionId = digest(key)
+    if (this.#verdicts.find(server).modern)
+      return new ModernConnection({
+        transport,
+        open: () => upstreams.open(this.#current(server), { sessionId }),
+      })
+    return new ModernOverLegacy({
+      transport,
+      open: () =>
+        server.sharing === 'session'
+          ? upstreams.open(this.#current(server), { sessionId })
+          : this.#joinShared(this.#current(server), { id: sessionId, userId }),
+      caller: { ...client, principalTag: userId },
+      seal,
+      clock,
+      handshakeTimeoutMs: server.timeouts.connectMs + server.timeouts.callMs,
+    })
+  }
+
+  #discover(server: Server, way: Upstream): Promise<DiscoverResult | false> {
+    const { clock, version } = this.#options
+    const key = `${server.id} ${server.revision}`
+    const known = this.#asking.get(key)
+    if (known) return known
+    const { connectMs, callMs } = server.timeouts
+    const timeoutMs = Math.min(connectMs + callMs, 10_000)
+    const asking = discoverServer(way, { clock, version, timeoutMs }).finally(() => this.#asking.delete(key))
+    this.#asking.set(key, asking)
+    return asking
+  }
+
+  async #toolSchema(server: Server, tool: string, fresh: boolean): Promise<unknown> {
+    const { catalogues } = this.#options
+    if (fresh) catalogues.invalidate(server.id)
+    const { tools } = await catalogues.get(this.#current(server))
+    return tools.find(({ name }) => name === tool)?.inputSchema
+  }
+
+  /** A session may outlive a change of its server's registration. */
+  #current(server: Server): Server {
+    return this.#options.findServer(server.id) ?? server
+  }
+}
+
+/** Whether all sessions with a server take one pool of connections, told apart by a header of the protocol alone. */
+const isShared = ({ transport }: Server): boolean =>
+  transport.type === 'streamable-http' && placeOf(transport) === undefined
+
+const placeOf = (transport: ServerTransport) => ('sessionId' in transport ? transport.sessionId : undefined)
+
+function metaObject(message: JsonRpcMessage, key: string): Json | undefined {
+  const meta = message.params?.['_meta']
+  const value = isObject(meta) ? meta[key] : undefined
+  return isObject(value) ? value : undefined
+}
+
+/** The same text for the same capabilities, in whatever order a client writes them; ids are its beginning. */
+function digest(value: unknown): string {
+  const sorted = (_: string, part: unknown): unknown =>
+    isObject(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))) : part
+  return hash('sha256', JSON.stringify(value, sorted), 'base64url').slice(0, 22)
+}
