@@ -256,6 +256,10 @@ const messages: Requirement[] = [
       'that a server answers with another type or id are not handed to anybody as an answer',
     ],
     'test/upstreams/stdio.test.ts': ['is answered to its caller, by id and type, in any order'],
+    'test/upstreams/sse.test.ts': ['answers many calls at once, each to its caller, with its progress'],
+    'test/upstreams/websocket.test.ts': [
+      'is one text frame, its bytes unchanged, and its answer finds its caller',
+    ],
   }),
   row('A27', 'Equal progress tokens bring each caller its own progress.', {
     [sessions]: ['equal progress tokens of %s calls at once bring each caller its own progress'],
@@ -322,11 +326,17 @@ const reach: Requirement[] = [
     [egress]: ['to %s is not followed, and the credential goes nowhere'],
   }),
   open('A37', 'No address in OAuth metadata leads inside.', noOauth),
-  open(
-    'A38',
-    'No event or upgrade of a server leads elsewhere than to its registered origin.',
-    'Servers over HTTP+SSE and WebSocket are not built.',
-  ),
+  row('A38', 'No event or upgrade of a server leads elsewhere than to its registered origin.', {
+    'test/upstreams/sse.test.ts': [
+      'that is %s is refused, and nothing is sent anywhere',
+      'that comes again changes nothing',
+      'is never redirected',
+    ],
+    'test/upstreams/websocket.test.ts': [
+      'is only with addresses that are allowed, as written and as resolved',
+      'answered with %s fails what waits as not sent',
+    ],
+  }),
   row('A39', 'A URL that two readers could read differently is refused.', {
     [egress]: ['the URL %j is refused'],
     'src/upstreams/egress.test.ts': ['%j is refused for its form'],
@@ -450,7 +460,7 @@ const content: Requirement[] = [
   row(
     'A57',
     'No pattern of a user takes more than linear time.',
-    { 'src/pricing/glob.test.ts': ['matching %s takes time in proportion to the text'] },
+    { 'src/base/glob.test.ts': ['matching %s takes time in proportion to the text'] },
     'Globs are the only patterns; URI templates are not evaluated.',
   ),
   row('A58', 'A body over the limit is refused early, announced or not, and memory stays flat.', {

@@ -19,6 +19,7 @@ import { Sessions } from '../sessions/sessions.ts'
 import { SettledCalls } from '../sessions/settled.ts'
 import { KeptAnswerStore } from '../sessions/kept-store.ts'
 import { SessionStore } from '../sessions/store.ts'
+import { aggregatesOf } from './aggregates.ts'
 import type { buildMoney } from './money.ts'
 import type { buildServers } from './servers.ts'
 
@@ -33,6 +34,7 @@ const routeLimits = {
   maxSharedSessions: 10_000,
   idleMs: 10 * 60_000,
   verdictTtlMs: 5 * 60_000,
+  maxMemoryBytes: 64 * 1024 * 1024,
 }
 
 type CallParts = {
@@ -60,6 +62,7 @@ export async function buildCalls(parts: CallParts) {
     writer,
     lastRecord,
     registry,
+    bundles,
     upstreams,
     catalogues,
   } = parts
@@ -91,6 +94,7 @@ export async function buildCalls(parts: CallParts) {
     clock,
     version: manifest.version,
     seal: stateSeal(keyring),
+    aggregates: aggregatesOf({ registry, bundles }),
     findServer: (id) => registry.findById(id),
     limits: routeLimits,
   })

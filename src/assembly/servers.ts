@@ -8,6 +8,8 @@ import type { RunnableConfig } from '../commands/settings.ts'
 import type { Database } from '../db/database.ts'
 import { demoCommand } from '../demo.ts'
 import { Ledger } from '../ledger/ledger.ts'
+import { Bundles } from '../registry/bundles.ts'
+import { BundleStore } from '../registry/bundle-store.ts'
 import { Registry } from '../registry/servers.ts'
 import { ServerStore } from '../registry/store.ts'
 import { Catalogues } from '../upstreams/catalogue.ts'
@@ -37,6 +39,14 @@ export async function buildServers({ config, db, log, keyring, ledger, lifecycle
     accountExists: (id) => ledger.findAccount(id) !== undefined,
   })
   await registry.load()
+  const bundles = new Bundles({
+    store: new BundleStore(db),
+    registry,
+    clock,
+    log,
+    accountExists: (id) => ledger.findAccount(id) !== undefined,
+  })
+  await bundles.load()
   lifecycle.onStop('registry', () => registry.close())
   const upstreams = new Upstreams({ egress, clock, environment: config.childEnvironment })
   registry.onChange((change) => upstreams.onServerChange(change))
@@ -59,5 +69,5 @@ export async function buildServers({ config, db, log, keyring, ledger, lifecycle
   registry.onChange((change) => {
     if (change.kind === 'removed') catalogues.invalidate(change.id)
   })
-  return { egress, registry, upstreams, catalogues }
+  return { egress, registry, bundles, upstreams, catalogues }
 }

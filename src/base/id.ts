@@ -5,7 +5,19 @@ import type { Clock } from './clock.ts'
 const crockford = '0123456789abcdefghjkmnpqrstvwxyz'
 
 /** Prefixes of the contract; an id is `prefix_` and 26 characters of lower-case Crockford base 32. */
-export type IdPrefix = 'usr' | 'acc' | 'key' | 'srv' | 'ses' | 'rul' | 'bud' | 'grt' | 'inv' | 'req' | 'rft'
+export type IdPrefix =
+  | 'usr'
+  | 'acc'
+  | 'key'
+  | 'srv'
+  | 'bnd'
+  | 'ses'
+  | 'rul'
+  | 'bud'
+  | 'grt'
+  | 'inv'
+  | 'req'
+  | 'rft'
 
 /** A new id: 48 bits of milliseconds, then 80 random bits, so ids sort by the time they were made (ULID layout). */
 export function newId(prefix: IdPrefix, nowMs: number = Date.now()): string {

@@ -7,7 +7,8 @@ import {
 } from '../eras/modern-client-legacy-server-calls.ts'
 import { isChange } from '../eras/modern-client-legacy-server-listening.ts'
 import { isLogFor, logLevelOf, type LogLevel } from '../eras/modern-client-legacy-server-logs.ts'
-import { declaredCapabilities, type Json } from '../eras/modern-client-legacy-server.ts'
+import type { Json } from '../eras/json-object.ts'
+import { declaredCapabilities, metaOf } from '../eras/modern-client-legacy-server.ts'
 import type { UpstreamExchange, UpstreamFailure, UpstreamHead } from '../upstreams/upstream.ts'
 import type { UpstreamMessage, UpstreamSink } from '../upstreams/upstream.ts'
 import { isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from '../wire/json-rpc.ts'
@@ -15,7 +16,7 @@ import { Inputs } from './modern-over-legacy-inputs.ts'
 import type { Parkable, Parking } from './modern-over-legacy-parking.ts'
 import { Resumption } from './modern-over-legacy-resumption.ts'
 import type { Round, RoundOwner } from './modern-over-legacy-round.ts'
-import { messagesIn, openingFailure, type LegacySession } from './modern-over-legacy-session.ts'
+import { messagesIn, openingFailure, type LegacySession, type Said } from './modern-over-legacy-session.ts'
 
 /** What a call needs of its conversation. */
 export interface CallHost {
@@ -30,7 +31,7 @@ export interface CallHost {
   /** The call goes by its id from now on; `before` is the one that it had in a session that was lost. */
   sent(call: BridgedCall, before: number | undefined): void
   /** A message that came on the connection which all calls share. */
-  shared(session: LegacySession, message: JsonRpcMessage): void
+  shared(session: LegacySession, said: Said): void
   changed(notification: JsonRpcMessage): void
   ended(call: BridgedCall): void
 }
@@ -45,6 +46,8 @@ export class BridgedCall implements UpstreamSink, RoundOwner, Parkable {
   /** Its id at the server; undefined before it was sent. */
   id: number | undefined
   readonly #host: CallHost
+  /** Its request, for writing it. */
+  readonly #written: JsonRpcRequest
   readonly #inputs: Inputs
   readonly #resumption: Resumption
   /** The caller's request that is being answered; undefined while the call is parked. */
@@ -60,10 +63,15 @@ export class BridgedCall implements UpstreamSink, RoundOwner, Parkable {
 
   constructor(round: Round<JsonRpcRequest>, host: CallHost) {
     this.request = round.request
+    this.#written = round.written
     this.principalTag = round.principalTag
     this.capabilities = declaredCapabilities(round.request)
     this.#host = host
-    this.#inputs = new Inputs(this, { ...host.inputLimits, ask: () => this.#askCaller() })
+    this.#inputs = new Inputs(this, {
+      ...host.inputLimits,
+      ask: () => this.#askCaller(),
+      onRefused: () => this.#onAnswerRefused(),
+    })
     this.#resumption = new Resumption((lastEventId) => this.#listenAgain(lastEventId))
     this.#attach(round)
   }
@@ -92,6 +100,7 @@ export class BridgedCall implements UpstreamSink, RoundOwner, Parkable {
   /** Continues a parked call for a retry that was checked; answers with a sentence where its responses are not valid. */
   continueFor(round: Round<JsonRpcRequest>, key: string): string | undefined {
     const responses = round.request.params?.['inputResponses'] as Json | undefined
+    const written = round.written.params?.['inputResponses'] as Json | undefined
     const fault = this.#inputs.faultOf(responses ?? {})
     if (fault !== undefined) return fault
     this.#host.parking.take(key)
@@ -105,7 +114,7 @@ export class BridgedCall implements UpstreamSink, RoundOwner, Parkable {
       return undefined
     }
     this.#exchange?.resume()
-    this.#inputs.answer(responses ?? {})
+    this.#inputs.answer(written ?? {})
     return undefined
   }
 
@@ -122,20 +131,19 @@ export class BridgedCall implements UpstreamSink, RoundOwner, Parkable {
 
   message(received: UpstreamMessage): void {
     if (received.frame) this.#resumption.note(received.frame)
-    for (const message of messagesIn(received)) this.#receive(message, received.frame !== undefined)
+    const all = messagesIn(received)
+    for (const said of all) this.#receive(said)
+    // An event without a message is a sign of life; a body without one is no answer.
+    if (all.length === 0 && !received.frame) this.#onNoMessage()
   }
 
-  #receive(message: JsonRpcMessage | undefined, isEvent: boolean): void {
+  #receive(said: Said): void {
     const session = this.#session
     if (this.#answered || !session) return
-    if (message === undefined || isResponse(message)) {
-      // An event without a message is a sign of life.
-      if (message === undefined && isEvent) return
-      return this.#onAnswer(session, message)
-    }
-    if (session.upstream.multiplexed) this.#host.shared(session, message)
-    else if (isRequest(message)) this.onServerRequest(session, message)
-    else this.onNotification(message)
+    if (isResponse(said.message)) this.#onAnswer(session, said)
+    else if (session.upstream.multiplexed) this.#host.shared(session, said)
+    else if (isRequest(said.message)) this.onServerRequest(session, said)
+    else this.onNotification(said)
   }
 
   end(): void {
@@ -163,14 +171,14 @@ export class BridgedCall implements UpstreamSink, RoundOwner, Parkable {
   // What belongs to this call, wherever it came.
 
   /** A request of the server during this call. */
-  onServerRequest(session: LegacySession, asked: JsonRpcRequest): void {
+  onServerRequest(session: LegacySession, asked: Said): void {
     if (this.#answered || session !== this.#session)
       return refuseRequest(session, asked, 'The call has ended.')
     this.#inputs.add(session, asked)
   }
 
   /** A notification of the server during this call. */
-  onNotification(notification: JsonRpcMessage): void {
+  onNotification({ message: notification, written }: Said): void {
     if (isChange(notification.method)) return this.#host.changed(notification)
     switch (notification.method) {
       case 'notifications/cancelled':
@@ -179,16 +187,17 @@ export class BridgedCall implements UpstreamSink, RoundOwner, Parkable {
       case 'notifications/elicitation/complete':
         return undefined
       case 'notifications/message':
-        if (isLogFor(notification, this.logLevel)) this.#round?.deliver(notification)
+        if (isLogFor(notification, this.logLevel)) this.#round?.deliver(notification, written)
         return undefined
       case 'notifications/progress': {
         const token = this.#round && progressTokenOf(this.#round.request)
-        if (token !== undefined && notification.params?.['progressToken'] === this.id)
-          this.#round?.deliver(withProgressToken(notification, token))
+        if (token === undefined || notification.params?.['progressToken'] !== this.id) return undefined
+        const writtenToken = this.#round && metaOf(this.#round.written)['progressToken']
+        this.#round?.deliver(withProgressToken(notification, token), withProgressToken(written, writtenToken))
         return undefined
       }
       default:
-        return this.#round?.deliver(notification)
+        return this.#round?.deliver(notification, written)
     }
   }
 
@@ -227,18 +236,27 @@ export class BridgedCall implements UpstreamSink, RoundOwner, Parkable {
     const before = this.id
     this.id = this.#host.nextId()
     this.#host.sent(this, before)
-    this.#exchange = session.send(toLegacyRequest(this.request, this.id), this)
+    const written = toLegacyRequest(this.#written, this.id)
+    this.#exchange = session.send(toLegacyRequest(this.request, this.id), this, written)
     if (this.#round?.paused) this.#exchange.pause()
   }
 
-  #onAnswer(session: LegacySession, answer: JsonRpcMessage | undefined): void {
+  /** The server would wait for ever, and so would the caller. */
+  #onAnswerRefused(): void {
+    if (this.#answered) return
+    const message = 'The server did not take the answer to its question.'
+    this.#breakOff({ stage: 'call', message, sent: true })
+  }
+
+  #onNoMessage(): void {
+    if (this.#answered) return
+    if (this.#isLost(undefined)) return this.#onLost()
+    const message = `The server answered with something that is no JSON-RPC message (HTTP ${this.#head?.status ?? 0}).`
+    this.#breakOff({ stage: 'call', message, sent: true })
+  }
+
+  #onAnswer(session: LegacySession, { message: answer, written }: Said): void {
     if (this.#isLost(answer)) return this.#onLost()
-    if (answer === undefined)
-      return this.#breakOff({
-        stage: 'call',
-        message: `The server answered with something that is no JSON-RPC message (HTTP ${this.#head?.status ?? 0}).`,
-        sent: true,
-      })
     // An error may come without an id where the server could not read it (JSON-RPC 2.0, section 5).
     const isOurs = answer.id === this.id || (answer.error !== undefined && (answer.id ?? null) === null)
     // An answer to something else on the stream of a resumed call is not for us.
@@ -254,7 +272,14 @@ export class BridgedCall implements UpstreamSink, RoundOwner, Parkable {
       capabilities: this.capabilities,
       missing: this.#inputs.missing,
     }
-    this.#conclude((round) => round.finish(toModernAnswer(answer, { ...context, request: round.request })))
+    this.#conclude((round) => {
+      const own = { ...context, request: round.request }
+      const modern = toModernAnswer(answer, own)
+      if (written === answer) return round.finish(modern)
+      const error = written.error && answer.error && { ...written.error, code: answer.error.code }
+      const exact = toModernAnswer({ ...written, ...(error && { error }) }, own).message
+      round.finish({ ...modern, written: exact })
+    })
     this.#letGo()
   }
 
@@ -361,6 +386,8 @@ export class BridgedCall implements UpstreamSink, RoundOwner, Parkable {
 }
 
 /** Refuses a request of the server that nobody can be asked. */
-export function refuseRequest(session: LegacySession, { id }: JsonRpcRequest, message: string): void {
-  session.tell({ jsonrpc: '2.0', id, error: { code: -32600, message } })
+export function refuseRequest(session: LegacySession, asked: Said, text: string): void {
+  const answer = (id: JsonRpcMessage['id'] = null) =>
+    ({ jsonrpc: '2.0', id, error: { code: -32600, message: text } }) as const
+  session.tell(answer(asked.message.id), { written: answer(asked.written.id) })
 }

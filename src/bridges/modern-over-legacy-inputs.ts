@@ -6,13 +6,14 @@ import {
   toLegacyResponse,
   type InputRequest,
 } from '../eras/modern-client-legacy-server-inputs.ts'
-import { isObject, type Json } from '../eras/modern-client-legacy-server.ts'
-import type { JsonRpcError, JsonRpcRequest, RequestId } from '../wire/json-rpc.ts'
-import type { LegacySession } from './modern-over-legacy-session.ts'
+import { isObject, type Json } from '../eras/json-object.ts'
+import type { JsonRpcError, JsonRpcMessage, JsonRpcRequest, RequestId } from '../wire/json-rpc.ts'
+import type { LegacySession, Said } from './modern-over-legacy-session.ts'
 
 interface Outstanding {
   /** The server's own id of its request. */
   readonly id: RequestId
+  readonly writtenId: RequestId
   readonly session: LegacySession
   readonly input: InputRequest
   /** How often the caller has been asked. */
@@ -26,6 +27,8 @@ export interface InputsOptions {
   readonly maxAsks: number
   /** Ends the caller's round with `asResult`, unless nobody is there to be asked now or no more calls may wait. */
   readonly ask: () => 'asked' | 'nobody' | 'no-room'
+  /** The server does not take an answer to what it asked. */
+  readonly onRefused: () => void
 }
 
 /** A server asks for little at a time; one that floods is refused. */
@@ -53,18 +56,20 @@ export class Inputs {
   }
 
   /** A request of the server: asked of the caller with the next round, answered, or refused. */
-  add(session: LegacySession, asked: JsonRpcRequest): void {
+  add(session: LegacySession, { message, written }: Said): void {
     const { request, capabilities } = this.#call
+    const asked = written as JsonRpcRequest
+    const own = { id: message.id as RequestId, writtenId: asked.id, session }
     const verdict = judgeServerRequest(asked, { method: request.method, capabilities })
-    if (verdict.kind === 'answer') return session.tell(toLegacyResponse(asked.id, verdict.result))
+    if (verdict.kind === 'answer') return reply(own, toLegacyResponse(own.id, verdict.result))
     if (verdict.kind === 'refuse') {
       if (verdict.requiredCapabilities) this.#missing = merged(this.#missing, verdict.requiredCapabilities)
-      return refuse(session, asked.id, verdict.error)
+      return refuse(own, verdict.error)
     }
     if (this.#outstanding.size >= maxOutstanding)
-      return refuse(session, asked.id, { code: -32600, message: 'Too much is asked of the client at once.' })
+      return refuse(own, { code: -32600, message: 'Too much is asked of the client at once.' })
     const key = `input-${++this.#count}`
-    this.#outstanding.set(key, { id: asked.id, session, input: verdict.input, asked: 0 })
+    this.#outstanding.set(key, { ...own, input: verdict.input, asked: 0 })
     this.#askSoon()
   }
 
@@ -98,10 +103,10 @@ export class Inputs {
       const response = responses[key]
       if (isObject(response)) {
         this.#outstanding.delete(key)
-        asked.session.tell(toLegacyResponse(asked.id, response))
+        reply(asked, toLegacyResponse(asked.id, response), this.#options.onRefused)
       } else if (asked.asked >= this.#options.maxAsks) {
         this.#outstanding.delete(key)
-        refuse(asked.session, asked.id, { code: -32603, message: 'The client did not answer.' })
+        refuse(asked, { code: -32603, message: 'The client did not answer.' })
       }
     }
     this.#askSoon()
@@ -111,7 +116,7 @@ export class Inputs {
   refuseAll(message: string): void {
     const left = [...this.#outstanding.values()]
     this.clear()
-    for (const { id, session } of left) refuse(session, id, { code: -32603, message })
+    for (const asked of left) refuse(asked, { code: -32603, message })
   }
 
   clear(): void {
@@ -135,8 +140,13 @@ export class Inputs {
   }
 }
 
-const refuse = (session: LegacySession, id: RequestId, error: JsonRpcError): void =>
-  session.tell({ jsonrpc: '2.0', id, error })
+type Asked = Pick<Outstanding, 'id' | 'writtenId' | 'session'>
+
+const reply = ({ session, writtenId }: Asked, answer: JsonRpcMessage, onRefused = () => {}): void =>
+  session.tell(answer, { written: { ...answer, id: writtenId }, onRefused })
+
+const refuse = (asked: Asked, error: JsonRpcError): void =>
+  reply(asked, { jsonrpc: '2.0', id: asked.id, error })
 
 /** Both requirements; members of the same capability side by side. */
 function merged(known: Json | undefined, more: Json): Record<string, unknown> {

@@ -9,7 +9,7 @@ import {
   missedChanges,
   type ListenFilter,
 } from '../eras/modern-client-legacy-server-listening.ts'
-import type { Json } from '../eras/modern-client-legacy-server.ts'
+import type { Json } from '../eras/json-object.ts'
 import type { JsonRpcMessage, JsonRpcRequest } from '../wire/json-rpc.ts'
 import type { Round, RoundOwner } from './modern-over-legacy-round.ts'
 import { openingFailure, type LegacySession } from './modern-over-legacy-session.ts'

@@ -1,4 +1,5 @@
 // One request of a modern caller: what it is told, exactly once, whatever becomes of the call behind it.
+import { exactly } from '../eras/exact-json.ts'
 import type { UpstreamExchange, UpstreamFailure, UpstreamSink } from '../upstreams/upstream.ts'
 import type { JsonRpcMessage } from '../wire/json-rpc.ts'
 
@@ -13,11 +14,15 @@ export interface RoundOwner {
 interface Answer {
   readonly status: number
   readonly message: JsonRpcMessage
+  /** The same, for writing it. */
+  readonly written?: JsonRpcMessage
 }
 
 /** Ends once: by an answer, a failure or the caller. A call that asks for input has several rounds. */
 export class Round<Message extends JsonRpcMessage = JsonRpcMessage> implements UpstreamExchange {
   readonly request: Message
+  /** The same, for writing it again; see `exactly`. */
+  readonly written: Message
   /** Whose request it is. */
   readonly principalTag: string
   owner: RoundOwner | undefined
@@ -30,12 +35,14 @@ export class Round<Message extends JsonRpcMessage = JsonRpcMessage> implements U
   constructor(
     request: Message,
     caller: {
+      readonly body: Uint8Array
       readonly principalTag: string
       readonly sink: UpstreamSink
       readonly ended: (round: Round) => void
     },
   ) {
     this.request = request
+    this.written = exactly(request, caller.body) as Message
     this.principalTag = caller.principalTag
     this.#sink = caller.sink
     this.#ended = caller.ended
@@ -75,16 +82,16 @@ export class Round<Message extends JsonRpcMessage = JsonRpcMessage> implements U
   }
 
   /** A message before the answer. */
-  deliver(message: JsonRpcMessage): void {
+  deliver(message: JsonRpcMessage, written = message): void {
     if (this.#silent) return
     this.#head(200, 'event-stream')
-    this.#tell(message)
+    this.#tell(message, written)
   }
 
-  finish({ status, message }: Answer): void {
+  finish({ status, message, written = message }: Answer): void {
     if (this.#silent) return
     this.#head(status, 'json')
-    this.#tell(message)
+    this.#tell(message, written)
     // The sink may have aborted.
     if (this.#silent) return
     this.#end()
@@ -111,8 +118,8 @@ export class Round<Message extends JsonRpcMessage = JsonRpcMessage> implements U
     this.#sink.head({ status, contentType })
   }
 
-  #tell(message: JsonRpcMessage): void {
-    if (!this.#silent) this.#sink.message({ message, bytes: Buffer.from(JSON.stringify(message)) })
+  #tell(message: JsonRpcMessage, written: JsonRpcMessage): void {
+    if (!this.#silent) this.#sink.message({ message, bytes: Buffer.from(JSON.stringify(written)) })
   }
 
   #end(): void {

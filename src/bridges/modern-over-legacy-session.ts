@@ -1,12 +1,13 @@
 // One initialised legacy session with a server, as the conversation of modern callers uses it.
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
+import { exactly } from '../eras/exact-json.ts'
 import type { LogLevel } from '../eras/modern-client-legacy-server-logs.ts'
+import type { Json } from '../eras/json-object.ts'
 import {
   initializeParams,
   readInitializeResult,
   type DeclaredClient,
-  type Json,
   type LegacyServer,
 } from '../eras/modern-client-legacy-server.ts'
 import { ask, notify, type Visit } from '../upstreams/ask.ts'
@@ -24,6 +25,12 @@ export interface SessionOptions {
   readonly handshakeTimeoutMs: number
   /** A JSON-RPC id that the conversation has not used. */
   readonly nextId: () => number
+}
+
+export interface TellOptions {
+  /** The same message, for writing it; see `exactly`. */
+  readonly written?: JsonRpcMessage
+  readonly onRefused?: () => void
 }
 
 /** A session with the server. It ends when the server forgets it, when its connection is gone, or by `end`. */
@@ -52,20 +59,23 @@ export class LegacySession {
     return this.headers['mcp-session-id'] !== undefined
   }
 
-  send(message: JsonRpcMessage, sink: UpstreamSink): UpstreamExchange {
-    return this.upstream.send({ body: bytesOf(message), message, headers: this.headers }, sink)
+  /** `written` is the same message, for writing it. */
+  send(message: JsonRpcMessage, sink: UpstreamSink, written = message): UpstreamExchange {
+    return this.upstream.send({ body: bytesOf(written), message, headers: this.headers }, sink)
   }
 
   /** Sends a notification or an answer; `onRefused` hears where the server does not take it. */
-  tell(message: JsonRpcMessage, onRefused: () => void = () => {}): void {
-    this.send(message, {
+  tell(message: JsonRpcMessage, options: TellOptions = {}): void {
+    const { written = message, onRefused = () => {} } = options
+    const sink: UpstreamSink = {
       head: ({ status }) => {
         if (status >= 400) onRefused()
       },
       message: () => {},
       end: () => {},
       fail: onRefused,
-    })
+    }
+    this.send(message, sink, written)
   }
 
   /** A request of the conversation's own; undefined where the server does not answer. */
@@ -110,15 +120,23 @@ const headersOf = ({
   ...(sessionId !== undefined && { 'mcp-session-id': sessionId }),
 })
 
+/** A message of the server, and the same for writing it again; see `exactly`. */
+export interface Said {
+  readonly message: JsonRpcMessage
+  readonly written: JsonRpcMessage
+}
+
 /** Every message of an event or body: servers of 2025-03-26 may send several as a batch. */
-export function messagesIn({ message, bytes }: UpstreamMessage): (JsonRpcMessage | undefined)[] {
-  if (message !== undefined || bytes[0] !== 0x5b) return [message]
+export function messagesIn({ message, bytes }: UpstreamMessage): Said[] {
+  if (message !== undefined) return [{ message, written: exactly(message, bytes) }]
+  if (bytes[0] !== 0x5b) return []
   try {
     const batch: unknown = JSON.parse(Buffer.from(bytes).toString())
-    if (!Array.isArray(batch)) return [undefined]
-    return batch.map((one) => parseMessage(Buffer.from(JSON.stringify(one))))
+    if (!Array.isArray(batch)) return []
+    const messages = batch.map((one) => parseMessage(Buffer.from(JSON.stringify(one))))
+    return messages.flatMap((one) => (one ? [{ message: one, written: one }] : []))
   } catch {
-    return [undefined]
+    return []
   }
 }
 

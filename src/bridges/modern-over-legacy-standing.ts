@@ -1,12 +1,11 @@
 // The stream of what a legacy server says outside of calls: the GET stream, or all that a connection carries for nobody.
 import type { UpstreamExchange, UpstreamFailure, UpstreamHead } from '../upstreams/upstream.ts'
 import type { UpstreamMessage, UpstreamSink } from '../upstreams/upstream.ts'
-import type { JsonRpcMessage } from '../wire/json-rpc.ts'
 import { eventIdOf } from './modern-over-legacy-resumption.ts'
-import { messagesIn, type LegacySession } from './modern-over-legacy-session.ts'
+import { messagesIn, type LegacySession, type Said } from './modern-over-legacy-session.ts'
 
 export interface StandingOptions {
-  readonly message: (message: JsonRpcMessage) => void
+  readonly message: (said: Said) => void
   /** It was away for a while: something may have been missed. */
   readonly reopened: () => void
   /** The connection is gone, or the server knows no such session. */
@@ -78,7 +77,7 @@ export class StandingStream implements UpstreamSink {
   message(received: UpstreamMessage): void {
     const { frame } = received
     if (frame) this.#lastEventId = eventIdOf(frame) ?? this.#lastEventId
-    for (const message of messagesIn(received)) if (message) this.#options.message(message)
+    for (const said of messagesIn(received)) this.#options.message(said)
   }
 
   end(): void {

@@ -4,7 +4,8 @@ import { requestRefusal, toLegacyNotification } from '../eras/modern-client-lega
 import { isChange, readFilter } from '../eras/modern-client-legacy-server-listening.ts'
 import { mayAskForInput } from '../eras/modern-client-legacy-server-inputs.ts'
 import { lowestLevel } from '../eras/modern-client-legacy-server-logs.ts'
-import { discoverResult, type Json } from '../eras/modern-client-legacy-server.ts'
+import type { Json } from '../eras/json-object.ts'
+import { discoverResult } from '../eras/modern-client-legacy-server.ts'
 import type { Upstream, UpstreamExchange, UpstreamRequest, UpstreamSink } from '../upstreams/upstream.ts'
 import { isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from '../wire/json-rpc.ts'
 import { BridgedCall, refuseRequest, type CallHost } from './modern-over-legacy-call.ts'
@@ -12,7 +13,7 @@ import { Listeners } from './modern-over-legacy-listeners.ts'
 import { Opener } from './modern-over-legacy-opener.ts'
 import { Parking, type StateSeal } from './modern-over-legacy-parking.ts'
 import { Round } from './modern-over-legacy-round.ts'
-import { openingFailure, openSession, type LegacySession } from './modern-over-legacy-session.ts'
+import { openingFailure, openSession, type LegacySession, type Said } from './modern-over-legacy-session.ts'
 import { StandingStream } from './modern-over-legacy-standing.ts'
 
 export interface ConversationLimits {
@@ -33,7 +34,7 @@ export interface ConversationLimits {
   readonly streamWaitMs: number
 }
 
-export const conversationLimits: ConversationLimits = {
+const conversationLimits: ConversationLimits = {
   maxParked: 16,
   parkedMs: 10 * 60_000,
   maxListeners: 100,
@@ -142,7 +143,7 @@ export class ModernOverLegacy implements Upstream, CallHost {
 
   /** The modern era has no such stream. */
   listen(_: Readonly<Record<string, string>>, sink: UpstreamSink): UpstreamExchange {
-    const round = this.#round({ jsonrpc: '2.0' }, '', sink)
+    const round = this.#round({ jsonrpc: '2.0' }, { principalTag: '', body: new Uint8Array(), sink })
     return round.soon(() => round.finishBare(405))
   }
 
@@ -198,15 +199,16 @@ export class ModernOverLegacy implements Upstream, CallHost {
    * A message that names no call belongs to the only one in flight. Where there are several, nobody hears it: a log
    * message or a question must never reach the wrong caller.
    */
-  shared(session: LegacySession, message: JsonRpcMessage): void {
+  shared(session: LegacySession, said: Said): void {
+    const { message } = said
     if (isResponse(message)) return
-    if (isRequest(message)) return this.#sharedRequest(session, message)
+    if (isRequest(message)) return this.#sharedRequest(session, said)
     if (isChange(message.method)) return this.changed(message)
     const { method, params } = message
     if (method === 'notifications/progress')
-      return this.#callsById.get(Number(params?.['progressToken']))?.onNotification(message)
-    if (method === 'notifications/cancelled') for (const call of this.#calls) call.onNotification(message)
-    else this.#onlyCall()?.onNotification(message)
+      return this.#callsById.get(Number(params?.['progressToken']))?.onNotification(said)
+    if (method === 'notifications/cancelled') for (const call of this.#calls) call.onNotification(said)
+    else this.#onlyCall()?.onNotification(said)
   }
 
   changed(notification: JsonRpcMessage): void {
@@ -218,8 +220,8 @@ export class ModernOverLegacy implements Upstream, CallHost {
     if (call.id !== undefined) this.#callsById.delete(call.id)
   }
 
-  #sendFor(principalTag: string, { message }: UpstreamRequest, sink: UpstreamSink): UpstreamExchange {
-    const round = this.#round(message, principalTag, sink)
+  #sendFor(principalTag: string, { message, body }: UpstreamRequest, sink: UpstreamSink): UpstreamExchange {
+    const round = this.#round(message, { principalTag, body, sink })
     if (this.#closed) {
       const text = 'The conversation with the server was closed.'
       return round.soon(() => round.fail({ stage: 'connect', message: text, sent: false }))
@@ -239,12 +241,11 @@ export class ModernOverLegacy implements Upstream, CallHost {
     return round
   }
 
-  #round(message: JsonRpcMessage, principalTag: string, sink: UpstreamSink): Round {
-    const round = new Round(message, {
-      principalTag,
-      sink,
-      ended: (ended) => this.#rounds.delete(ended),
-    })
+  #round(
+    message: JsonRpcMessage,
+    caller: { readonly principalTag: string; readonly body: Uint8Array; readonly sink: UpstreamSink },
+  ): Round {
+    const round = new Round(message, { ...caller, ended: (ended) => this.#rounds.delete(ended) })
     this.#rounds.add(round)
     return round
   }
@@ -285,15 +286,19 @@ export class ModernOverLegacy implements Upstream, CallHost {
     this.session().then(
       (session) => {
         if (round.silent) return
-        session.tell(toLegacyNotification(message))
+        session.tell(toLegacyNotification(message), { written: toLegacyNotification(round.written) })
         round.finishBare(202)
       },
       (error: unknown) => round.fail(openingFailure(error)),
     )
   }
 
-  #sharedRequest(session: LegacySession, asked: JsonRpcRequest): void {
-    if (asked.method === 'ping') return session.tell({ jsonrpc: '2.0', id: asked.id, result: {} })
+  #sharedRequest(session: LegacySession, asked: Said): void {
+    const { message, written } = asked
+    if (message.method === 'ping') {
+      const answer = { jsonrpc: '2.0', id: message.id ?? null, result: {} } as const
+      return session.tell(answer, { written: { ...answer, id: written.id ?? null } })
+    }
     const call = this.#onlyCall()
     if (call) return call.onServerRequest(session, asked)
     const why =

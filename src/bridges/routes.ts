@@ -7,7 +7,9 @@ import type { Catalogues } from '../upstreams/catalogue.ts'
 import type { Upstreams } from '../upstreams/pool.ts'
 import type { Upstream } from '../upstreams/upstream.ts'
 import type { JsonRpcMessage } from '../wire/json-rpc.ts'
-import { metaKeys } from '../wire/protocol-version.ts'
+import { metaKeys, type Era } from '../wire/protocol-version.ts'
+import type { Address } from './aggregate-names.ts'
+import { AggregateRoutes, type Aggregates } from './aggregate-routes.ts'
 import { Conversations, type Conversation, type ConversationTag } from './conversations.ts'
 import { discoverServer } from './discover.ts'
 import { EraVerdicts, type DiscoverResult } from './era-verdicts.ts'
@@ -19,7 +21,8 @@ import type { StateSeal } from './modern-over-legacy-parking.ts'
 import { ModernWay } from './modern-way.ts'
 import { SharedSessions } from './shared-sessions.ts'
 
-export interface RoutesOptions {
+export interface RoutesOptions<Caller> {
+  readonly aggregates: Aggregates<Caller>
   readonly upstreams: Upstreams
   readonly catalogues: Catalogues
   readonly clock: Clock
@@ -39,24 +42,28 @@ export interface RouteLimits {
   readonly idleMs: number
   /** How long a server's era is believed. */
   readonly verdictTtlMs: number
+  /** Of the last good lists of all members of aggregates. */
+  readonly maxMemoryBytes: number
 }
 
 /** A modern caller's conversation with a server, seen as one of several principals. */
 type AnyConversation = Conversation & { seenBy(principalTag: string): Upstream }
 
-interface ModernCaller {
+/** Whose session or call it is; the caller's own type passes through to whoever asks for members. */
+interface AnyCaller {
   readonly userId: string
 }
 
-export class Routes {
-  readonly #options: RoutesOptions
+export class Routes<Caller extends AnyCaller> {
+  readonly #options: RoutesOptions<Caller>
+  readonly #aggregates: AggregateRoutes<Caller>
   readonly #verdicts: EraVerdicts
   readonly #conversations: Conversations<AnyConversation>
   readonly #shared: SharedSessions
   /** One question at a time to each server. */
   readonly #asking = new Map<string, Promise<DiscoverResult | false>>()
 
-  constructor(options: RoutesOptions) {
+  constructor(options: RoutesOptions<Caller>) {
     this.#options = options
     const { clock, limits } = options
     this.#verdicts = new EraVerdicts({ clock, ttlMs: limits.verdictTtlMs })
@@ -66,6 +73,12 @@ export class Routes {
       idleMs: limits.idleMs,
     })
     this.#shared = new SharedSessions({ maxSessions: limits.maxSharedSessions })
+    this.#aggregates = new AggregateRoutes({
+      ...options,
+      maxMemoryBytes: limits.maxMemoryBytes,
+      way: (server, caller, message) => this.forModern(server, caller, message),
+      toolSchema: (server, tool, fresh) => this.#toolSchema(server, tool, fresh),
+    })
   }
 
   /** Sees to `Ways.shared`. */
@@ -76,14 +89,20 @@ export class Routes {
   /** Sees to `Ways.forSession`. */
   forSession(
     server: Server,
-    session: { readonly id: string; readonly principal: ModernCaller },
+    session: { readonly id: string; readonly principal: Caller },
   ): Upstream | undefined {
+    if (server.transport.type === 'aggregate') return this.#aggregates.forSession(server, session.principal)
     if (server.sharing === 'session') return this.#legacyWay(server, session.id)
     return this.#joinShared(server, { id: session.id, userId: session.principal.userId })
   }
 
   /** Sees to `Ways.forModern`. */
-  forModern(server: Server, caller: ModernCaller, message: JsonRpcMessage): Upstream {
+  forModern(server: Server, caller: Caller, message: JsonRpcMessage): Upstream {
+    if (server.transport.type === 'aggregate') return this.#aggregates.forModern(server, caller)
+    return this.#modernWay(server, caller, message)
+  }
+
+  #modernWay(server: Server, caller: AnyCaller, message: JsonRpcMessage): Upstream {
     const { modern } = this.#verdicts.find(server)
     if (isShared(server) && modern) return this.shared(server)
     if (modern !== undefined) return this.#conversation(server, caller, message)
@@ -92,8 +111,15 @@ export class Routes {
   }
 
   /** Sees to `Ways.findMember`. */
-  findMember(): undefined {
-    return undefined
+  findMember(server: Server, caller: Caller, message: JsonRpcMessage): Address | undefined {
+    if (server.transport.type !== 'aggregate') return undefined
+    return this.#aggregates.findMember(server, caller, message)
+  }
+
+  /** Sees to `Ways.eraOf`. */
+  eraOf(server: Server): Era | undefined {
+    const { modern } = this.#verdicts.find(server)
+    return modern === undefined ? undefined : modern ? 'modern' : 'legacy'
   }
 
   /** To be called for every change of the registry. */
@@ -161,7 +187,7 @@ export class Routes {
     }))
   }
 
-  async #findModernWay(server: Server, caller: ModernCaller, message: JsonRpcMessage): Promise<Upstream> {
+  async #findModernWay(server: Server, caller: AnyCaller, message: JsonRpcMessage): Promise<Upstream> {
     try {
       if (isShared(server)) {
         const modern = await this.#discover(server, this.shared(server))
@@ -171,7 +197,7 @@ export class Routes {
       // The server is in trouble: the message meets the same, and its caller is told of it.
       return isShared(server) ? this.shared(server) : this.#conversation(server, caller, message)
     }
-    return this.forModern(server, caller, message)
+    return this.#modernWay(server, caller, message)
   }
 
   /** A connection or a child of its own finds out, since on a session's a question too many may end it. */
@@ -182,7 +208,7 @@ export class Routes {
   }
 
   /** What is shared by the callers of one conversation: the server, whose it is, and what its client can do. */
-  #conversation(server: Server, caller: ModernCaller, message: JsonRpcMessage): Upstream {
+  #conversation(server: Server, caller: AnyCaller, message: JsonRpcMessage): Upstream {
     const owner = server.sharing === 'server' ? undefined : caller.userId
     const capabilities = metaObject(message, metaKeys.clientCapabilities) ?? {}
     const key = [server.id, server.revision, owner ?? 'all', digest(capabilities)].join(' ')

@@ -104,6 +104,8 @@ describe('wrong use', () => {
     ['server rm weather --key k', /--yes/],
     ['server add weather https://w.example/mcp extra --key k', /no further arguments/],
     ['usage ls --limit x --key k', /whole number/],
+    ['bundle add travel weather --exclude maps=x --key k', /no server of the bundle/],
+    ['bundle add travel weather --rename weather=x --key k', /SERVER=OLD:NEW/],
     ['login', /--password-stdin/],
     ['me --key k --url gate', /no http or https URL/],
   ])('"%s" exits 2 with a hint on standard error and nothing on standard output', async (line, hint) => {
@@ -123,7 +125,7 @@ describe('wrong use', () => {
 describe('help', () => {
   test('of every command has an example', async () => {
     const leaves =
-      'serve,login,logout,me,doctor,migrate,verify,healthcheck,config print,server ls,server add,server test,server rm,server enable,key create,key ls,key rotate,key rm,usage ls,usage show,usage summary,rule ls,rule add,rule set,rule rm,rule explain,rule quote,account ls,account grant,account mode'
+      'serve,login,logout,me,doctor,migrate,verify,healthcheck,config print,server ls,server add,server test,server rm,server enable,bundle add,bundle ls,bundle show,bundle rm,key create,key ls,key rotate,key rm,usage ls,usage show,usage summary,rule ls,rule add,rule set,rule rm,rule explain,rule quote,account ls,account grant,account mode'
     for (const line of leaves.split(',')) {
       const { code, out } = await cli(`${line} --help`)
       expect(code, line).toBe(0)
@@ -167,6 +169,25 @@ describe('a client command', () => {
     ])
     expect(JSON.parse((await cli('server tools weather --key k --json')).out)).toEqual(items)
     expect(heard[0]?.path).toBe('/api/v1/servers/weather/tools?limit=100')
+  })
+
+  test('makes a bundle of servers with what each shows', async () => {
+    answer = () => ({ status: 201, body: { name: 'travel' } })
+    const line =
+      'bundle add travel weather maps --access authenticated --exclude maps=admin_* --rename weather=get_a:a --key k'
+    expect((await cli(line)).code).toBe(0)
+    expect(heard[0]).toMatchObject({
+      method: 'POST',
+      path: '/api/v1/bundles',
+      body: {
+        name: 'travel',
+        access: 'authenticated',
+        members: [
+          { server: 'weather', rename: { get_a: 'a' } },
+          { server: 'maps', exclude: ['admin_*'] },
+        ],
+      },
+    })
   })
 
   test('shows sums with every number to the right', async () => {
@@ -218,6 +239,10 @@ describe('a client command', () => {
       body: path === '/api/v1/billing/accounts/acc_1' ? { currency: 'EUR' } : { id: 'x', accountId: 'acc_1' },
     })
     await cli('server add weather https://w.example/mcp --header X-A:b --bearer - --access public --key k')
+    await cli(
+      'server add old https://o.example/sse --transport sse --session-id header:X-S --sharing user --key k',
+    )
+    await cli('server add live wss://l.example/ws --key k')
     await cli('server add files --env A=b --key k -- npx -y server --root /')
     await cli(
       'rule add basic --server w* --per-call 0.01 --bill-on success,error --priority 3 --no-active --key k',
@@ -231,6 +256,16 @@ describe('a client command', () => {
         transport: { type: 'streamable-http', url: 'https://w.example/mcp', headers: { 'X-A': 'b' } },
         auth: { type: 'bearer', token: 'secret-password' },
       },
+      {
+        name: 'old',
+        sharing: 'user',
+        transport: {
+          type: 'sse',
+          url: 'https://o.example/sse',
+          sessionId: { in: 'header', name: 'X-S' },
+        },
+      },
+      { name: 'live', transport: { type: 'websocket', url: 'wss://l.example/ws' } },
       {
         name: 'files',
         transport: { type: 'stdio', command: 'npx', args: ['-y', 'server', '--root', '/'], env: { A: 'b' } },

@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
 import { addAccountCommands } from './account.ts'
+import { addBundleCommands } from './bundle.ts'
 import { CliError, type Io } from './io.ts'
 import { addKeyCommands } from './key.ts'
 import { addLocalCommands } from './local.ts'
@@ -50,6 +51,7 @@ function makeProgram(io: Io): Command {
   addServeCommand(program, io)
   addLoginCommands(program, io)
   addServerCommands(program, io)
+  addBundleCommands(program, io)
   addKeyCommands(program, io)
   addUsageCommands(program, io)
   addRuleCommands(program, io)

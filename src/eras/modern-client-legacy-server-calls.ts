@@ -3,14 +3,8 @@ import type { JsonRpcError, JsonRpcMessage, JsonRpcRequest, RequestId } from '..
 import { metaKeys, modernVersions } from '../wire/protocol-version.ts'
 import { inputResponsesFault, mayAskForInput, urlElicitations } from './modern-client-legacy-server-inputs.ts'
 import { isLogLevel } from './modern-client-legacy-server-logs.ts'
-import {
-  isObject,
-  metaOf,
-  modernMetaKeys,
-  withServerInfo,
-  type Json,
-  type Refusal,
-} from './modern-client-legacy-server.ts'
+import { isObject, type Json } from './json-object.ts'
+import { metaOf, modernMetaKeys, withServerInfo, type Refusal } from './modern-client-legacy-server.ts'
 
 /** Legacy methods that the modern era does not have: they would change a conversation that several callers share. */
 const goneMethods = new Set([
@@ -80,7 +74,7 @@ export function toLegacyRequest(request: JsonRpcRequest, id: number): JsonRpcReq
     delete params['requestState']
   }
   const meta = withoutEnvelope(metaOf(request))
-  if (progressTokenOf(request) !== undefined) meta['progressToken'] = id
+  if (meta['progressToken'] !== undefined) meta['progressToken'] = id
   if (Object.keys(meta).length > 0) params['_meta'] = meta
   else delete params['_meta']
   return { ...request, id, ...(request.params && { params }) }
@@ -166,7 +160,7 @@ function modernCode(code: number): number {
 }
 
 /** A progress notification under the caller's own token. */
-export const withProgressToken = (progress: JsonRpcMessage, progressToken: RequestId): JsonRpcMessage => ({
+export const withProgressToken = (progress: JsonRpcMessage, progressToken: unknown): JsonRpcMessage => ({
   ...progress,
   params: { ...progress.params, progressToken },
 })

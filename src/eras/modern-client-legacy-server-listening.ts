@@ -1,6 +1,7 @@
 // A modern client at a legacy server: `subscriptions/listen` and the legacy notifications that it stands for.
 import type { JsonRpcMessage, RequestId } from '../wire/json-rpc.ts'
-import { isObject, modernMetaKeys, withServerInfo, type Json } from './modern-client-legacy-server.ts'
+import { isObject, type Json } from './json-object.ts'
+import { modernMetaKeys, withServerInfo } from './modern-client-legacy-server.ts'
 
 /** What a listener wants to hear, or what it will hear (MCP 2026-07-28, "Notification Filter"). */
 export interface ListenFilter {

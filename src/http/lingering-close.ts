@@ -50,6 +50,8 @@ export class LingeringClose {
     const { socket } = response.req
     if (socket.destroyed || this.#last.has(socket)) return
     this.#remember(socket, response)
+    // Said outright: a framework that once removed the header has made Node leave its own out.
+    response.setHeader('connection', 'close')
     response.shouldKeepAlive = false
     // Node calls it when the last answer is written, and means to close both sides.
     socket.destroySoon = () => this.#linger(socket)

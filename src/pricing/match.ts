@@ -1,5 +1,5 @@
 // What a rule asks of a call: its globs compiled once, and how narrow they are.
-import { compileGlob, globClass, type Glob, type GlobClass } from './glob.ts'
+import { compileGlob, globClass, type Glob, type GlobClass } from '../base/glob.ts'
 import type { CallFacts, Match } from './price.ts'
 
 /** The order in which specificity is compared: tool, server, method, principal (user, then account), transport. */

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { GatewayError, type FieldError } from '../base/errors.ts'
 import { parseDecimal, rateScale } from '../base/money.ts'
 import { isCurrency } from './currency.ts'
-import { globProblem, maxGlobLength } from './glob.ts'
+import { globProblem, maxGlobLength } from '../base/glob.ts'
 import { outcomes, type Match, type Outcome, type Price, type RuleVersion } from './price.ts'
 import { quantityPattern, quantityText } from './quote.ts'
 

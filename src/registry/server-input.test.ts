@@ -60,7 +60,10 @@ describe('the shape of a registration', () => {
     [http({ access: 'everyone' }), '/access'],
     [http({ access: 'public' }), '/account'],
     [http({ account: 'acc_1' }), '/account'],
-    [http({ sharing: 'user' }), '/sharing'],
+    [http({ sharing: 'everybody' }), '/sharing'],
+    [http({}, { messageUrl: 'https://example.com/' }), '/transport/messageUrl'],
+    [http({}, { sessionId: { in: 'body', name: 's' } }), '/transport/sessionId/in'],
+    [http({}, { sessionId: { in: 'query' } }), '/transport/sessionId/name'],
     [http({ iconUrl: 'javascript:alert(1)' }), '/iconUrl'],
     [http({ timeouts: { callMs: 0 } }), '/timeouts/callMs'],
     [http({ timeouts: { callMs: 1.5e3 + 0.5 } }), '/timeouts/callMs'],
@@ -83,14 +86,101 @@ describe('the shape of a registration', () => {
     ])
   })
 
-  test.each(['sse', 'websocket', 'gopher', undefined])(
-    'says of transport %s that it is not supported yet',
-    (type) => {
-      const refusal = refusalOf({ name: 'a', transport: { type, url: 'https://example.com/' } })
-      expect(refusal).toMatchObject({ code: 'validation_failed', fields: ['/transport/type'] })
-      expect(refusal?.text).toContain('not supported yet')
+  test.each(['gopher', 'aggregate', undefined])('says of transport %s which ones there are', (type) => {
+    const refusal = refusalOf({ name: 'a', transport: { type, url: 'https://example.com/' } })
+    expect(refusal).toMatchObject({ code: 'validation_failed', fields: ['/transport/type'] })
+    expect(refusal?.text).toContain('streamable-http, sse, websocket, stdio')
+  })
+})
+
+describe('a server on a connection', () => {
+  const checked: string[] = []
+  const strict: ServerRules = {
+    stdioAllow: [],
+    checkUrl: (url) => {
+      checked.push(url)
+      if (!url.includes('10.0.0.1')) return
+      throw new GatewayError('egress_denied', { fields: [{ field: '/transport/url', message: 'denied' }] })
     },
-  )
+  }
+  const check = (transport: object): GatewayError | undefined => {
+    try {
+      checkServer(parseServerInput({ name: 'a', transport }), strict, false)
+      return undefined
+    } catch (error) {
+      return error as GatewayError
+    }
+  }
+
+  test('has each of its addresses checked as an HTTP server has, a WebSocket in HTTP terms', () => {
+    checked.length = 0
+    expect(
+      check({ type: 'sse', url: 'http://a.example/sse', messageUrl: 'https://b.example/m' }),
+    ).toBeUndefined()
+    expect(check({ type: 'websocket', url: 'ws://a.example/ws' })).toBeUndefined()
+    expect(check({ type: 'websocket', url: 'WSS://a.example/ws' })).toBeUndefined()
+    expect(checked).toEqual([
+      'http://a.example/sse',
+      'https://b.example/m',
+      'http://a.example/ws',
+      'httpS://a.example/ws',
+    ])
+    expect(check({ type: 'sse', url: 'http://10.0.0.1/' })?.code).toBe('egress_denied')
+    expect(check({ type: 'websocket', url: 'ws://10.0.0.1/' })?.code).toBe('egress_denied')
+    const refusal = check({ type: 'sse', url: 'http://a.example/', messageUrl: 'http://10.0.0.1/' })
+    expect(refusal).toMatchObject({ code: 'egress_denied', fields: [{ field: '/transport/messageUrl' }] })
+    const http = check({ type: 'websocket', url: 'http://a.example/' })
+    expect(http).toMatchObject({ code: 'unprocessable', fields: [{ field: '/transport/url' }] })
+  })
+})
+
+describe("the place of the session's id", () => {
+  const at = (sessionId: object, transport: object = {}, more: object = {}) =>
+    refusalOf(http(more, { url: 'https://example.com/a', ...transport, sessionId }))
+
+  test.each([
+    [{ in: 'header', name: 'X-Session' }, {}],
+    [{ in: 'query', name: 'session_id' }, {}],
+    [{ in: 'path', name: 'id' }, { url: 'https://example.com/s/{id}/mcp' }],
+  ])('%j may be had', (place, transport) => {
+    expect(at(place, transport)).toBeUndefined()
+  })
+
+  test.each([
+    'Mcp-Session-Id',
+    'Host',
+    'Connection',
+    'Transfer-Encoding',
+    'Cookie',
+    'Sec-WebSocket-Key',
+    'X-Forwarded-For',
+    'a b',
+    'a\r\nb',
+  ])('is never the header %j', (name) => {
+    expect(at({ in: 'header', name })).toMatchObject({
+      code: 'unprocessable',
+      fields: ['/transport/sessionId/name'],
+    })
+  })
+
+  test('is never where something else is written', () => {
+    const auth = { auth: { type: 'bearer', token: 't' } }
+    const key = { auth: { type: 'api-key', in: 'query', name: 'k', value: 'v' } }
+    expect(at({ in: 'header', name: 'Authorization' }, {}, auth)?.code).toBe('unprocessable')
+    expect(at({ in: 'header', name: 'X-A' }, { headers: { 'x-a': 'b' } })?.code).toBe('unprocessable')
+    expect(at({ in: 'query', name: 'k' }, {}, key)?.code).toBe('unprocessable')
+    expect(at({ in: 'query', name: 'a&b' })?.code).toBe('unprocessable')
+  })
+
+  test.each([
+    'https://example.com/a',
+    'https://example.com/a{id}',
+    'https://example.com/{id}/{id}',
+    'https://{id}.example.com/',
+    'https://example.com/{other}',
+  ])('in a path is one whole segment of it: %s is refused', (url) => {
+    expect(at({ in: 'path', name: 'id' }, { url })?.code).toBe('unprocessable')
+  })
 })
 
 describe('a command', () => {

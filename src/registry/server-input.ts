@@ -1,7 +1,7 @@
 // What a caller may say of a server: the strict shape of a registration, its defaults, and how a patch changes it.
 import { z } from 'zod'
 import { GatewayError, type FieldError } from '../base/errors.ts'
-import { accessLevels, type Server } from './server.ts'
+import { accessLevels, sharings, type Server } from './server.ts'
 
 /** Words that are, or may become, routes beside `/mcp/{NAME}`. */
 const reservedNames = new Set([
@@ -19,7 +19,8 @@ const reservedNames = new Set([
   'ws',
 ])
 
-const name = z
+/** Of a server or a bundle: both are found at `/mcp/{NAME}`. */
+export const endpointName = z
   .string()
   .regex(/^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$/, 'use 1 to 64 of a-z, 0-9 and -, not - at the ends')
   .refine((value) => !reservedNames.has(value), 'this name is reserved; choose another')
@@ -32,7 +33,7 @@ const link = z
     'must be an http or https URL',
   )
 
-const plainText = (maxLength: number) =>
+export const plainText = (maxLength: number) =>
   z
     .string()
     .max(maxLength)
@@ -40,14 +41,23 @@ const plainText = (maxLength: number) =>
 
 const secret = plainText(8192).min(1)
 
-const httpTransport = z.strictObject({
-  type: z.literal('streamable-http'),
-  url: z.string().min(1).max(2048),
+const url = z.string().min(1).max(2048)
+
+/** What every transport over the network has. */
+const network = {
+  url,
   headers: z
     .record(z.string().max(128), z.string().max(8192))
     .refine((value) => Object.keys(value).length <= 32, 'has more than 32 headers')
     .optional(),
-})
+  sessionId: z
+    .strictObject({ in: z.enum(['query', 'header', 'path']), name: z.string().min(1).max(128) })
+    .optional(),
+}
+
+const httpTransport = z.strictObject({ type: z.literal('streamable-http'), ...network })
+const sseTransport = z.strictObject({ type: z.literal('sse'), ...network, messageUrl: url.optional() })
+const webSocketTransport = z.strictObject({ type: z.literal('websocket'), ...network })
 
 const stdioTransport = z.strictObject({
   type: z.literal('stdio'),
@@ -67,9 +77,11 @@ const notYet = (what: string, known: string) => (issue: { code?: string; input?:
     ? `${JSON.stringify((issue.input as { type?: unknown } | undefined)?.type)} is not supported yet; ${what} is one of ${known}`
     : undefined
 
-const transport = z.discriminatedUnion('type', [httpTransport, stdioTransport], {
-  error: notYet('a transport type', 'streamable-http, stdio'),
-})
+const transport = z.discriminatedUnion(
+  'type',
+  [httpTransport, sseTransport, webSocketTransport, stdioTransport],
+  { error: notYet('a transport type', 'streamable-http, sse, websocket, stdio') },
+)
 
 const auth = z.discriminatedUnion(
   'type',
@@ -108,7 +120,7 @@ const limits = z.strictObject({
 /** The body of `POST /servers`. Unknown members are errors. */
 export const serverInput = z
   .strictObject({
-    name,
+    name: endpointName,
     description: plainText(2000).optional(),
     iconUrl: link.optional(),
     repositoryUrl: link.optional(),
@@ -117,7 +129,7 @@ export const serverInput = z
     access: z.enum(accessLevels).default('private'),
     /** Pays for calls without a credential. */
     account: z.string().min(1).max(64).optional(),
-    sharing: z.literal('session', 'only "session" is supported yet').default('session'),
+    sharing: z.enum(sharings).default('session'),
     timeouts: timeouts.prefault({}),
     limits: limits.prefault({}),
     reportCost: z.boolean().default(false),
@@ -143,7 +155,8 @@ export function parseServerInput(body: unknown): ServerInput {
 const pointer = (path: readonly PropertyKey[]): string =>
   path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 
-function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+/** What is wrong with a field, and where, as a caller reads it. */
+export function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
   if (issue.code !== 'unrecognized_keys') return [{ field: pointer(issue.path), message: issue.message }]
   return issue.keys.map((key) => ({
     field: pointer([...issue.path, key]),
@@ -175,7 +188,8 @@ export function applyPatch(server: Server, patch: unknown): ServerInput {
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-function mergePatch(
+/** What comes of a JSON merge patch (RFC 7396); an object of another `type` replaces the old one. */
+export function mergePatch(
   target: Record<string, unknown>,
   patch: Record<string, unknown>,
 ): Record<string, unknown> {

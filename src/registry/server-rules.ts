@@ -5,7 +5,7 @@ import type { ServerInput } from './server-input.ts'
 export interface ServerRules {
   /** Commands that stdio servers may run: bare names and absolute paths, compared exactly. */
   readonly stdioAllow: readonly string[]
-  /** Throws `egress_denied` or `unprocessable`. */
+  /** Checks an http or https URL; throws `egress_denied` or `unprocessable`. */
   checkUrl(url: string): unknown
 }
 
@@ -17,10 +17,11 @@ export function checkServer(input: ServerInput, rules: ServerRules, allowStdio: 
   const { transport, auth } = input
   refuseReferences(transport, '/transport')
   refuseReferences(auth, '/auth')
-  if (transport.type === 'streamable-http') {
-    rules.checkUrl(transport.url)
+  if (transport.type !== 'stdio') {
+    checkAddresses(transport, rules)
     checkHeaders(transport.headers ?? {}, auth)
     checkAuth(auth)
+    checkSessionId(transport, auth)
     return
   }
   if (!allowStdio)
@@ -38,6 +39,53 @@ function refuse(field: string, message: string, code: ErrorCode = 'unprocessable
     ...(code === 'unprocessable' && { detail: `${field}: ${message}.` }),
     fields: [{ field, message }],
   })
+}
+
+type NetworkInput = Exclude<ServerInput['transport'], { type: 'stdio' }>
+
+function checkAddresses(transport: NetworkInput, rules: ServerRules): void {
+  const { url } = transport
+  if (transport.type === 'websocket') {
+    if (!/^wss?:\/\//i.test(url)) refuse('/transport/url', 'must be a ws:// or wss:// URL')
+    // A WebSocket begins as HTTP, and its address is subject to the same rules.
+    rules.checkUrl(withoutPlace(transport, url).replace(/^ws/i, 'http'))
+    return
+  }
+  rules.checkUrl(withoutPlace(transport, url))
+  if (transport.type !== 'sse' || transport.messageUrl === undefined) return
+  try {
+    rules.checkUrl(withoutPlace(transport, transport.messageUrl))
+  } catch (error) {
+    throw error instanceof GatewayError ? atField(error, '/transport/messageUrl') : error
+  }
+}
+
+/** The URL as it may look with a session's id in it. */
+const withoutPlace = ({ sessionId }: NetworkInput, url: string): string =>
+  sessionId?.in === 'path' ? url.replaceAll(`/{${sessionId.name}}`, '/id') : url
+
+const atField = ({ code, message, data, fields }: GatewayError, field: string): GatewayError =>
+  new GatewayError(code, { detail: message, data, fields: fields.map((fault) => ({ ...fault, field })) })
+
+/** The place of the session's id: one that exists, and that nothing else is written to. */
+function checkSessionId({ url, headers, sessionId }: NetworkInput, auth: ServerInput['auth']): void {
+  if (!sessionId) return
+  const { name } = sessionId
+  const field = '/transport/sessionId/name'
+  if (sessionId.in === 'header') {
+    checkHeaderName(name, field)
+    if (headerNames(headers ?? {}, auth).has(name.toLowerCase())) refuse(field, 'is set already')
+    return
+  }
+  if (!/^[A-Za-z0-9._~-]+$/.test(name)) refuse(field, 'may hold letters, digits and . _ ~ - only')
+  if (sessionId.in === 'query') {
+    if (auth.type === 'api-key' && auth.in === 'query' && auth.name === name)
+      refuse(field, 'is the name of the key under auth')
+    return
+  }
+  const segments = (URL.canParse(url) ? url : '').split('/').slice(3)
+  if (segments.filter((segment) => segment === `{${name}}`).length !== 1)
+    refuse('/transport/url', `must hold {${name}} as one whole segment of its path`)
 }
 
 /** A value that asks the gateway for another secret could read any of them (trust: secret-reference escape). */
@@ -124,10 +172,12 @@ const ownHeaders = new Set([
   'via',
 ])
 
+const ownHeaderPrefixes = ['mcp-', 'sec-', 'x-forwarded-']
+
 function checkHeaderName(name: string, field: string): void {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) refuse(field, 'is not a name of a header')
   const lower = name.toLowerCase()
-  if (ownHeaders.has(lower) || lower.startsWith('mcp-') || lower.startsWith('x-forwarded-'))
+  if (ownHeaders.has(lower) || ownHeaderPrefixes.some((prefix) => lower.startsWith(prefix)))
     refuse(field, 'is a header that the gateway sets itself')
 }
 
@@ -137,10 +187,16 @@ function checkHeaderValue(value: string, field: string): void {
     refuse(field, 'must be visible ASCII without spaces at its ends')
 }
 
+/** In lower case, with what `auth` sets. */
+function headerNames(headers: Readonly<Record<string, string>>, auth: ServerInput['auth']): Set<string> {
+  const names = new Set(Object.keys(headers).map((name) => name.toLowerCase()))
+  if (auth.type === 'bearer' || auth.type === 'basic') names.add('authorization')
+  if (auth.type === 'api-key' && auth.in === 'header') names.add(auth.name.toLowerCase())
+  return names
+}
+
 function checkHeaders(headers: Readonly<Record<string, string>>, auth: ServerInput['auth']): void {
-  const seen = new Set<string>()
-  if (auth.type === 'bearer' || auth.type === 'basic') seen.add('authorization')
-  if (auth.type === 'api-key' && auth.in === 'header') seen.add(auth.name.toLowerCase())
+  const seen = headerNames({}, auth)
   for (const [name, value] of Object.entries(headers)) {
     const field = `/transport/headers/${name}`
     checkHeaderName(name, field)

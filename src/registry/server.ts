@@ -39,7 +39,19 @@ export interface WebSocketTransport {
   readonly sessionId?: SessionIdPlace
 }
 
-export type ServerTransport = HttpTransport | SseTransport | WebSocketTransport | StdioTransport
+/** One endpoint over several servers: a bundle's, or everything that its caller may use. Never registered. */
+export interface AggregateTransport {
+  readonly type: 'aggregate'
+  /** The bundle's id; absent where it is everything. */
+  readonly bundle?: string
+}
+
+export type ServerTransport =
+  | HttpTransport
+  | SseTransport
+  | WebSocketTransport
+  | StdioTransport
+  | AggregateTransport
 
 /** Who shares one session with the server: nobody, all sessions of one user, or everybody. */
 export const sharings = ['session', 'user', 'server'] as const

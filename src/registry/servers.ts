@@ -40,6 +40,7 @@ export class Registry {
   readonly #byName = new Map<string, Server>()
   readonly #listeners = new Set<(change: RegistryChange) => void>()
   readonly #unsaved = new Set<string>()
+  readonly #otherNames: ((name: string) => boolean)[] = []
   #flushTimer: NodeJS.Timeout | undefined
   #last: Promise<unknown> = Promise.resolve()
 
@@ -63,6 +64,11 @@ export class Registry {
   /** Names hold no underscore and ids do, so they are never mistaken for one another. */
   find(idOrName: string): Server | undefined {
     return this.#byId.get(idOrName) ?? this.#byName.get(idOrName)
+  }
+
+  /** Every server, in no order. */
+  all(): Server[] {
+    return [...this.#byId.values()]
   }
 
   get size(): number {
@@ -91,7 +97,7 @@ export class Registry {
    * `validation_failed`, `forbidden`, `command_denied`, `egress_denied`, `unprocessable` or `conflict`.
    */
   create(body: unknown, by: { ownerId: string; allowStdio: boolean }): Promise<Server> {
-    return this.#exclusively(async () => {
+    return this.exclusively(async () => {
       const input = parseServerInput(body)
       await this.#check(input, by.allowStdio)
       if (this.#byId.size >= (this.#options.maxServers ?? 10_000))
@@ -115,7 +121,7 @@ export class Registry {
 
   /** Changes a server by a merge patch (see `applyPatch`); errors as of `create`, and `not_found`. */
   patch(id: string, patch: unknown, by: { allowStdio: boolean }): Promise<Server> {
-    return this.#exclusively(async () => {
+    return this.exclusively(async () => {
       const old = this.#get(id)
       const input = applyPatch(old, patch)
       await this.#check(input, by.allowStdio, old)
@@ -139,7 +145,7 @@ export class Registry {
 
   /** Removes a server; rejects with `not_found`. Its usage records stay. */
   remove(id: string): Promise<void> {
-    return this.#exclusively(async () => {
+    return this.exclusively(async () => {
       const server = this.#get(id)
       await this.#options.store.remove(server.id)
       this.#byId.delete(server.id)
@@ -151,7 +157,7 @@ export class Registry {
 
   /** Switches a server off, or on again; an inactive server refuses calls. Rejects with `not_found`. */
   setStatus(id: string, status: 'active' | 'inactive'): Promise<Server> {
-    return this.#exclusively(async () => {
+    return this.exclusively(async () => {
       const server: Server = { ...this.#get(id), status }
       await this.#options.store.saveHealth([server])
       return this.#announce({ ...this.#get(id), status })
@@ -197,6 +203,18 @@ export class Registry {
     }
   }
 
+  /** Servers take no name that somebody else's things have; `isTaken` says which these are. */
+  shareNames(isTaken: (name: string) => boolean): void {
+    this.#otherNames.push(isTaken)
+  }
+
+  /** One change at a time, so that what is checked is what is changed. For changes of whatever shares the names, too. */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work)
+    this.#last = result.catch(() => {})
+    return result
+  }
+
   /** Waits for the change under way and writes what is left. */
   async close(): Promise<void> {
     await this.#last
@@ -220,6 +238,10 @@ export class Registry {
     if (taken && taken.id !== old?.id)
       throw new GatewayError('conflict', {
         detail: `A server named ${input.name} exists already; choose another name.`,
+      })
+    if (input.name !== old?.name && this.#otherNames.some((isTaken) => isTaken(input.name)))
+      throw new GatewayError('conflict', {
+        detail: `A bundle named ${input.name} exists already; choose another name.`,
       })
     const { account } = input
     if (account === undefined || !this.#options.accountExists) return
@@ -247,28 +269,18 @@ export class Registry {
     this.#byId.set(server.id, server)
     this.#byName.set(server.name, server)
   }
-
-  /** One change at a time, so that what is checked is what is changed. */
-  #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work)
-    this.#last = result.catch(() => {})
-    return result
-  }
 }
 
 function fromInput(input: ServerInput) {
   const { account, description, iconUrl, repositoryUrl, transport, ...rest } = input
-  const { headers, cwd, ...plain } = { headers: undefined, cwd: undefined, ...transport }
+  // What was not given is absent, not undefined.
+  const given = Object.fromEntries(Object.entries(transport).filter(([, value]) => value !== undefined))
   return {
     ...rest,
     ...(description !== undefined && { description }),
     ...(iconUrl !== undefined && { iconUrl }),
     ...(repositoryUrl !== undefined && { repositoryUrl }),
     ...(account !== undefined && { publicAccountId: account }),
-    transport: {
-      ...plain,
-      ...(headers !== undefined && { headers }),
-      ...(cwd !== undefined && { cwd }),
-    } as Server['transport'],
+    transport: given as unknown as Server['transport'],
   }
 }

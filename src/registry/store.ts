@@ -131,11 +131,14 @@ const health = ({ status, lastFailure }: Server) => ({
   last_failure: lastFailure ? JSON.stringify(lastFailure) : null,
 })
 
-const valuesOf = (transport: ServerTransport): Readonly<Record<string, string>> =>
-  (transport.type === 'stdio' ? transport.env : transport.headers) ?? {}
+function valuesOf(transport: ServerTransport): Readonly<Record<string, string>> {
+  if (transport.type === 'aggregate') return {}
+  return (transport.type === 'stdio' ? transport.env : transport.headers) ?? {}
+}
 
 /** The transport with these values of its variables or headers. */
 function withValues(transport: ServerTransport, values: Readonly<Record<string, string>>): ServerTransport {
+  if (transport.type === 'aggregate') return transport
   if (transport.type === 'stdio') return { ...transport, env: values }
   const { headers: _, ...rest } = transport
   return Object.keys(values).length > 0 ? { ...rest, headers: values } : rest

@@ -33,6 +33,8 @@ export interface CallHost {
   /** Tells a legacy server that nobody waits for this request any more. */
   cancelUpstream(call: Call, reason: string): void
   reportFailure(call: Call, failure: UpstreamFailure): void
+  /** The era in which the server was spoken to. */
+  upstreamEra(call: Call): Era
   /** The server has answered; `isResult`: not with an error. */
   reportAnswer(call: Call, isResult: boolean): void
   finished(call: Call): void
@@ -338,7 +340,7 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
     this.#ended = true
     this.#noDeadline()
     const { session, request, era, claim, charge } = this.input
-    charge.upstreamEra = this.way?.era ?? era
+    charge.upstreamEra = this.#host.upstreamEra(this)
     const settled: SettledListener = (error, result) => {
       const why = error ?? this.#withheldFor
       if (this.#inSession) session?.removeCall(this.#inSession)

@@ -6,6 +6,9 @@ import { mirroredParams, paramMismatch, type MirroredParam } from '../wire/param
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>
 
+/** How long a call waits for its tool's schema. */
+const schemaMs = 5000
+
 /**
  * Compares with the tool's schema where the call carries such headers; a call without them goes to the server, which
  * knows whether it wants some. The catalogue is fetched at most once in its lifetime, so that the check is rarely felt.
@@ -29,6 +32,25 @@ export class ParamChecks {
     for (const name in headers)
       if (name.startsWith('mcp-param-')) return this.#compare(server, message, headers)
     return undefined
+  }
+
+  /**
+   * The input schema of the tool that a modern call is for, to make the headers of: undefined at once where there are
+   * none to make. Resolves with nothing where the server does not tell in time; it then says itself what it misses.
+   */
+  inputSchema(server: Server, message: JsonRpcMessage): Promise<unknown> | undefined {
+    if (message.method !== 'tools/call' || server.transport.type !== 'streamable-http') return undefined
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(undefined), schemaMs)
+      this.#schemaOf(server, message)
+        .then(resolve, () => resolve(undefined))
+        .finally(() => clearTimeout(timer))
+    })
+  }
+
+  async #schemaOf(server: Server, message: JsonRpcMessage): Promise<unknown> {
+    const { tools } = await this.#catalogues.get(server)
+    return tools.find((tool) => tool.name === message.params?.['name'])?.inputSchema
   }
 
   async #compare(server: Server, message: JsonRpcMessage, headers: Headers): Promise<string | undefined> {

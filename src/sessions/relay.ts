@@ -168,6 +168,11 @@ export class Relay implements CallHost {
     this.#options.reportFailure(call.input.server, failure)
   }
 
+  upstreamEra({ way, input: { server, endpoint, era } }: Call): Era {
+    const own = server === endpoint ? undefined : this.#options.ways.eraOf(server)
+    return own ?? way?.era ?? era
+  }
+
   reportAnswer(call: Call, isResult: boolean): void {
     this.#options.breakers.answered(call.input.server)
     if (isResult) this.#options.reportSuccess(call.input.server)

@@ -2,6 +2,7 @@
 import type { Principal } from '../identity/principal.ts'
 import type { Server } from '../registry/server.ts'
 import type { Upstream } from '../upstreams/upstream.ts'
+import type { Era } from '../wire/protocol-version.ts'
 import type { JsonRpcMessage } from '../wire/json-rpc.ts'
 
 export interface SessionOwner {
@@ -24,4 +25,6 @@ export interface Ways {
   forModern(server: Server, caller: Principal, message: JsonRpcMessage): Upstream
   /** The member of an aggregate that a request is for, and the member's own name of the tool; it is what is billed. */
   findMember(server: Server, caller: Principal, message: JsonRpcMessage): Addressed | undefined
+  /** The era in which an aggregate speaks to a member, as far as it is known. */
+  eraOf(server: Server): Era | undefined
 }

@@ -24,7 +24,8 @@ export interface UsageRecord {
   readonly method: string
   readonly tool?: string
   readonly transport: Transport
-  readonly upstreamTransport: Transport | 'none'
+  /** `aggregate` where the gateway itself asked several servers, `none` where nothing was asked. */
+  readonly upstreamTransport: Transport | 'aggregate' | 'none'
   readonly era: 'legacy' | 'modern'
   readonly upstreamEra: 'legacy' | 'modern' | 'none'
   readonly outcome: Outcome

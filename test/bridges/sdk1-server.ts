@@ -46,7 +46,8 @@ function registerTools(server: McpServer, { ran }: Ran): void {
   })
   server.registerTool('steps', { inputSchema: { count: z.number() } }, async ({ count }, extra) => {
     const progressToken = extra._meta?.progressToken
-    for (let progress = 1; progress <= count && progressToken !== undefined; progress++)
+    if (progressToken === undefined) return said('no steps')
+    for (let progress = 1; progress <= count; progress++)
       await extra.sendNotification({
         method: 'notifications/progress',
         params: { progressToken, progress, total: count },
@@ -151,7 +152,7 @@ export async function startSdk1Server(): Promise<Sdk1Server> {
         servers.delete(id)
       },
     })
-    await server.connect(transport as never)
+    await server.connect(transport)
     return transport
   }
 

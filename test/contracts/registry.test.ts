@@ -102,7 +102,26 @@ describe.each(engines)('a registry on %s', (_, openStore) => {
       publicAccountId: 'acc_1',
       ownerId: 'usr_1',
     })
+    const old = await registry.create(
+      {
+        name: 'old',
+        sharing: 'user',
+        transport: {
+          type: 'sse',
+          url: 'https://old.example/{s}/sse',
+          messageUrl: 'https://old.example/messages',
+          headers: { 'x-k': 'header-secret-2' },
+          sessionId: { in: 'path', name: 's' },
+        },
+      },
+      admin,
+    )
+    const live = await registry.create(
+      { name: 'live', transport: { type: 'websocket', url: 'wss://live.example/' } },
+      admin,
+    )
     const again = await load()
+    expect([again.findByName('old'), again.findByName('live')]).toEqual([old, live])
     expect(again.findByName('web')).toEqual(web)
     expect(again.findById(child.id)).toEqual(child)
     expect(again.find('child')).toEqual(child)
@@ -118,7 +137,7 @@ describe.each(engines)('a registry on %s', (_, openStore) => {
         .selectAll(),
     )
     const view = JSON.stringify((await load()).list().items.map(serverView))
-    for (const secret of ['header-secret-1', 'token-secret-4242', 'variable-secret']) {
+    for (const secret of ['header-secret-1', 'header-secret-2', 'token-secret-4242', 'variable-secret']) {
       expect(
         JSON.stringify(rows, (_key, value) => (typeof value === 'bigint' ? String(value) : value)),
       ).not.toContain(secret)

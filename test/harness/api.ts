@@ -32,6 +32,8 @@ import { Ledger } from '../../src/ledger/ledger.ts'
 import { LedgerStore, transferRows } from '../../src/ledger/store.ts'
 import { RuleBook } from '../../src/pricing/rules.ts'
 import { RuleStore } from '../../src/pricing/store.ts'
+import { Bundles } from '../../src/registry/bundles.ts'
+import { BundleStore } from '../../src/registry/bundle-store.ts'
 import { Registry } from '../../src/registry/servers.ts'
 import { ServerStore } from '../../src/registry/store.ts'
 import { Metering, type CommitExtra } from '../../src/sessions/charge.ts'
@@ -149,6 +151,13 @@ export async function startApi(options: TestApiOptions = {}) {
     log,
     accountExists: (id) => money.ledger.findAccount(id) !== undefined,
   })
+  const bundles = new Bundles({
+    store: new BundleStore(db),
+    registry,
+    clock,
+    log,
+    accountExists: (id) => money.ledger.findAccount(id) !== undefined,
+  })
   const upstreams = new Upstreams({ egress, clock, environment: process.env })
   const catalogues = new Catalogues({
     upstreams,
@@ -167,7 +176,18 @@ export async function startApi(options: TestApiOptions = {}) {
     limits: { idleMs: 3_600_000, absoluteMs: 86_400_000, maxPerPrincipal: 5, maxTotal: 100 },
     endUpstream: () => Promise.resolve(),
   })
-  const parts = { ...money, ...identity, registry, upstreams, catalogues, sessions, sessionStore, clock, db }
+  const parts = {
+    ...money,
+    ...identity,
+    registry,
+    bundles,
+    upstreams,
+    catalogues,
+    sessions,
+    sessionStore,
+    clock,
+    db,
+  }
   const routes = resourceRoutes({
     ...parts,
     publicUrl: () => publicUrl,

@@ -417,6 +417,7 @@ export async function startCalls(options: CallsOptions = {}) {
       shared: () => upstream,
       forModern: () => upstream,
       findMember: () => undefined,
+      eraOf: () => undefined,
       forSession: ({ transport }) => {
         if (transport.type === 'streamable-http') return undefined
         const child = new FakeUpstream('stdio')

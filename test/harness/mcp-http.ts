@@ -2,11 +2,8 @@
 import { createServer, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { LingeringClose, usualLinger } from '../../src/http/lingering-close.ts'
-import {
-  StreamableHttp,
-  type StreamableHttpOptions,
-  type Target,
-} from '../../src/transports/streamable-http.ts'
+import { StreamableHttp, type StreamableHttpOptions } from '../../src/transports/streamable-http.ts'
+import type { Target } from '../../src/transports/target.ts'
 import { alice, startCalls, testServer, type Calls } from './calls.ts'
 
 export const maxBodyBytes = 100_000

@@ -23,6 +23,9 @@ beforeAll(async () => {
   const transport = { type: 'streamable-http', url: 'http://127.0.0.1:9/mcp' }
   await victim.ok('POST', '/api/v1/servers', { name: 'open', access: 'authenticated', transport })
   await victim.ok('POST', '/api/v1/servers', { name: 'hidden', transport })
+  const members = [{ server: 'open' }]
+  await victim.ok('POST', '/api/v1/bundles', { name: 'open-bundle', access: 'authenticated', members })
+  await victim.ok('POST', '/api/v1/bundles', { name: 'hidden-bundle', members })
   victimKey = (await victim.ok('POST', '/api/v1/keys', { name: 'his' })).id
   victimSession = (await victim.ok('POST', '/api/v1/servers/open/sessions')).id
 })
@@ -40,6 +43,7 @@ const newServer = () => ({
   name: `made-${++made}`,
   transport: { type: 'streamable-http', url: 'http://127.0.0.1:9/mcp' },
 })
+const newBundle = () => ({ name: `made-${++made}`, members: [{ server: 'open' }] })
 /** Names of the victim's things in a path, by what they stand for. */
 const pathOf = (template: string): string =>
   template
@@ -75,6 +79,19 @@ const rows: Row[] = [
     ask: ['PUT', '/servers/open/status', () => ({ status: 'active' })],
     status: [401, 403, 403, 403, 200, 200],
   },
+  { ask: ['GET', '/bundles'], status: [401, 200, 200, 200, 200, 200] },
+  { ask: ['POST', '/bundles', newBundle], status: [401, 403, 403, 201, 201, 201] },
+  { ask: ['GET', '/bundles/hidden-bundle'], status: [401, 404, 200, 404, 200, 200] },
+  { ask: ['GET', '/bundles/open-bundle'], status: [401, 200, 200, 200, 200, 200] },
+  {
+    ask: ['PATCH', '/bundles/open-bundle', () => ({ description: 'x' })],
+    status: [401, 403, 403, 403, 200, 200],
+  },
+  {
+    ask: ['PATCH', '/bundles/hidden-bundle', () => ({ description: 'x' })],
+    status: [401, 404, 403, 404, 200, 200],
+  },
+  { ask: ['DELETE', '/bundles/hidden-bundle'], status: [401, 404, 403, 404, 204, 404] },
   { ask: ['POST', '/servers/open/test-connection'], status: [401, 403, 403, 403, 200, 200] },
   { ask: ['GET', '/servers/open/tools'], status: [401, 502, 502, 502, 502, 502] },
   { ask: ['POST', '/servers/open/sessions'], status: [401, 201, 201, 201, 201, 201] },

@@ -35,6 +35,7 @@ const random: Record<string, string> = {
   user: `usr_${'0'.repeat(25)}1`,
   key: `key_${'0'.repeat(25)}1`,
   server: `srv_${'0'.repeat(25)}1`,
+  bundle: `bnd_${'0'.repeat(25)}1`,
   session: `ses_${'0'.repeat(25)}1`,
   usage: `use_${'0'.repeat(25)}1`,
   rule: `rul_${'0'.repeat(25)}1`,
@@ -59,6 +60,10 @@ beforeAll(async () => {
   const owner = await gateway.member('owner', { roles: ['operator'] })
   const transport = { type: 'streamable-http', url: bench.upstream.url }
   const server = await owner.ok('POST', '/api/v1/servers', { name: 'hidden', transport })
+  const bundle = await owner.ok('POST', '/api/v1/bundles', {
+    name: 'bundled',
+    members: [{ server: 'hidden' }],
+  })
   const session = await b.ok('POST', '/api/v1/servers/stub/sessions')
   const rule = await gateway.admin.ok('POST', '/api/v1/billing/rules', {
     name: 'calls',
@@ -71,6 +76,7 @@ beforeAll(async () => {
     user: b.userId,
     key: (await b.ok('POST', '/api/v1/keys', { name: 'his' })).id,
     server: server.id,
+    bundle: bundle.id,
     session: session.id,
     usage: String(called.headers['tollbridge-call-id']),
     rule: rule.id,
@@ -81,7 +87,10 @@ afterAll(() => bench.stop())
 
 const kindOf = (path: string): string => {
   if (path.includes('{sessionId}') || path.includes('/sessions/{')) return 'session'
-  return /\/(user|key|server|rule|account)s\/\{/.exec(path)?.[1] ?? (path.includes('/usage/{') ? 'usage' : '')
+  return (
+    /\/(user|key|server|bundle|rule|account)s\/\{/.exec(path)?.[1] ??
+    (path.includes('/usage/{') ? 'usage' : '')
+  )
 }
 const fill = (path: string, ids: Record<string, string>): string =>
   path.replace('{name}', 'stub').replace(/\{\w+\}/, ids[kindOf(path)] ?? 'missing')
@@ -92,6 +101,7 @@ const bodies: Record<string, object> = {
   'POST /api/v1/keys/{id}/rotate': {},
   'PATCH /api/v1/servers/{id}': { description: 'mine now' },
   'PUT /api/v1/servers/{id}/status': { status: 'inactive' },
+  'PATCH /api/v1/bundles/{id}': { description: 'mine now' },
   'POST /api/v1/servers/{id}/sessions': {},
   'PATCH /api/v1/billing/rules/{id}': { name: 'mine now' },
   'PATCH /api/v1/billing/accounts/{id}': { name: 'mine now' },

@@ -8,6 +8,7 @@ import { usageTables } from './0005-usage.ts'
 import { sessionTables } from './0006-sessions.ts'
 import { idempotencyTables } from './0007-idempotency.ts'
 import { sessionUsage } from './0008-session-usage.ts'
+import { bundleTables } from './0009-bundles.ts'
 
 export const migrations: readonly Migration[] = [
   identityTables,
@@ -18,4 +19,5 @@ export const migrations: readonly Migration[] = [
   sessionTables,
   idempotencyTables,
   sessionUsage,
+  bundleTables,
 ]

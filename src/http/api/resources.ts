@@ -4,6 +4,7 @@ import { GatewayError } from '../../base/errors.ts'
 import type { Metering } from '../../sessions/charge.ts'
 import { chargeSession } from '../../sessions/session-charge.ts'
 import { authRoutes, type AuthRouteDeps } from './auth.ts'
+import { bundleRoutes, type BundleRouteDeps } from './bundles.ts'
 import { billingRoutes, type BillingRouteDeps } from './billing-routes.ts'
 import { keyRoutes, type KeyRouteDeps } from './keys.ts'
 import type { Route } from './route.ts'
@@ -16,6 +17,7 @@ export type ResourceDeps = AuthRouteDeps &
   UserRouteDeps &
   KeyRouteDeps &
   Omit<ServerRouteDeps, 'closeSessions'> &
+  Omit<BundleRouteDeps, 'closeSessions'> &
   Omit<SessionRouteDeps, 'recordSession'> &
   BillingRouteDeps &
   WellKnownRouteDeps & { readonly metering: Metering }
@@ -28,6 +30,7 @@ export function resourceRoutes(deps: ResourceDeps): Route[] {
     ...userRoutes(deps),
     ...keyRoutes(deps),
     ...serverRoutes({ ...deps, closeSessions }),
+    ...bundleRoutes({ ...deps, closeSessions }),
     ...sessionRoutes({ ...deps, recordSession: recordSession(deps.metering) }),
     ...billingRoutes(deps),
     ...wellKnownRoutes(deps),

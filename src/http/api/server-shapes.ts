@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Principal } from '../../identity/principal.ts'
 import { mayManage } from '../../policy/access.ts'
 import { may } from '../../policy/roles.ts'
-import { accessLevels, type Server } from '../../registry/server.ts'
+import { accessLevels, sharings, type Server } from '../../registry/server.ts'
 import { serverView, statusView } from '../../registry/server-view.ts'
 import { isoTime, timeShape } from './view.ts'
 
@@ -12,9 +12,20 @@ const insider = 'Only for those who may manage the server, and auditors.'
 const secretShape = { hasSecret: z.literal(true), last4: z.string() }
 const secrets = z.record(z.string(), z.strictObject(secretShape)).optional()
 
+const networkShape = {
+  url: z.string().optional(),
+  headers: secrets,
+  sessionId: z
+    .strictObject({ in: z.enum(['query', 'header', 'path']), name: z.string() })
+    .optional()
+    .describe("Where the server wants the session's id, besides the protocol's own header."),
+}
+
 const transportShape = z
   .discriminatedUnion('type', [
-    z.strictObject({ type: z.literal('streamable-http'), url: z.string().optional(), headers: secrets }),
+    z.strictObject({ type: z.literal('streamable-http'), ...networkShape }),
+    z.strictObject({ type: z.literal('sse'), ...networkShape, messageUrl: z.string().optional() }),
+    z.strictObject({ type: z.literal('websocket'), ...networkShape }),
     z.strictObject({
       type: z.literal('stdio'),
       command: z.string().optional(),
@@ -65,7 +76,7 @@ export const serverShape = z
     ownerId: z.string().optional().describe(insider),
     auth: authShape.optional(),
     account: z.string().optional().describe(`Pays for calls without a credential. ${insider}`),
-    sharing: z.literal('session').optional().describe(insider),
+    sharing: z.enum(sharings).optional().describe(insider),
     timeouts: z
       .strictObject({ connectMs: z.int(), callMs: z.int(), idleMs: z.int() })
       .optional()
@@ -106,7 +117,7 @@ export function showServer(server: Server, principal: Principal): ServerShape {
     ...(repositoryUrl !== undefined && { repositoryUrl }),
     status,
     access,
-    transport: { type: transport.type },
+    transport: { type: transport.type } as ServerShape['transport'],
     createdAt: isoTime(server.createdAtMs),
     updatedAt: isoTime(server.updatedAtMs),
   }

@@ -1,4 +1,4 @@
-// Globs of rules: `*` within a segment, `**` across segments, everything else literal; never a regular expression.
+// Globs: `*` within a segment, `**` across segments, everything else literal; never a regular expression.
 
 /** Longest pattern, in UTF-16 code units. */
 export const maxGlobLength = 200

@@ -1,0 +1,42 @@
+// A bundle: one endpoint over several registered servers, and which part of each it shows.
+import type { Access, Server } from './server.ts'
+
+/**
+ * Which part of a server an aggregate shows. Patterns are globs over its own names: of a tool or prompt its name, of a
+ * resource or template its URI.
+ */
+export interface MemberView {
+  /** What is shown; everything where absent. */
+  readonly include?: readonly string[]
+  /** What is not shown of that. */
+  readonly exclude?: readonly string[]
+  /** New names of tools and prompts, by their own. */
+  readonly rename?: Readonly<Record<string, string>>
+}
+
+/** A server of a bundle, by id. */
+export interface BundleMember extends MemberView {
+  readonly serverId: string
+}
+
+/** A server as it stands now, and what an aggregate shows of it. */
+export interface Member extends MemberView {
+  readonly server: Server
+}
+
+export interface Bundle {
+  readonly id: string
+  /** Of the same namespace as servers' names. */
+  readonly name: string
+  readonly description?: string
+  readonly ownerId: string
+  /** Who may use the endpoint. What it leads to each caller has to be allowed by itself. */
+  readonly access: Access
+  /** The account that pays for calls without a credential; set where `access` is `public`. */
+  readonly publicAccountId?: string
+  readonly members: readonly BundleMember[]
+  readonly createdAtMs: number
+  readonly updatedAtMs: number
+  /** Grows with each change. */
+  readonly revision: number
+}
