@@ -327,6 +327,10 @@ const reach: Requirement[] = [
   }),
   open('A37', 'No address in OAuth metadata leads inside.', noOauth),
   row('A38', 'No event or upgrade of a server leads elsewhere than to its registered origin.', {
+    [egress]: [
+      'leads to no other origin, not even to an allowed one, and the credential goes nowhere',
+      'and a WebSocket lead to no inner address: none can be registered',
+    ],
     'test/upstreams/sse.test.ts': [
       'that is %s is refused, and nothing is sent anywhere',
       'that comes again changes nothing',

@@ -16,6 +16,10 @@ import {
 interface AddOptions {
   readonly description?: string
   readonly access?: string
+  readonly transport?: string
+  readonly messageUrl?: string
+  readonly sessionId?: string
+  readonly sharing?: string
   readonly header?: string[]
   readonly env?: string[]
   readonly cwd?: string
@@ -150,10 +154,28 @@ function addSwitch(
 function addAdd(server: Command, io: Io): void {
   server
     .command('add <name> <target...>')
-    .description('register a server: a URL for HTTP, or a command with its arguments after --')
+    .description('register a server: a URL (http, https, ws, wss), or a command with its arguments after --')
     .option('--description <text>', 'what it is')
     .addOption(
       new Option('--access <level>', 'who may use it').choices(['private', 'authenticated', 'public']),
+    )
+    .addOption(
+      new Option('--transport <type>', 'how an http(s) URL is spoken to (default: streamable-http)').choices([
+        'streamable-http',
+        'sse',
+      ]),
+    )
+    .option('--message-url <url>', 'sse: where messages go, in place of what the server says')
+    .option(
+      '--session-id <place:name>',
+      "where the server wants the session's id: query:NAME, header:NAME, or path:NAME with {NAME} in the URL",
+    )
+    .addOption(
+      new Option('--sharing <who>', 'who shares one session with the server').choices([
+        'session',
+        'user',
+        'server',
+      ]),
     )
     .option('--header <name:value>', 'a fixed header for the server (repeatable)', collect)
     .option('--env <name=value>', "a variable of the command's environment (repeatable)", collect)
@@ -170,6 +192,8 @@ function addAdd(server: Command, io: Io): void {
       examples(
         'server add weather https://weather.example/mcp --access authenticated',
         'server add weather https://weather.example/mcp --bearer - < token',
+        'server add old https://old.example/sse --transport sse',
+        'server add live wss://live.example/ws --session-id query:sid',
         'server add everything -- npx -y @modelcontextprotocol/server-everything',
       ),
     )
@@ -178,6 +202,7 @@ function addAdd(server: Command, io: Io): void {
         name,
         description: options.description,
         access: options.access,
+        sharing: options.sharing,
         transport: transportOf(target, options),
         auth: await authOf(io, options),
       })
@@ -189,16 +214,23 @@ function addAdd(server: Command, io: Io): void {
 
 function transportOf(target: readonly string[], options: AddOptions): Record<string, unknown> {
   const [first = '', ...args] = target
-  if (/^https?:\/\//i.test(first)) {
+  const scheme = /^(https?|wss?):\/\//i.exec(first)?.[1]?.toLowerCase()
+  if (scheme !== undefined) {
     if (args.length > 0) throw new CliError('A URL takes no further arguments.', 2)
     if (options.env || options.cwd) throw new CliError('--env and --cwd are for commands, not for URLs.', 2)
+    const isWebSocket = scheme.startsWith('ws')
+    if (isWebSocket && options.transport !== undefined)
+      throw new CliError('--transport is for http and https URLs.', 2)
     return compact({
-      type: 'streamable-http',
+      type: isWebSocket ? 'websocket' : (options.transport ?? 'streamable-http'),
       url: first,
+      messageUrl: options.messageUrl,
       headers: options.header && pairs(options.header, ':'),
+      sessionId: options.sessionId === undefined ? undefined : placeOf(options.sessionId),
     })
   }
-  if (options.header) throw new CliError('--header is for URLs, not for commands.', 2)
+  if (options.header || options.transport || options.messageUrl || options.sessionId)
+    throw new CliError('--header, --transport, --message-url and --session-id are for URLs.', 2)
   return compact({
     type: 'stdio',
     command: first,
@@ -228,6 +260,11 @@ async function authOf(io: Io, options: AddOptions): Promise<Record<string, unkno
     name,
     value: keyValue,
   }
+}
+
+function placeOf(text: string): { in: string; name: string } {
+  const [place, name] = pair(text, ':')
+  return { in: place, name }
 }
 
 const pairs = (texts: readonly string[], by: string): Record<string, string> =>

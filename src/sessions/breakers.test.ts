@@ -71,9 +71,10 @@ test('a try whose end nobody reports holds the others off no longer than a call 
   expect(breakers.holdOffMs(server)).toBe(0)
 })
 
-test('a refused credential and a huge answer say nothing of the health of a server', () => {
+test('a refused credential, a huge answer and the end of one child say nothing of the health of a server', () => {
   for (let time = 0; time < 9; time++) {
     breakers.failed(server, { stage: 'handshake', message: 'HTTP 401', sent: true })
+    breakers.failed(server, { stage: 'process', message: 'killed', sent: true, gone: true })
     breakers.failed(server, { stage: 'call', message: 'too large', sent: true, tooLarge: true })
   }
   expect(breakers.holdOffMs(server)).toBe(0)

@@ -53,9 +53,12 @@ export class Breakers {
     return 0
   }
 
-  /** A call failed. What says nothing of the server's health is not counted: a refused credential, a huge answer. */
-  failed({ id, revision }: Guarded, { stage, tooLarge }: UpstreamFailure): void {
-    if (tooLarge || stage === 'handshake' || stage === 'egress') return
+  /**
+   * A call failed. What says nothing of the server's health is not counted: a refused credential, a huge answer, and the
+   * end of a session's own child or connection, which are started again with pauses of their own.
+   */
+  failed({ id, revision }: Guarded, { stage, tooLarge, gone }: UpstreamFailure): void {
+    if (tooLarge || gone || stage === 'handshake' || stage === 'egress') return
     const { clock, failuresToOpen, firstPauseMs, maxPauseMs } = this.#options
     const known = this.#breakers.get(id)
     const current = known?.revision === revision ? known : undefined

@@ -39,6 +39,8 @@ export interface HandshakeOptions {
 
 const legacyVersion = '2025-11-25'
 const modernVersion = '2026-07-28'
+/** A server that refuses initialize, and does not answer this soon either, is of no use. */
+const maxDiscoverMs = 3000
 const metaPrefix = 'io.modelcontextprotocol/'
 
 type Greeting = Pick<Handshake, 'era' | 'protocolVersion' | 'serverInfo' | 'capabilities'> & {
@@ -50,7 +52,8 @@ type Greeting = Pick<Handshake, 'era' | 'protocolVersion' | 'serverInfo' | 'capa
 /**
  * Visits a server through an upstream that the caller opened and closes. Never rejects: what went wrong is in
  * `error`. Over HTTP `server/discover` is tried first and anything but a modern answer means legacy, as the official
- * SDK decides (mcp.md 1.5); a refused credential or a 5xx is no evidence and ends the visit.
+ * SDK decides; a refused credential or a 5xx is no evidence and ends the visit. On a connection `initialize` comes
+ * first, since a legacy server may hang or exit on anything else; where it is refused, `server/discover` is tried.
  */
 export async function shakeHands(
   upstream: Upstream,
@@ -64,8 +67,7 @@ export async function shakeHands(
   let latencyMs = 0
   try {
     const clientInfo = { name: 'tollbridge', version: options.version }
-    const modern = upstream.transport === 'stdio' ? undefined : await discover(visit, clientInfo)
-    const greeting = modern ?? (await initialize(visit, clientInfo))
+    const greeting = await (upstream.multiplexed ? greetConnection : greetHttp)(visit, clientInfo)
     latencyMs = clock.monotonicMs() - begin
     const { headers, meta: _, ...facts } = greeting
     try {
@@ -87,6 +89,20 @@ export async function shakeHands(
 }
 
 type ClientInfo = { readonly name: string; readonly version: string }
+
+async function greetHttp(visit: Visit, clientInfo: ClientInfo): Promise<Greeting> {
+  return (await discover(visit, clientInfo)) ?? initialize(visit, clientInfo)
+}
+
+async function greetConnection(visit: Visit, clientInfo: ClientInfo): Promise<Greeting> {
+  const refused = await askInitialize(visit, clientInfo)
+  if (!refused.message?.error) return welcome(visit, refused)
+  const deadlineMs = Math.min(visit.deadlineMs, visit.clock.monotonicMs() + maxDiscoverMs)
+  const asked = { ...visit, deadlineMs }
+  const modern = await discover(asked, clientInfo).catch(() => undefined)
+  visit.lastId = asked.lastId
+  return modern ?? welcome(visit, refused)
+}
 
 /** Undefined where the server is legacy. */
 async function discover(visit: Visit, clientInfo: ClientInfo): Promise<Greeting | undefined> {
@@ -117,10 +133,17 @@ async function discover(visit: Visit, clientInfo: ClientInfo): Promise<Greeting 
   }
 }
 
+const askInitialize = (visit: Visit, clientInfo: ClientInfo): Promise<Reply> =>
+  ask(visit, 'initialize', { protocolVersion: legacyVersion, capabilities: {}, clientInfo }, {})
+
 async function initialize(visit: Visit, clientInfo: ClientInfo): Promise<Greeting> {
-  const params = { protocolVersion: legacyVersion, capabilities: {}, clientInfo }
-  const reply = await ask(visit, 'initialize', params, {})
+  const reply = await askInitialize(visit, clientInfo)
   refuseStatus(reply)
+  return welcome(visit, reply)
+}
+
+/** Takes the answer of initialize and completes the handshake. */
+async function welcome(visit: Visit, reply: Reply): Promise<Greeting> {
   const result = resultOf(reply, 'initialize')
   if (typeof result.protocolVersion !== 'string')
     throw handshakeError('The server answered initialize without a protocol version.')

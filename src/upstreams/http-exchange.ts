@@ -23,7 +23,7 @@ export interface Lane {
  * The state of one request. Nothing is retried, decoded or redirected. The sink is never called before the exchange
  * is in its caller's hands, nor after `abort`, `end` or `fail`.
  */
-export class HttpExchange implements PooledExchange, UpstreamExchange {
+class HttpExchange implements PooledExchange, UpstreamExchange {
   readonly head: string
   readonly body: Uint8Array | undefined
   waiting: ListNode<PooledExchange> | undefined
@@ -143,7 +143,7 @@ export class HttpExchange implements PooledExchange, UpstreamExchange {
     if (this.#silent) return
     const bytes = event.data ?? empty
     const message = bytes.length > 0 ? parseMessage(bytes) : undefined
-    this.#sink.message({ message, bytes, frame: event.raw })
+    this.#sink.message({ message, bytes, frame: event.raw, event: event.event })
   }
 
   onEnd(): void {
@@ -211,6 +211,31 @@ export class HttpExchange implements PooledExchange, UpstreamExchange {
     this.#released = true
     this.#lane.inFlight--
   }
+}
+
+/** What is to be written; `head` is all of it with the blank line, undefined where a header cannot be written as it is. */
+export interface Written {
+  readonly head: string | undefined
+  readonly body?: Uint8Array
+}
+
+/** Begins an exchange, or refuses it where as many are in flight as may be; either way the sink hears of it later. */
+export function startIn(lane: Lane, { head, body }: Written, sink: UpstreamSink): UpstreamExchange {
+  const overloaded = lane.inFlight >= lane.maxInFlight
+  const exchange = new HttpExchange(lane, { head: head ?? '', body }, sink)
+  if (overloaded)
+    return exchange.refuse({
+      stage: 'connect',
+      message: `Too many ${lane.kind} wait for this server.`,
+      sent: false,
+    })
+  if (head === undefined)
+    return exchange.refuse({
+      stage: 'connect',
+      message: 'A header of the request holds characters that cannot be sent.',
+      sent: false,
+    })
+  return exchange.start()
 }
 
 const tooLargeText = 'The answer is larger than the limit of this server (limits.maxResponseBytes).'

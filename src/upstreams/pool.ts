@@ -1,73 +1,90 @@
-// All ways to servers that are open: one shared pool for each HTTP server, one child for each stdio session.
+// All ways to servers that are open: shared pools for each HTTP server, a connection or child for each other session.
 import type { Clock } from '../base/clock.ts'
 import { assert, GatewayError } from '../base/errors.ts'
-import type { HttpTransport, Server, StdioTransport } from '../registry/server.ts'
+import { newId } from '../base/id.ts'
+import type { Server } from '../registry/server.ts'
+import { ConnectionUpstream } from './connection.ts'
+import { CrashBackoff } from './crash-backoff.ts'
 import type { Egress } from './egress.ts'
+import { SseLink } from './sse.ts'
+import { SsePool, type SseServer } from './sse-pool.ts'
 import { StdioUpstream } from './stdio.ts'
 import { HttpUpstream } from './streamable-http.ts'
 import type { Upstream } from './upstream.ts'
+import { WebSocketLink } from './websocket.ts'
 
 export interface UpstreamsOptions {
   readonly egress: Egress
   readonly clock: Clock
   /** The gateway's environment; children see PATH, HOME, LANG and TMPDIR of it. */
   readonly environment: Readonly<Record<string, string | undefined>>
-  /** Calls of one HTTP server that may wait for a connection. */
+  /** Calls of one HTTP server, or messages to one HTTP+SSE server, that may wait for a connection. */
   readonly maxQueuedCalls?: number
-  /** Unread input of one child. */
+  /** Unread input of one child or connection. */
   readonly maxQueuedBytes?: number
-  /** Messages of one child that wait until somebody listens. */
+  /** Messages of one child or connection that wait until somebody listens, or until it is open. */
   readonly maxQueuedMessages?: number
   readonly killGraceMs?: number
 }
 
-/** Children of one server that died before their first answer. */
-interface Crashes {
-  readonly revision: number
-  readonly count: number
-  readonly untilMs: number
+export interface OpenOptions {
+  /** What stands at the server's `sessionId` place; one is made up where it has such a place and none is given. */
+  readonly sessionId?: string | undefined
 }
 
-const firstBackoffMs = 250
-const maxBackoffMs = 30_000
+interface UpstreamCounts {
+  /** Of HTTP and HTTP+SSE servers. */
+  readonly pools: number
+  readonly children: number
+  /** HTTP+SSE and WebSocket. */
+  readonly connections: number
+  readonly calls: number
+  readonly streams: number
+}
+
+type Pool = HttpUpstream | SsePool
 
 export class Upstreams {
   readonly #options: UpstreamsOptions
-  readonly #pools = new Map<string, { readonly revision: number; readonly upstream: HttpUpstream }>()
+  readonly #pools = new Map<string, { readonly revision: number; readonly pool: Pool }>()
   /** Retired pools whose last exchanges may still run, so that `closeAll` reaches them. */
-  readonly #retired = new Set<HttpUpstream>()
-  readonly #children = new Map<string, Set<StdioUpstream>>()
-  readonly #crashes = new Map<string, Crashes>()
+  readonly #retired = new Set<Pool>()
+  /** Connections and children, by server. */
+  readonly #connections = new Map<string, Set<ConnectionUpstream>>()
+  readonly #crashes: CrashBackoff
   #closed = false
 
   constructor(options: UpstreamsOptions) {
     this.#options = options
+    this.#crashes = new CrashBackoff(options.clock)
   }
 
   /**
    * The shared way to an HTTP server. A newer revision replaces the older one, whose exchanges still end.
    * Throws `egress_denied` where the address is no longer allowed, `shutting_down` after `closeAll`.
    */
-  for(server: Server): Upstream {
-    const cached = this.#pools.get(server.id)
-    if (cached && cached.revision >= server.revision) return cached.upstream
+  for(server: Server): HttpUpstream {
     const { transport } = server
-    assert(transport.type === 'streamable-http', 'only HTTP servers are shared')
-    if (this.#closed) throw new GatewayError('shutting_down')
-    const upstream = this.#newPool({ ...server, transport })
-    if (cached) this.#retire(cached.upstream)
-    this.#pools.set(server.id, { revision: server.revision, upstream })
-    return upstream
+    const found = this.#poolOf(server, () => {
+      assert(transport.type === 'streamable-http', 'only HTTP servers are shared')
+      const { egress, maxQueuedCalls: maxQueued = 10_000 } = this.#options
+      return new HttpUpstream({ ...server, transport }, { egress, maxQueued })
+    })
+    if (!(found instanceof HttpUpstream)) throw changedError()
+    return found
   }
 
   /**
-   * A way for one session: the shared one over HTTP (whose `close` does nothing), a child of its own over stdio.
-   * Throws as `for`, and `too_many_sessions`, or `upstream_unavailable` with `retryAfterS` while the server's
-   * children die before they answer.
+   * A way for one session. Over HTTP: the shared one, whose `close` does nothing, or where the server wants the
+   * session's id in its own place, a view of it that adds the id to each request (cheap, of this revision only).
+   * Else a connection or child of its own, which is opening. Throws as `for`, and `too_many_sessions`, or
+   * `upstream_unavailable` with `retryAfterS` while the server's connections end before they answer.
    */
-  open(server: Server): Upstream {
+  open(server: Server, { sessionId }: OpenOptions = {}): Upstream {
     const { transport } = server
-    return transport.type === 'stdio' ? this.#newChild({ ...server, transport }) : this.for(server)
+    if (transport.type !== 'streamable-http') return this.#connect(server, sessionId)
+    const shared = this.for(server)
+    return transport.sessionId ? shared.forSession(sessionId ?? newId('ses')) : shared
   }
 
   /** To be called for every change of the registry. */
@@ -77,102 +94,128 @@ export class Upstreams {
       | { readonly kind: 'removed'; readonly id: string },
   ): void {
     const id = change.kind === 'removed' ? change.id : change.server.id
+    const revision = change.kind === 'removed' ? Infinity : change.server.revision
     const cached = this.#pools.get(id)
-    if (cached && (change.kind === 'removed' || change.server.revision > cached.revision)) {
+    if (cached && revision > cached.revision) {
       this.#pools.delete(id)
-      this.#retire(cached.upstream)
+      this.#retire(cached.pool)
     }
-    // A change of status is no reason to try sooner, a changed command is.
-    if (change.kind === 'removed' || change.server.revision !== this.#crashes.get(id)?.revision)
-      this.#crashes.delete(id)
+    this.#crashes.onRevision(id, revision)
     if (change.kind === 'removed')
-      for (const child of this.#children.get(id) ?? []) child.close().catch(() => {})
+      for (const connection of this.#connections.get(id) ?? []) connection.close().catch(() => {})
   }
 
   /** What is open now. */
-  counts(): { pools: number; children: number; calls: number; streams: number } {
-    let calls = 0
-    let streams = 0
-    for (const { upstream } of this.#pools.values()) {
-      calls += upstream.inFlight.calls
-      streams += upstream.inFlight.streams
+  counts(): UpstreamCounts {
+    const counts = { pools: this.#pools.size, children: 0, connections: 0, calls: 0, streams: 0 }
+    for (const { pool } of this.#pools.values()) {
+      const { calls, streams } = pool.inFlight
+      counts.calls += calls
+      counts.streams += streams
     }
-    let children = 0
-    for (const set of this.#children.values()) children += set.size
-    return { pools: this.#pools.size, children, calls, streams }
+    for (const set of this.#connections.values())
+      for (const { transport } of set) counts[transport === 'stdio' ? 'children' : 'connections']++
+    return counts
   }
 
   /** Closes everything at once: exchanges in flight fail, children are stopped. Resolves when all are gone. */
   async closeAll(): Promise<void> {
     this.#closed = true
-    const pools = [...this.#pools.values()].map(({ upstream }) => upstream)
-    const children = [...this.#children.values()].flatMap((set) => [...set])
-    await Promise.all([
-      ...[...pools, ...this.#retired].map((upstream) => upstream.destroy()),
-      ...children.map((child) => child.close()),
-    ])
+    const connections = [...this.#connections.values()].flatMap((set) => [...set])
+    await Promise.all(connections.map((connection) => connection.close()))
+    const pools = [...this.#pools.values()].map(({ pool }) => pool)
+    await Promise.all([...pools, ...this.#retired].map((pool) => pool.destroy()))
     this.#pools.clear()
     this.#retired.clear()
   }
 
-  /** Kills every child's process group; synchronous, for `process.on('exit')`. */
+  /** Kills every child's process group and drops every connection; synchronous, for `process.on('exit')`. */
   killAllNow(): void {
-    for (const set of this.#children.values()) for (const child of set) child.killNow()
+    for (const set of this.#connections.values()) for (const connection of set) connection.killNow()
   }
 
-  #newPool(server: Server & { readonly transport: HttpTransport }): HttpUpstream {
-    const { egress, maxQueuedCalls = 10_000 } = this.#options
-    return new HttpUpstream(server, { egress, maxQueued: maxQueuedCalls })
+  #poolOf(server: Server, make: () => Pool): Pool {
+    const cached = this.#pools.get(server.id)
+    if (cached && cached.revision >= server.revision) return cached.pool
+    if (this.#closed) throw new GatewayError('shutting_down')
+    const pool = make()
+    if (cached) this.#retire(cached.pool)
+    this.#pools.set(server.id, { revision: server.revision, pool })
+    return pool
   }
 
-  #retire(upstream: HttpUpstream): void {
-    this.#retired.add(upstream)
-    upstream
+  #ssePool(server: SseServer): SsePool {
+    const found = this.#poolOf(server, () => {
+      const { egress, maxQueuedCalls: maxQueued = 10_000 } = this.#options
+      return new SsePool(server, { egress, maxQueued })
+    })
+    if (!(found instanceof SsePool)) throw changedError()
+    return found
+  }
+
+  #retire(pool: Pool): void {
+    this.#retired.add(pool)
+    pool
       .retire()
-      .finally(() => this.#retired.delete(upstream))
+      .finally(() => this.#retired.delete(pool))
       .catch(() => {})
   }
 
-  #newChild(server: Server & { readonly transport: StdioTransport }): StdioUpstream {
+  #connect(server: Server, sessionId: string | undefined): ConnectionUpstream {
     if (this.#closed) throw new GatewayError('shutting_down')
-    const children = this.#children.get(server.id) ?? new Set()
-    if (children.size >= server.limits.maxSessions) throw new GatewayError('too_many_sessions')
-    this.#refuseWhileCrashing(server.id)
-    const {
-      environment,
-      killGraceMs = 2000,
-      maxQueuedBytes = 1 << 24,
-      maxQueuedMessages = 1000,
-    } = this.#options
-    const child: StdioUpstream = new StdioUpstream(server, {
-      environment,
-      killGraceMs,
-      maxQueuedBytes,
-      maxQueuedMessages,
-      onAnswer: () => this.#crashes.delete(server.id),
-      onGone: ({ failed }) => {
-        children.delete(child)
-        if (children.size === 0 && this.#children.get(server.id) === children)
-          this.#children.delete(server.id)
-        if (failed) this.#noteCrash(server)
-      },
+    const connections = this.#connections.get(server.id) ?? new Set()
+    if (connections.size >= server.limits.maxSessions) throw new GatewayError('too_many_sessions')
+    this.#refuseWhileCrashing(server)
+    const connection: ConnectionUpstream = this.#newConnection(server, sessionId, ({ failed }) => {
+      connections.delete(connection)
+      if (connections.size === 0 && this.#connections.get(server.id) === connections)
+        this.#connections.delete(server.id)
+      if (failed) this.#crashes.note(server)
     })
-    this.#children.set(server.id, children.add(child))
-    return child
+    this.#connections.set(server.id, connections.add(connection))
+    return connection
   }
 
-  #refuseWhileCrashing(id: string): void {
-    const waitMs = (this.#crashes.get(id)?.untilMs ?? 0) - this.#options.clock.monotonicMs()
-    if (waitMs > 0)
-      throw new GatewayError('upstream_unavailable', {
-        detail: 'The MCP server ends as soon as it is started; it is started again after a pause.',
-        retryAfterS: Math.ceil(waitMs / 1000),
-      })
+  #newConnection(
+    server: Server,
+    sessionId: string | undefined,
+    onGone: (end: { readonly failed: boolean }) => void,
+  ): ConnectionUpstream {
+    const { egress, environment, killGraceMs = 2000, maxQueuedBytes = 1 << 24 } = this.#options
+    const { maxQueuedMessages = 1000 } = this.#options
+    const onAnswer = (): void => this.#crashes.forgive(server.id)
+    const { connectMs } = server.timeouts
+    const options = { connectMs, maxQueuedMessages, maxQueuedBytes, onAnswer, onGone }
+    const { transport } = server
+    if (transport.type === 'stdio')
+      return new StdioUpstream({ ...server, transport }, { ...options, environment, killGraceMs })
+    if (transport.type === 'sse') {
+      const pool = this.#ssePool({ ...server, transport })
+      const own = { sessionId, maxQueuedBytes }
+      return new ConnectionUpstream('sse', (events) => new SseLink(pool, own, events), options)
+    }
+    assert(transport.type === 'websocket', 'a transport that has connections')
+    const own = { egress, sessionId, maxQueuedBytes, killGraceMs }
+    const open = { ...server, transport }
+    return new ConnectionUpstream('websocket', (events) => new WebSocketLink(open, own, events), options)
   }
 
-  #noteCrash({ id, revision }: Server): void {
-    const count = (this.#crashes.get(id)?.count ?? 0) + 1
-    const pauseMs = Math.min(maxBackoffMs, firstBackoffMs * 2 ** Math.min(count - 1, 10))
-    this.#crashes.set(id, { revision, count, untilMs: this.#options.clock.monotonicMs() + pauseMs })
+  #refuseWhileCrashing({ id, transport }: Server): void {
+    const waitMs = this.#crashes.waitMs(id)
+    if (waitMs <= 0) return
+    const what =
+      transport.type === 'stdio'
+        ? 'ends as soon as it is started; it is started'
+        : 'cannot be connected to, or breaks off before it answers; it is tried'
+    throw new GatewayError('upstream_unavailable', {
+      detail: `The MCP server ${what} again after a pause.`,
+      retryAfterS: Math.ceil(waitMs / 1000),
+    })
   }
 }
+
+/** Somebody holds a registration that has another transport by now. */
+const changedError = (): GatewayError =>
+  new GatewayError('upstream_unavailable', {
+    detail: 'The registration of the MCP server has changed; open a new session.',
+  })

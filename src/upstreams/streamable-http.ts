@@ -1,7 +1,8 @@
 // Streamable HTTP towards one server: bounded pools, the server's own credential, and the caller's bytes unchanged.
-import type { Server, ServerAuth, HttpTransport } from '../registry/server.ts'
+import type { Server, HttpTransport } from '../registry/server.ts'
+import { addressOf } from './address.ts'
 import type { Egress } from './egress.ts'
-import { HttpExchange, type Lane } from './http-exchange.ts'
+import { startIn, type Lane } from './http-exchange.ts'
 import { ConnectionPool } from './http1/connection-pool.ts'
 import { Connector } from './http1/connector.ts'
 import { constantHead, headerLine } from './http1/request-head.ts'
@@ -16,9 +17,16 @@ export interface HttpUpstreamOptions {
   readonly maxQueued: number
 }
 
+/** What all ways to one revision of a server share. */
+interface Lanes {
+  readonly calls: Lane
+  readonly streams: Lane
+}
+
 type CallHeaders = Readonly<Record<string, string>>
 
 const acceptBoth = 'application/json, text/event-stream'
+const maxEndSessionMs = 10_000
 
 /**
  * A way to one revision of a server. Calls share one pool of at most `limits.maxConnections`; streams that stay open
@@ -28,38 +36,42 @@ const acceptBoth = 'application/json, text/event-stream'
 export class HttpUpstream implements Upstream {
   readonly transport = 'streamable-http'
   readonly multiplexed = false
+  readonly #server: HttpServer
+  readonly #options: HttpUpstreamOptions
   readonly #calls: Lane
   readonly #streams: Lane
-  readonly #endSessionMs: number
   /** How every request of a method begins; undefined where the registration cannot be written as HTTP. */
   readonly #post: string | undefined
   readonly #get: string | undefined
   readonly #delete: string | undefined
 
-  constructor(server: HttpServer, options: HttpUpstreamOptions) {
-    const url = options.egress.checkUrl(server.transport.url)
-    const { maxConnections, maxSessions, maxResponseBytes } = server.limits
-    const connector = new Connector(url, { filter: options.egress, timeoutMs: server.timeouts.connectMs })
-    this.#calls = {
-      kind: 'calls',
-      pool: new ConnectionPool({ connector, maxConnections }),
-      maxInFlight: maxConnections + options.maxQueued,
-      maxResponseBytes,
-      inFlight: 0,
-    }
-    this.#streams = {
-      kind: 'streams',
-      pool: new ConnectionPool({ connector, maxConnections: maxSessions }),
-      maxInFlight: maxSessions,
-      maxResponseBytes,
-      inFlight: 0,
-    }
-    this.#endSessionMs = Math.min(server.timeouts.callMs, 10_000)
-    const place = { host: url.host, target: url.pathname + credentialQuery(server.auth) }
-    const own = [['accept-encoding', 'identity'], ...ownHeaders(server)] as const
+  /** `session`: a view for one session, made by `forSession`. */
+  constructor(
+    server: HttpServer,
+    options: HttpUpstreamOptions,
+    session?: { readonly id: string; readonly lanes: Lanes },
+  ) {
+    this.#server = server
+    this.#options = options
+    const checkUrl = (text: string): URL => options.egress.checkUrl(text)
+    const { url, target, headers } = addressOf(server, { checkUrl, sessionId: session?.id })
+    const { calls, streams } = session?.lanes ?? newLanes(server, url, options)
+    this.#calls = calls
+    this.#streams = streams
+    const place = { host: url.host, target }
+    const own = [['accept-encoding', 'identity'], ...headers] as const
     this.#post = constantHead('POST', place, [['content-type', 'application/json'], ...own])
     this.#get = constantHead('GET', place, own)
     this.#delete = constantHead('DELETE', place, own)
+  }
+
+  /**
+   * The same way for one session of a server that wants the session's id in its own place: it adds the id to each
+   * request, over the same connections. Like this way it is of one revision.
+   */
+  forSession(sessionId: string): HttpUpstream {
+    const lanes = { calls: this.#calls, streams: this.#streams }
+    return new HttpUpstream(this.#server, this.#options, { id: sessionId, lanes })
   }
 
   /** Exchanges that have not ended, by kind. */
@@ -95,10 +107,13 @@ export class HttpUpstream implements Upstream {
         fail: done,
       }
       const exchange = startIn(this.#calls, { head: head && `${head}\r\n` }, sink)
-      const timer = setTimeout(() => {
-        exchange.abort()
-        resolve(0)
-      }, this.#endSessionMs)
+      const timer = setTimeout(
+        () => {
+          exchange.abort()
+          resolve(0)
+        },
+        Math.min(this.#server.timeouts.callMs, maxEndSessionMs),
+      )
     })
   }
 
@@ -117,28 +132,25 @@ export class HttpUpstream implements Upstream {
   }
 }
 
-/** What is to be written; without a head where a header cannot be written as it is. */
-interface Written {
-  readonly head: string | undefined
-  readonly body?: Uint8Array
-}
-
-function startIn(lane: Lane, { head, body }: Written, sink: UpstreamSink): UpstreamExchange {
-  const overloaded = lane.inFlight >= lane.maxInFlight
-  const exchange = new HttpExchange(lane, { head: head ?? '', body }, sink)
-  if (overloaded)
-    return exchange.refuse({
-      stage: 'connect',
-      message: `Too many ${lane.kind} wait for this server.`,
-      sent: false,
-    })
-  if (head === undefined)
-    return exchange.refuse({
-      stage: 'connect',
-      message: 'A header of the request holds characters that cannot be sent.',
-      sent: false,
-    })
-  return exchange.start()
+function newLanes(server: HttpServer, url: URL, { egress, maxQueued }: HttpUpstreamOptions): Lanes {
+  const { maxConnections, maxSessions, maxResponseBytes } = server.limits
+  const connector = new Connector(url, { filter: egress, timeoutMs: server.timeouts.connectMs })
+  return {
+    calls: {
+      kind: 'calls',
+      pool: new ConnectionPool({ connector, maxConnections }),
+      maxInFlight: maxConnections + maxQueued,
+      maxResponseBytes,
+      inFlight: 0,
+    },
+    streams: {
+      kind: 'streams',
+      pool: new ConnectionPool({ connector, maxConnections: maxSessions }),
+      maxInFlight: maxSessions,
+      maxResponseBytes,
+      inFlight: 0,
+    },
+  }
 }
 
 /**
@@ -163,21 +175,3 @@ function withCallHeaders(
   }
   return head
 }
-
-function ownHeaders(server: HttpServer): (readonly [string, string])[] {
-  const headers = Object.entries(server.transport.headers ?? {})
-  const { auth } = server
-  if (auth.type === 'bearer') headers.push(['authorization', `Bearer ${auth.token}`])
-  if (auth.type === 'basic')
-    headers.push([
-      'authorization',
-      `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString('base64')}`,
-    ])
-  if (auth.type === 'api-key' && auth.in === 'header') headers.push([auth.name.toLowerCase(), auth.value])
-  return headers
-}
-
-const credentialQuery = (auth: ServerAuth): string =>
-  auth.type === 'api-key' && auth.in === 'query'
-    ? `?${encodeURIComponent(auth.name)}=${encodeURIComponent(auth.value)}`
-    : ''

@@ -23,9 +23,11 @@ export interface UpstreamMessage {
   readonly bytes: Uint8Array
   /** The whole SSE event as it came, ending in its blank line; undefined where the transport has no such frame. */
   readonly frame?: Uint8Array
+  /** The name of the SSE event; undefined where it has none, which means `message`. */
+  readonly event?: string | undefined
 }
 
-/** How the answer begins. stdio has no such thing, so its transport reports 200 (202 where nothing will follow). */
+/** How the answer begins. Connections have no such thing, and report 200 (202 where nothing will follow). */
 export interface UpstreamHead {
   readonly status: number
   readonly contentType: 'json' | 'event-stream' | 'none' | 'other'
@@ -79,7 +81,7 @@ export interface Upstream {
   readonly multiplexed: boolean
   /** Sends a message. For a request the sink gets everything that belongs to it, the final answer last. */
   send(request: UpstreamRequest, sink: UpstreamSink): UpstreamExchange
-  /** Opens the stream of unsolicited messages (legacy GET). At most one per session on stdio. */
+  /** Opens the stream of unsolicited messages (legacy GET). At most one per connection. */
   listen(headers: Readonly<Record<string, string>>, sink: UpstreamSink): UpstreamExchange
   /** Ends the server's session (legacy DELETE); resolves with the status, 405 where the server has no such thing. */
   endSession(headers: Readonly<Record<string, string>>): Promise<number>

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { addServer, startTestGateway, type TestGateway } from '../harness/gateway.ts'
+import { cleanUp } from '../upstreams/http-stub.ts'
 import { startRecorder, type Recorder } from '../upstreams/recorder.ts'
 import { redirect } from '../upstreams/replies.ts'
+import { sseStub } from '../upstreams/sse-stub.ts'
 import { eras, McpClient, sentinel, toolCall } from './bench.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tollbridge-hosts-'))
@@ -172,6 +174,53 @@ describe('a name', () => {
     const tried = await local.admin.ok('POST', '/api/v1/servers/mixed/test-connection')
     expect(tried).toMatchObject({ ok: false, error: { stage: 'egress' } })
     expect(JSON.stringify(tried)).not.toContain(addresses.at(-1))
+  })
+})
+
+describe('the endpoint event of an HTTP+SSE server', () => {
+  test('leads to no other origin, not even to an allowed one, and the credential goes nowhere', async () => {
+    for (const [n, endpoint] of [
+      canary.url,
+      'http://169.254.169.254/latest/meta-data',
+      '//127.0.0.1:1/',
+    ].entries()) {
+      const target = await sseStub({ endpoint })
+      try {
+        const name = `endpoint-${n}`
+        const body = {
+          name,
+          access: 'authenticated',
+          transport: { type: 'sse', url: `http://127.0.0.1:${target.port}/sse` },
+          auth: { type: 'bearer', token: sentinel },
+        }
+        await local.admin.ok('POST', '/api/v1/servers', body)
+        const opened = await new McpClient(local.admin, `/mcp/${name}`).open()
+        expect([endpoint, opened.status, opened.headers['mcp-session-id']]).toEqual([
+          endpoint,
+          502,
+          undefined,
+        ])
+        const tried = await local.admin.ok('POST', `/api/v1/servers/${name}/test-connection`)
+        expect(tried).toMatchObject({ ok: false })
+        expect(target.posts()).toEqual([])
+        expect(canary.hits).toEqual([])
+      } finally {
+        await cleanUp()
+      }
+    }
+  })
+
+  test('and a WebSocket lead to no inner address: none can be registered', async () => {
+    const transports = [
+      { type: 'sse', url: `http://127.0.0.1:${port()}/sse` },
+      { type: 'sse', url: 'https://public.example/sse', messageUrl: 'http://169.254.169.254/' },
+      { type: 'websocket', url: `ws://127.1:${port()}/` },
+      { type: 'websocket', url: 'wss://[::ffff:7f00:1]/' },
+    ]
+    for (const transport of transports) {
+      const answer = await strict.admin.call('POST', '/api/v1/servers', { name: 'inner', transport })
+      expect([transport, answer.status, answer.json.code]).toEqual([transport, 422, 'egress_denied'])
+    }
   })
 })
 

@@ -75,6 +75,8 @@ describe.each(eras)('a %s message', (era) => {
       '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"secret","name":"ok"{META}}}',
     'a second name in escapes':
       '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"ok","na\\u006de":"secret"{META}}}',
+    'a name in escapes, which V8 can misread':
+      '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"zq":1,"na\\u006de":"secret"{META}}}',
     'two methods':
       '{"jsonrpc":"2.0","id":7,"method":"tools/list","method":"tools/call","params":{"name":"ok"{META}}}',
     'a method in capitals':

@@ -114,6 +114,13 @@ const enumsSchema = {
   required: [],
 }
 
+/** Whether a call came with a modern request's envelope. */
+const isModern = (context: ServerContext): boolean => context.mcpReq.envelope !== undefined
+
+/** A modern call's answer from the client; undefined in the first round. */
+const answerOf = (context: ServerContext): Record<string, unknown> | undefined =>
+  context.mcpReq.inputResponses?.['answer'] as Record<string, unknown> | undefined
+
 /** Sends a request to the client in the middle of a call and tells in the answer how that went. */
 async function asked<T>(ask: () => Promise<T>, tell: (result: T) => string): Promise<CallToolResult> {
   try {
@@ -123,23 +130,12 @@ async function asked<T>(ask: () => Promise<T>, tell: (result: T) => string): Pro
   }
 }
 
-/** Tools that push a request to the client while the call is open (legacy era only). */
+/** Tools that ask in the middle of a call: pushed in the legacy era, by another round in the modern one. */
 export function registerPushingTools(server: McpServer): void {
   server.registerTool(
     'test_sampling',
     { description: 'Asks the client for a completion', inputSchema: z.object({ prompt: z.string() }) },
-    ({ prompt }, context) =>
-      asked(
-        () =>
-          context.mcpReq.send({
-            method: 'sampling/createMessage',
-            params: { messages: [{ role: 'user', content: { type: 'text', text: prompt } }], maxTokens: 100 },
-          }),
-        (result) => {
-          const content = 'content' in result && !Array.isArray(result.content) ? result.content : undefined
-          return `LLM response: ${content?.type === 'text' ? content.text : 'none'}`
-        },
-      ),
+    ({ prompt }, context) => completed(context, prompt),
   )
   server.registerTool(
     'test_elicitation',
@@ -168,12 +164,37 @@ type FormSchema = Extract<
   { requestedSchema: unknown }
 >['requestedSchema']
 
-const elicited = (context: ServerContext, message: string, requestedSchema: FormSchema) =>
-  asked(
-    () => context.mcpReq.send({ method: 'elicitation/create', params: { message, requestedSchema } }),
-    (result) =>
-      `User response: action=${'action' in result ? result.action : 'none'}, content=${JSON.stringify('content' in result ? result.content : {})}`,
-  )
+function elicited(context: ServerContext, message: string, requestedSchema: FormSchema): Answer {
+  const tell = ({ action, content }: { action?: string; content?: unknown }): string =>
+    `User response: action=${action ?? 'none'}, content=${JSON.stringify(content ?? {})}`
+  if (!isModern(context))
+    return asked(
+      () => context.mcpReq.send({ method: 'elicitation/create', params: { message, requestedSchema } }),
+      tell,
+    )
+  const answer = answerOf(context)
+  const inputRequests = { answer: inputRequired.elicit({ message, requestedSchema }) }
+  return Promise.resolve(answer ? text(tell(answer)) : inputRequired({ inputRequests }))
+}
+
+function completed(context: ServerContext, prompt: string): Answer {
+  const tell = ({ content }: { content?: unknown }): string => {
+    const { type, text: said } = (content ?? {}) as { type?: string; text?: string }
+    return `LLM response: ${type === 'text' ? said : 'none'}`
+  }
+  if (!isModern(context))
+    return asked(
+      () =>
+        context.mcpReq.send({
+          method: 'sampling/createMessage',
+          params: { messages: [{ role: 'user', content: { type: 'text', text: prompt } }], maxTokens: 100 },
+        }),
+      tell,
+    )
+  const answer = answerOf(context)
+  const inputRequests = { answer: askForText(prompt, 100) }
+  return Promise.resolve(answer ? text(tell(answer)) : inputRequired({ inputRequests }))
+}
 
 /** Tools that answer `input_required` once, with one kind of question each (modern era). */
 export function registerSingleRoundTools(server: McpServer): void {

@@ -1,5 +1,6 @@
 // Guarantees of handshakes and catalogues, against real MCP servers of both eras and against liars.
 import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { createServer, type AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -12,9 +13,14 @@ import { shakeHands, type Handshake } from '../../src/upstreams/handshake.ts'
 import { Upstreams } from '../../src/upstreams/pool.ts'
 import { startDualEra, type DualEra, type FixtureEra } from './dual-era.ts'
 import { cleanUp, cleanups, serverAt, stub } from './http-stub.ts'
-import { script, serverOf } from './stdio-stub.ts'
+import { sseServerAt, sseStub } from './sse-stub.ts'
+import { cleanUp as cleanUpFolders, newFolder, script, serverOf } from './stdio-stub.ts'
+import { webSocketServerAt, webSocketStub } from './web-socket-stub.ts'
 
-afterEach(cleanUp)
+afterEach(async () => {
+  await cleanUp()
+  await cleanUpFolders()
+})
 
 const everything = join(
   dirname(createRequire(import.meta.url).resolve('@modelcontextprotocol/server-everything/package.json')),
@@ -97,6 +103,109 @@ describe('a real server', () => {
     const shaken = await visit(atUrl(`http://127.0.0.1:${port}/mcp`))
     expect(shaken).toMatchObject({ ok: true, era: 'legacy', protocolVersion: '2025-11-25' })
     expect(shaken.tools.map(({ name }) => name)).toContain('echo')
+  })
+})
+
+describe('a server on a connection', () => {
+  /** A modern server of the official SDK on stdio, which refuses what is legacy. */
+  function modernOnly(legacy: 'reject' | 'serve') {
+    const file = join(newFolder(), 'server.mjs')
+    const sdk = new URL('../../node_modules/@modelcontextprotocol/server/dist/', import.meta.url)
+    writeFileSync(
+      file,
+      `import { McpServer } from '${new URL('index.mjs', sdk).href}'
+      import { serveStdio } from '${new URL('stdio.mjs', sdk).href}'
+      serveStdio(() => {
+        const server = new McpServer({ name: 'pure', version: '2' })
+        server.registerTool('echo', {}, () => ({ content: [] }))
+        return server
+      }, { legacy: '${legacy}' })`,
+    )
+    return { ...serverOf(process.execPath, [file]), timeouts: patient }
+  }
+
+  test('that is modern only is found to be modern over stdio, one of both eras is asked nothing more', async () => {
+    expect(await visit(modernOnly('reject'))).toMatchObject({
+      ok: true,
+      era: 'modern',
+      protocolVersion: '2026-07-28',
+      serverInfo: { name: 'pure', version: '2' },
+      tools: [{ name: 'echo' }],
+    })
+    expect(await visit(modernOnly('serve'))).toMatchObject({
+      ok: true,
+      era: 'legacy',
+      tools: [{ name: 'echo' }],
+    })
+  })
+
+  test('is greeted with initialize first, and asked for its discovery only if it refuses that', async () => {
+    const methods: unknown[] = []
+    const legacy = await webSocketStub({
+      message: ({ id, method }, say) => {
+        methods.push(method)
+        if (method === 'initialize') say({ jsonrpc: '2.0', id, ...hello })
+        if (method === 'tools/list') say({ jsonrpc: '2.0', id, result: { tools: [{ name: 't' }] } })
+      },
+    })
+    const at = (port: number) => ({ ...webSocketServerAt(port), timeouts: patient })
+    expect(await visit(at(legacy.port))).toMatchObject({ ok: true, era: 'legacy', tools: [{ name: 't' }] })
+    expect(methods).toEqual(['initialize', 'notifications/initialized', 'tools/list'])
+    const modern = await webSocketStub({
+      message: ({ id, method }, say) => {
+        const refused = {
+          error: { code: -32022, message: 'Unsupported', data: { supported: ['2026-07-28'] } },
+        }
+        const found = { result: { supportedVersions: ['2026-07-28'], capabilities: {} } }
+        say({ jsonrpc: '2.0', id, ...(method === 'server/discover' ? found : refused) })
+      },
+    })
+    expect(await visit(at(modern.port))).toMatchObject({ ok: true, era: 'modern' })
+    const neither = await webSocketStub({
+      message: ({ id, method }, say) =>
+        method === 'initialize' && say({ jsonrpc: '2.0', id, error: { code: -32000, message: 'not today' } }),
+    })
+    const shaken = await visit(at(neither.port))
+    expect(shaken.error).toMatchObject({ stage: 'handshake', message: expect.stringContaining('not today') })
+  })
+
+  test('over HTTP+SSE (server-everything) lists its tools, and leaves nothing open', async () => {
+    const free = createServer().listen(0)
+    const { port } = free.address() as AddressInfo
+    await new Promise((closed) => free.close(closed))
+    const child = spawn(process.execPath, [everything, 'sse'], {
+      env: { ...process.env, PORT: String(port) },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    cleanups.push(() => child.kill('SIGKILL'))
+    await new Promise<void>((ready) =>
+      child.stderr.on('data', (text: Buffer) => text.includes('running') && ready()),
+    )
+    const all = upstreams()
+    const server = { ...sseServerAt(port), timeouts: patient }
+    const upstream = all.open(server)
+    const shaken = await shakeHands(upstream, server, { clock: systemClock, version: '1.0.0' })
+    expect(shaken).toMatchObject({ ok: true, era: 'legacy', protocolVersion: '2025-11-25' })
+    expect(shaken.tools.map(({ name }) => name)).toContain('echo')
+    expect(all.counts()).toMatchObject({ connections: 1, streams: 1 })
+    await upstream.close()
+    expect(all.counts()).toMatchObject({ connections: 0, streams: 0 })
+  })
+
+  test('tells why it cannot be reached, by its stage', async () => {
+    const named = await sseStub({ endpoint: 'http://10.0.0.1/' })
+    expect((await visit(sseServerAt(named.port))).error).toMatchObject({
+      stage: 'handshake',
+      message: expect.stringContaining('another origin'),
+    })
+    const closed = await webSocketStub({ refuse: { status: 401 } })
+    expect((await visit(webSocketServerAt(closed.port))).error).toMatchObject({
+      stage: 'handshake',
+      message: expect.stringContaining('credential'),
+    })
+    const nobody = await sseStub()
+    nobody.server.close()
+    expect((await visit(sseServerAt(nobody.port))).error?.stage).toBe('connect')
   })
 })
 

@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { StdioUpstream, type StdioOptions, type StdioServer } from '../../src/upstreams/stdio.ts'
 import type {
+  Upstream,
   UpstreamExchange,
   UpstreamFailure,
   UpstreamHead,
   UpstreamMessage,
+  UpstreamSink,
 } from '../../src/upstreams/upstream.ts'
 import type { JsonRpcMessage } from '../../src/wire/json-rpc.ts'
 
@@ -93,7 +95,7 @@ export interface Heard {
   done: Promise<void>
 }
 
-export function hear(begin: (sink: Parameters<StdioUpstream['send']>[1]) => UpstreamExchange): Heard {
+export function hear(begin: (sink: UpstreamSink) => UpstreamExchange): Heard {
   const { promise: done, resolve } = Promise.withResolvers<void>()
   const heard = { head: undefined, messages: [], ended: false, failure: undefined, done } as unknown as Heard
   heard.exchange = begin({
@@ -114,7 +116,7 @@ export function hear(begin: (sink: Parameters<StdioUpstream['send']>[1]) => Upst
   return heard
 }
 
-export const send = (upstream: StdioUpstream, message: object, body = JSON.stringify(message)): Heard =>
+export const send = (upstream: Upstream, message: object, body = JSON.stringify(message)): Heard =>
   hear((sink) =>
     upstream.send({ body: Buffer.from(body), message: message as JsonRpcMessage, headers: {} }, sink),
   )
