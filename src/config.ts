@@ -1,137 +1,15 @@
-// The configuration: one strict schema, read from flags, environment and file, with the place of every fault.
+// The configuration: one strict settingsSchema, read from flags, environment and file, with the place of every fault.
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
 import { parseMasterSecret } from './base/keyring.ts'
 import { nearestName } from './base/nearest-name.ts'
 import { getIn, isObject, setIn } from './base/object-path.ts'
 import { readYaml, type YamlFile } from './base/yaml-file.ts'
+import { settingsSchema } from './config-schema.ts'
 
 const maxFileBytes = 1024 * 1024
 const prefix = 'TOLLBRIDGE_'
-
-function whole(min: number, max: number, usual: number) {
-  const message = `must be a whole number from ${min} to ${max}`
-  return z.int(message).min(min, message).max(max, message).default(usual)
-}
-const choice = <const Values extends readonly [string, ...string[]]>(values: Values) =>
-  z.enum(values, `must be one of ${values.join(', ')}`)
-const text = (message: string) => z.string(message).min(1, message)
-const section = <Shape extends z.ZodRawShape>(shape: Shape) =>
-  z.strictObject(shape, {
-    error: ({ code }) => (code === 'invalid_type' ? 'must be a section with keys' : undefined),
-  })
-
-const milliseconds = (min: number, max: number, usual: number, what: string) =>
-  whole(min, max, usual).describe(`${what} Milliseconds.`)
-const hourMs = 3_600_000
-const dayMs = 24 * hourMs
-
-const webOrigin = text('must be a list of origins such as https://app.example').refine(
-  (value) => URL.canParse(value) && new URL(value).origin === value,
-  'must be an origin such as https://app.example, without a path',
-)
-const publicUrl = text('must be an http or https URL').refine(
-  (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol) && !/[?#@]/.test(value),
-  'must be an http or https URL without credentials, query or fragment',
-)
-const egressRule = text('must be a list').refine(
-  (value) => value === 'loopback' || value === 'private' || ipaddr.isValidCIDR(value),
-  'must be loopback, private or a CIDR such as 10.1.0.0/16',
-)
-const command = text('must be a list').refine(
-  (value) => value.startsWith('/') || !value.includes('/'),
-  'must be a command name or an absolute path',
-)
-const timeZone = text('must be a time zone such as UTC or Europe/Berlin').refine(
-  isTimeZone,
-  'must be a time zone such as UTC or Europe/Berlin',
-)
-
-/** Everything that file, environment and (some of it) flags may set. Descriptions go into the published JSON Schema. */
-const schema = section({
-  host: text('must be a host name or address').default('127.0.0.1').describe('Address to listen on.'),
-  port: whole(0, 65_535, 8080).describe('Port to listen on; 0 takes any free one.'),
-  data: text('must be a path').default('./data').describe('Folder of the embedded store and the secret key.'),
-  databaseUrl: z
-    .string()
-    .regex(/^postgres(ql)?:\/\/./, 'must be a postgres:// URL')
-    .optional()
-    .describe('PostgreSQL; absent means SQLite in the data folder.'),
-  publicUrl: publicUrl
-    .optional()
-    .describe('Base of the URLs that are shown to clients. Default: http://HOST:PORT.'),
-  logLevel: choice(['silent', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
-  durability: choice(['disk', 'process'])
-    .default('disk')
-    .describe('disk: an answered call survives a power loss; process: it survives a killed process.'),
-  demo: z
-    .boolean('must be true or false')
-    .default(false)
-    .describe('Registers a sample server, prices and an account.'),
-  stdio: section({
-    allow: z.array(command, 'must be a list').default([]).describe('Commands that stdio servers may run.'),
-  }).prefault({}),
-  egress: section({
-    allow: z
-      .array(egressRule, 'must be a list')
-      .optional()
-      .describe(
-        'Non-public addresses of upstreams: loopback, private, CIDRs. Default: loopback while host is.',
-      ),
-  }).prefault({}),
-  auth: section({
-    registration: choice(['closed', 'open']).default('closed').describe('Whether anybody may make a user.'),
-    accessTokenMinutes: whole(1, 1440, 15),
-    refreshTokenDays: whole(1, 365, 30),
-  }).prefault({}),
-  accounts: section({
-    defaultMode: choice(['postpaid', 'prepaid']).default('postpaid'),
-    currency: z
-      .string()
-      .regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code such as USD')
-      .default('USD'),
-    timeZone: timeZone.default('UTC'),
-  }).prefault({}),
-  http: section({
-    allowedOrigins: z
-      .array(webOrigin, 'must be a list')
-      .default([])
-      .describe('Origins of web pages that may call.'),
-    allowedHosts: z
-      .array(text('must be a list'), 'must be a list')
-      .default([])
-      .describe('Host names served besides our own.'),
-    maxBodyBytes: whole(1024, 256 * 1024 * 1024, 4 * 1024 * 1024),
-    maxDepth: whole(4, 1000, 64).describe('Nesting of a JSON body.'),
-    maxHeaderBytes: whole(1024, 1024 * 1024, 16 * 1024),
-    maxHeaders: whole(10, 2000, 100),
-    maxConnections: whole(1, 1_000_000, 10_000),
-    headersTimeoutMs: milliseconds(1000, hourMs, 15_000, 'Until the head of a request has come.'),
-    requestTimeoutMs: milliseconds(1000, hourMs, 60_000, 'Until a whole request has come.'),
-    keepAliveMs: milliseconds(0, hourMs, 65_000, 'An idle connection is kept.'),
-  }).prefault({}),
-  sessions: section({
-    idleMs: milliseconds(1000, 30 * dayMs, hourMs, 'Without a message, a session expires.'),
-    absoluteMs: milliseconds(1000, 365 * dayMs, dayMs, 'A session expires, whatever it does.'),
-    maxPerPrincipal: whole(1, 100_000, 1000),
-    maxTotal: whole(1, 1_000_000, 10_000),
-  }).prefault({}),
-  calls: section({
-    maxInFlight: whole(1, 1_000_000, 4096),
-  }).prefault({}),
-  shutdown: section({
-    drainMs: milliseconds(0, hourMs, 20_000, 'Calls in flight may still finish.'),
-  }).prefault({}),
-  metrics: section({
-    token: z
-      .string()
-      .min(16, 'must have at least 16 characters')
-      .optional()
-      .describe('Bearer token of /metrics.'),
-  }).prefault({}),
-})
 
 /** Secrets that have no business in a file that is shared. */
 const environmentOnly = {
@@ -147,7 +25,7 @@ export interface Origin {
   readonly where: string
 }
 
-type Settings = z.output<typeof schema>
+type Settings = z.output<typeof settingsSchema>
 
 /** The whole configuration, valid. Paths are absolute. */
 export interface Config extends Omit<Settings, 'egress'> {
@@ -198,7 +76,7 @@ export function loadConfig(flags: ConfigFlags, env: Environment): Config | { fau
         ? { kind: 'file', where: placeIn(file, leaf.path) }
         : { kind: 'default', where: 'default' }
   }
-  const parsed = schema.safeParse(merged)
+  const parsed = settingsSchema.safeParse(merged)
   for (const issue of parsed.error?.issues ?? []) faults.push(...faultsOf(issue, origins, file))
   const secrets = readSecrets(env, faults)
   if (!parsed.success || faults.length > 0) return { faults }
@@ -220,7 +98,7 @@ export const isLoopback = (host: string): boolean =>
 /** The JSON Schema of the file, for editors. */
 export function configJsonSchema(): object {
   const title = 'Tollbridge configuration'
-  return { ...z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }), title }
+  return { ...z.toJSONSchema(settingsSchema, { io: 'input', unrepresentable: 'any' }), title }
 }
 
 /** Every key with its value and origin, secrets covered; for `config print`. */
@@ -249,7 +127,7 @@ interface Leaf {
   readonly kind: 'text' | 'number' | 'boolean' | 'list'
 }
 
-const leaves = leavesOf(schema, [])
+const leaves = leavesOf(settingsSchema, [])
 
 function leavesOf(node: z.ZodType, path: readonly string[]): Leaf[] {
   const inner = unwrap(node)
@@ -385,12 +263,4 @@ function unknownNames(env: Environment): string[] {
       const near = nearestName(name, known)
       return `The environment variable ${name} means nothing here${near ? `; did you mean ${near}?` : '.'}`
     })
-}
-
-function isTimeZone(value: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: value }).resolvedOptions().timeZone !== ''
-  } catch {
-    return false
-  }
 }

@@ -25,8 +25,6 @@ import type { buildServers } from './servers.ts'
 
 /** Milliseconds in which the end of one upstream session must come. */
 const stepMs = 2000
-/** When a server in trouble is left alone, and for how long. */
-const breaking = { failuresToOpen: 5, firstPauseMs: 1000, maxPauseMs: 30_000 }
 
 /** Conversations are few: one for each modern caller of a legacy server. */
 const routeLimits = {
@@ -100,7 +98,8 @@ export async function buildCalls(parts: CallParts) {
   })
   registry.onChange((change) => routes.onServerChange(change))
   lifecycle.onStop('conversations', () => routes.close())
-  const breakers = new Breakers({ clock, ...breaking })
+  const { failures: failuresToOpen, pauseMs: firstPauseMs, maxPauseMs } = config.breaker
+  const breakers = new Breakers({ clock, failuresToOpen, firstPauseMs, maxPauseMs })
   registry.onChange((change) => {
     if (change.kind === 'removed') breakers.forget(change.id)
   })

@@ -97,9 +97,10 @@ export interface Stage {
 }
 
 /** `more` is added to the server's registration. */
+/** Faults are given one after the other here, so that each call has to meet its own: the breaker has tests of its own. */
 export async function setStage(more: object = {}): Promise<Stage> {
   const upstream = await startUpstream()
-  const gateway = await startGateway()
+  const gateway = await startGateway({ env: { TOLLBRIDGE_BREAKER_FAILURES: '1000000' } })
   const { key } = await furnish(gateway, upstream.url, { more })
   const [legacy, modern] = [client(gateway, key, 'legacy'), client(gateway, key, 'modern')]
   return { gateway, upstream, clients: { legacy: await legacy.open(), modern } }
