@@ -13,6 +13,9 @@ export interface DiscoverOptions {
   readonly timeoutMs: number
 }
 
+/** Header mismatch, missing capability, unsupported version (MCP 2026-07-28, "Error Codes"). */
+const modernCodes = new Set([-32020, -32021, -32022])
+
 /**
  * Sends `server/discover` (MCP 2026-07-28). Resolves with its result, or with false where the server answers in any
  * other way, as the official SDK decides. Rejects with `upstream_unavailable` where it does not answer, where it refuses
@@ -32,7 +35,11 @@ export async function discoverServer(
     },
   }
   const headers = { 'mcp-protocol-version': protocolVersion, 'mcp-method': 'server/discover' }
-  const { status, message } = await ask(visit, 'server/discover', params, headers)
+  let answer = await ask(visit, 'server/discover', params, headers)
+  // Only a modern server has these codes. A server may say so once to whoever has just come (MCP, "Version Negotiation").
+  const isModern = modernCodes.has(answer.message?.error?.code ?? 0)
+  if (isModern) answer = await ask(visit, 'server/discover', params, headers)
+  const { status, message } = answer
   if (status === 401 || status === 403 || status >= 500)
     throw new GatewayError('upstream_unavailable', {
       detail: `The server answered server/discover with HTTP ${status}.`,

@@ -13,12 +13,14 @@ import { AggregateRoutes, type Aggregates } from './aggregate-routes.ts'
 import { Conversations, type Conversation, type ConversationTag } from './conversations.ts'
 import { discoverServer } from './discover.ts'
 import { EraVerdicts, type DiscoverResult } from './era-verdicts.ts'
+import { findRevision, newestRevision } from '../eras/revisions.ts'
 import { LegacyOverModern } from './legacy-over-modern.ts'
 import { LegacyWay } from './legacy-way.ts'
 import { ModernConnection } from './modern-connection.ts'
 import { ModernOverLegacy } from './modern-over-legacy.ts'
 import type { StateSeal } from './modern-over-legacy-parking.ts'
 import { ModernWay } from './modern-way.ts'
+import { OlderClient } from './older-client.ts'
 import { SharedSessions } from './shared-sessions.ts'
 
 export interface RoutesOptions<Caller> {
@@ -90,10 +92,15 @@ export class Routes<Caller extends AnyCaller> {
   forSession(
     server: Server,
     session: { readonly id: string; readonly principal: Caller },
+    initialize: JsonRpcMessage,
   ): Upstream | undefined {
     if (server.transport.type === 'aggregate') return this.#aggregates.forSession(server, session.principal)
-    if (server.sharing === 'session') return this.#legacyWay(server, session.id)
-    return this.#joinShared(server, { id: session.id, userId: session.principal.userId })
+    if (server.sharing !== 'session')
+      return this.#joinShared(server, { id: session.id, userId: session.principal.userId })
+    const own = this.#legacyWay(server, session.id)
+    const revision = findRevision(initialize.params?.['protocolVersion'])
+    if (!revision || revision === newestRevision) return own
+    return new OlderClient(() => own ?? this.shared(this.#current(server)), revision)
   }
 
   /** Sees to `Ways.forModern`. */

@@ -5,7 +5,6 @@ import { formatAmount } from '../base/money.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Server } from '../registry/server.ts'
 import type {
-  Upstream,
   UpstreamExchange,
   UpstreamFailure,
   UpstreamHead,
@@ -33,8 +32,6 @@ export interface CallHost {
   /** Tells a legacy server that nobody waits for this request any more. */
   cancelUpstream(call: Call, reason: string): void
   reportFailure(call: Call, failure: UpstreamFailure): void
-  /** The era in which the server was spoken to. */
-  upstreamEra(call: Call): Era
   /** The server has answered; `isResult`: not with an error. */
   reportAnswer(call: Call, isResult: boolean): void
   finished(call: Call): void
@@ -79,8 +76,6 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
   #inSession: ListNode<SessionCall> | undefined
   /** Its place among the calls of the relay. */
   inFlight: ListNode<Call> | undefined
-  /** The way that it was sent. */
-  way: Upstream | undefined
   readonly input: CallInput
   readonly #host: CallHost
   #exchange: UpstreamExchange | undefined
@@ -340,7 +335,6 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
     this.#ended = true
     this.#noDeadline()
     const { session, request, era, claim, charge } = this.input
-    charge.upstreamEra = this.#host.upstreamEra(this)
     const settled: SettledListener = (error, result) => {
       const why = error ?? this.#withheldFor
       if (this.#inSession) session?.removeCall(this.#inSession)

@@ -113,8 +113,8 @@ export class Charge {
   readonly #startedMs: number
   readonly #rule: CompiledRule | undefined
   readonly #currency: string
-  /** The era in which the server was spoken to, where that is not the caller's. */
-  upstreamEra: CallOrigin['upstreamEra']
+  /** How it was sent; knows the era in which the server was spoken to, where that is not the caller's. */
+  way: { readonly era?: CallOrigin['upstreamEra'] | undefined } | undefined
   #hold: Hold | undefined
   #coveredBytes: number
   #coveredUs = firstCoverUs
@@ -132,7 +132,6 @@ export class Charge {
     this.#startedMs = clock.monotonicMs()
     this.#currency = account.currency
     this.#coveredBytes = origin.requestBytes + firstCoverBytes
-    this.upstreamEra = origin.upstreamEra
     this.#rule = rules.findRule({
       server: origin.server,
       method: origin.method,
@@ -263,7 +262,7 @@ export class Charge {
       transport: origin.transport,
       upstreamTransport: origin.upstreamTransport,
       era: origin.era,
-      upstreamEra: this.upstreamEra,
+      upstreamEra: this.way?.era ?? origin.upstreamEra,
       outcome: end.outcome,
       statusCode: end.statusCode,
       requestBytes: origin.requestBytes,

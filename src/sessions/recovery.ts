@@ -50,7 +50,7 @@ async function reopen(session: Session, server: Server, options: RecoveryOptions
   if (session.upstream) {
     await session.upstream.close()
     assertOpen(session)
-    session.upstream = options.ways.forSession(server, session)
+    session.upstream = options.ways.forSession(server, session, readMessage(session.initializeBody))
   }
   assertOpen(session)
   const upstream = session.upstream ?? options.ways.shared(server)
@@ -82,7 +82,7 @@ function initialize(
   body: Uint8Array,
   options: { headers: Readonly<Record<string, string>>; timeoutMs: number },
 ): Promise<string | undefined> {
-  const message = JSON.parse(Buffer.from(body).toString()) as JsonRpcMessage
+  const message = readMessage(body)
   const { promise, resolve, reject } = Promise.withResolvers<string | undefined>()
   let head: UpstreamHead | undefined
   const sink = {
@@ -105,6 +105,9 @@ function initialize(
     exchange.abort()
   })
 }
+
+const readMessage = (body: Uint8Array | undefined): JsonRpcMessage =>
+  JSON.parse(Buffer.from(body ?? '{}').toString()) as JsonRpcMessage
 
 const nothing = (): void => {}
 

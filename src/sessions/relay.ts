@@ -106,7 +106,8 @@ export class Relay implements CallHost {
     if (refusal) return refuseRecorded(charge, refusal, reply)
     const headers = withSession(incoming.headers, session)
     const stream = new ServerStream(session, reply, charge)
-    stream.start((sink) => this.#reach(incoming, sink, (upstream) => upstream.listen(headers, sink)))
+    const to = { ...incoming, charge }
+    stream.start((sink) => this.#reach(to, sink, (upstream) => upstream.listen(headers, sink)))
     stream.endAt(incoming.principal.expiresAtMs)
   }
 
@@ -137,10 +138,7 @@ export class Relay implements CallHost {
     const heldOffMs = this.#options.breakers.holdOffMs(server)
     if (heldOffMs > 0) return holdOff(call, Math.ceil(heldOffMs / 1000))
     const message = { body, message: request, headers: withSession(headers, session) }
-    return this.#reach(toOf(call), call, (upstream) => {
-      call.way = upstream
-      return upstream.send(message, call)
-    })
+    return this.#reach(toOf(call), call, (upstream) => upstream.send(message, call))
   }
 
   recover(call: Call): Promise<boolean> {
@@ -166,11 +164,6 @@ export class Relay implements CallHost {
     if (failure.retryAfterS !== undefined) return
     this.#options.breakers.failed(call.input.server, failure)
     this.#options.reportFailure(call.input.server, failure)
-  }
-
-  upstreamEra({ way, input: { server, endpoint, era } }: Call): Era {
-    const own = server === endpoint ? undefined : this.#options.ways.eraOf(server)
-    return own ?? way?.era ?? era
   }
 
   reportAnswer(call: Call, isResult: boolean): void {
@@ -271,7 +264,7 @@ export class Relay implements CallHost {
       return new GatewayError('invalid_request', { detail: 'This session is being initialized already.' })
     session.initializeBody = body
     try {
-      session.upstream ??= this.#options.ways.forSession(server, session)
+      session.upstream ??= this.#options.ways.forSession(server, session, message)
       return undefined
     } catch (error) {
       return asGatewayError(error)
@@ -311,8 +304,9 @@ export class Relay implements CallHost {
       finished: () => this.#notices.delete(notice),
     })
     this.#notices.add(notice)
+    const to = { ...incoming, charge: begun?.charge }
     notice.start((sink) =>
-      this.#reach(incoming, sink, (upstream) => upstream.send({ body, message, headers }, sink)),
+      this.#reach(to, sink, (upstream) => upstream.send({ body, message, headers }, sink)),
     )
     if (message.method === 'notifications/cancelled')
       session?.findCall(message.params?.['requestId'])?.cancel()
@@ -328,6 +322,17 @@ export class Relay implements CallHost {
     return undefined
   }
 
+  /** What the record says of the way: of an aggregate's, how its member is spoken to. Asked when the call is settled. */
+  #eraOf({ member }: To, way: Upstream): { readonly era?: Era | undefined } {
+    if (!member) return way
+    const { ways } = this.#options
+    return {
+      get era() {
+        return ways.eraOf(member) ?? way.era
+      },
+    }
+  }
+
   #wayTo({ server, session, era, principal, message }: To): Upstream {
     const { ways } = this.#options
     if (session) return session.upstream ?? ways.shared(server)
@@ -337,7 +342,9 @@ export class Relay implements CallHost {
   /** Uses the way to the server; where there is none (address no longer allowed, shut down), the sink hears of it. */
   #reach(to: To, sink: UpstreamSink, use: (upstream: Upstream) => UpstreamExchange): UpstreamExchange {
     try {
-      return use(this.#wayTo(to))
+      const way = this.#wayTo(to)
+      if (to.charge) to.charge.way = this.#eraOf(to, way)
+      return use(way)
     } catch (cause) {
       const message = cause instanceof GatewayError ? cause.message : 'there is no way to the server'
       const retry = cause instanceof GatewayError && cause.retryAfterS
@@ -363,14 +370,20 @@ interface To {
   readonly session?: Session
   readonly era: Era
   readonly message?: JsonRpcMessage
+  /** Whose record names the way; absent where there is no record. */
+  readonly charge?: Charge
+  /** The member of the server, an aggregate, that it is for. */
+  readonly member?: Server
 }
 
-const toOf = ({ input: { principal, endpoint, session, era, request } }: Call): To => ({
+const toOf = ({ input: { principal, server, endpoint, session, era, request, charge } }: Call): To => ({
   principal,
   server: endpoint,
   session,
   era,
   message: request,
+  charge,
+  member: server === endpoint ? undefined : server,
 })
 
 /** Records the refusal of a message that gets no JSON-RPC answer, and then says so. */

@@ -20,7 +20,7 @@ export interface Ways {
   /** The one that all share, towards a server that tells sessions apart by itself. */
   shared(server: Server): Upstream
   /** A legacy session's own, from its initialize to its end; undefined where it takes the shared one. */
-  forSession(server: Server, session: SessionOwner): Upstream | undefined
+  forSession(server: Server, session: SessionOwner, initialize: JsonRpcMessage): Upstream | undefined
   /** For one modern message; `caller` is who sends it. */
   forModern(server: Server, caller: Principal, message: JsonRpcMessage): Upstream
   /** The member of an aggregate that a request is for, and the member's own name of the tool; it is what is billed. */

@@ -1,6 +1,6 @@
 // One run of the official conformance suite against a URL, read back as check → statuses.
 import { spawn } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
@@ -30,12 +30,18 @@ interface Check {
   readonly status: string
 }
 
+/** A scenario that broke off has left no checks; that it did not run is one. */
+const readScenario = (path: string): readonly Check[] =>
+  existsSync(path)
+    ? (JSON.parse(readFileSync(path, 'utf8')) as Check[])
+    : [{ id: 'did-not-run', status: 'FAILURE' }]
+
 function readChecks(folder: string): Map<string, string[]> {
   const checks = new Map<string, string[]>()
   for (const name of readdirSync(folder)) {
     // server-SCENARIO-2026-11-22T18-00-33-733Z
     const scenario = name.replace(/^server-/, '').replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, '')
-    for (const check of JSON.parse(readFileSync(join(folder, name, 'checks.json'), 'utf8')) as Check[]) {
+    for (const check of readScenario(join(folder, name, 'checks.json'))) {
       const key = `${scenario}:${check.id}`
       checks.set(key, [...(checks.get(key) ?? []), check.status].sort())
     }
@@ -49,8 +55,44 @@ export async function runSuite(
   requirements: RequirementSet,
   { folder, timeoutMs = 120_000 }: { folder: string; timeoutMs?: number },
 ): Promise<SuiteRun> {
-  const args = [suitePath(), 'server', '--url', url, '--requirements', requirements, '-o', folder]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: timeoutMs })
+  const args = ['server', '--url', url, '--requirements', requirements, '-o', folder]
+  return { requirements, ...readRun(folder, await runTool(args, timeoutMs)) }
+}
+
+/** What the client mode is asked: `command` gets the URL of the scenario's server as its last argument. */
+export interface ClientRunOptions {
+  readonly command: string
+  readonly requirements: RequirementSet
+  readonly folder: string
+  readonly timeoutMs?: number
+}
+
+/** Runs scenarios of the client mode one after the other; `folder` must be new. */
+export async function runClientScenarios(
+  scenarios: readonly string[],
+  { command, requirements, folder, timeoutMs = 60_000 }: ClientRunOptions,
+): Promise<SuiteRun> {
+  let exitCode = 0
+  let output = ''
+  for (const scenario of scenarios) {
+    const of = ['--scenario', scenario, '--spec-version', requirements]
+    const run = await runTool(['client', '--command', command, ...of, '-o', folder], timeoutMs)
+    exitCode ||= run.exitCode
+    output += run.output
+  }
+  return { requirements, ...readRun(folder, { exitCode, output }) }
+}
+
+interface ToolRun {
+  readonly exitCode: number
+  readonly output: string
+}
+
+async function runTool(args: readonly string[], timeoutMs: number): Promise<ToolRun> {
+  const child = spawn(process.execPath, [suitePath(), ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: timeoutMs,
+  })
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => (output += text))
@@ -62,14 +104,12 @@ export async function runSuite(
         : resolve(code),
     )
   })
+  return { exitCode, output }
+}
+
+function readRun(folder: string, { exitCode, output }: ToolRun): Omit<SuiteRun, 'requirements'> {
   const checks = readChecks(folder)
   const statuses = [...checks.values()].flat()
-  return {
-    requirements,
-    checks,
-    passed: statuses.filter((status) => status === 'SUCCESS').length,
-    failed: statuses.filter((status) => status === 'FAILURE').length,
-    exitCode,
-    output,
-  }
+  const count = (wanted: string): number => statuses.filter((status) => status === wanted).length
+  return { checks, passed: count('SUCCESS'), failed: count('FAILURE'), exitCode, output }
 }

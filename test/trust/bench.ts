@@ -308,11 +308,14 @@ const isOwnQuestion = ({ message, body }: Hit): boolean =>
 
 const ownIds = /\b(req|use|ses|usr|key|srv|acc|rul|grt)_[0-9a-z]{26}\b/g
 
-/** An answer without what differs between any two: dates and ids, and the words given in `named`. */
+/**
+ * An answer without what differs between any two: dates and ids, the words given in `named`, and whether the connection
+ * ends, which is a matter of how much of the request had come by then.
+ */
 export function essence(answer: RawAnswer, ...named: string[]): object {
   const plain = (text: string): string =>
     named.reduce((rest, word) => rest.replaceAll(word, '(named)'), text).replaceAll(ownIds, '(id)')
-  const { date: _, ...headers } = answer.headers
+  const { date: _, connection: __, ...headers } = answer.headers
   const shown = Object.entries(headers).map(([name, value]) => [name, plain(String(value))])
   return { status: answer.status, headers: Object.fromEntries(shown), body: plain(answer.text) }
 }

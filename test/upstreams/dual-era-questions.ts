@@ -229,7 +229,8 @@ export function registerSingleRoundTools(server: McpServer): void {
   tool('test_input_required_result_capabilities', 'Asks only what the client can answer', async (context) => {
     if (context.mcpReq.inputResponses !== undefined) return text('answered')
     const envelope = context.mcpReq.envelope as Record<string, ClientCapabilities | undefined> | undefined
-    const declared = envelope?.[CLIENT_CAPABILITIES_META_KEY]
+    // A legacy client has declared them once, in its handshake.
+    const declared = envelope?.[CLIENT_CAPABILITIES_META_KEY] ?? server.server.getClientCapabilities()
     const inputRequests: InputRequests = {}
     if (declared?.elicitation) inputRequests['user_name'] = askForString('What is your name?', 'name')
     if (declared?.sampling) inputRequests['greeting'] = askForText('Generate a short greeting', 50)

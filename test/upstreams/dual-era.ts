@@ -109,6 +109,7 @@ const headerOf = (request: IncomingMessage, name: string): string | undefined =>
 /** The legacy half: one server and one transport a session, with resumable streams. */
 class LegacySessions {
   readonly #transports = new Map<string, NodeStreamableHTTPServerTransport>()
+  readonly #servers = new Set<McpServer>()
   readonly #changes: ListChanges
 
   constructor(changes: ListChanges) {
@@ -126,6 +127,7 @@ class LegacySessions {
 
   async #open(request: IncomingMessage, response: ServerResponse, body: unknown): Promise<void> {
     const server = createFixtureServer(this.#changes)
+    this.#servers.add(server)
     const transport: NodeStreamableHTTPServerTransport = new NodeStreamableHTTPServerTransport({
       sessionIdGenerator: () => randomUUID(),
       eventStore: new MemoryEventStore(),
@@ -133,10 +135,16 @@ class LegacySessions {
       onsessioninitialized: (id) => void this.#transports.set(id, transport),
     })
     transport.onclose = () => {
+      this.#servers.delete(server)
       if (transport.sessionId !== undefined) this.#transports.delete(transport.sessionId)
     }
     await server.connect(transport)
     await transport.handleRequest(request, response, body)
+  }
+
+  /** Tells every session on its GET stream, where it has one. */
+  announce(say: (server: McpServer) => void): void {
+    for (const server of this.#servers) say(server)
   }
 
   async close(): Promise<void> {
@@ -147,9 +155,19 @@ class LegacySessions {
 /** Starts the fixture; it checks Host and Origin against localhost names as the specification asks of local servers. */
 export async function startDualEra(options: DualEraOptions = {}): Promise<DualEra> {
   const { port = 0, host = '127.0.0.1', era = 'both' } = options
-  const modern = createMcpHandler(() => createFixtureServer(modern.notify), { legacy: 'reject' })
+  const changes: ListChanges = {
+    toolsChanged() {
+      modern.notify.toolsChanged()
+      legacy.announce((one) => one.sendToolListChanged())
+    },
+    promptsChanged() {
+      modern.notify.promptsChanged()
+      legacy.announce((one) => one.sendPromptListChanged())
+    },
+  }
+  const modern = createMcpHandler(() => createFixtureServer(changes), { legacy: 'reject' })
   const answerModern = toNodeHandler(modern)
-  const legacy = new LegacySessions(modern.notify)
+  const legacy = new LegacySessions(changes)
   const hostAllowed = localhostHostValidation()
   const originAllowed = localhostOriginValidation()
 
