@@ -111,6 +111,13 @@ export const settingsSchema = section({
     keepAliveMs: milliseconds(100, hourMs, 15_000, 'Between two comments on an SSE stream.'),
     pingMs: milliseconds(100, hourMs, 30_000, 'Between two pings of a WebSocket, and until the pong.'),
   }).prefault({}),
+  resumption: section({
+    maxEvents: whole(0, 1_000_000, 1000).describe('Events kept for each session; 0 keeps none.'),
+    maxBytes: whole(1024, 1024 * 1024 * 1024, 8 * 1024 * 1024).describe('Of the events of one session.'),
+    maxTotalBytes: whole(1024, 64 * 1024 * 1024 * 1024, 128 * 1024 * 1024).describe('Of all sessions.'),
+    maxAgeMs: milliseconds(1000, dayMs, 10 * 60_000, 'An event is kept.'),
+    retryMs: milliseconds(10, 60_000, 1000, 'Clients are asked to wait before they resume a stream.'),
+  }).prefault({}),
   calls: section({
     maxInFlight: whole(1, 1_000_000, 4096),
   }).prefault({}),

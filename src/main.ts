@@ -26,7 +26,10 @@ import { isRevokedBy, Revocations } from './identity/revocations.ts'
 import { Users } from './identity/users.ts'
 import { Relay } from './sessions/relay.ts'
 import { Sessions } from './sessions/sessions.ts'
+import { Channels } from './transports/channels.ts'
+import { HttpSse } from './transports/http-sse.ts'
 import { StreamableHttp } from './transports/streamable-http.ts'
+import { WebSockets } from './transports/web-socket.ts'
 import { buildCalls } from './assembly/calls.ts'
 import { buildIdentity } from './assembly/identity.ts'
 import { buildMoney } from './assembly/money.ts'
@@ -89,7 +92,8 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const identity = buildIdentity({ config, db, log, keyring, ledger: money.ledger, publicUrl })
   const servers = await buildServers({ config, db, log, keyring, ledger: money.ledger, lifecycle })
   const calls = await buildCalls({ config, db, log, keyring, metrics, lifecycle, ...money, ...servers })
-  endWithCredential(identity.revocations, calls)
+  const channels = new Channels({ clock, limits: config.sessions })
+  endWithCredential(identity.revocations, calls, channels)
 
   const draining = { now: false }
   const routes = gatewayRoutes({
@@ -139,7 +143,19 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
     maxDepth: config.http.maxDepth,
     paramMismatch: (server, message, headers) => calls.paramChecks.mismatch(server, message, headers),
   })
-  const mcp = new McpEndpoints({ ...identity, ...servers, ...calls, streamableHttp, publicUrl })
+  const channelOptions = {
+    channels,
+    clock,
+    ...calls,
+    ...config.sessions,
+    maxBodyBytes: config.http.maxBodyBytes,
+    maxDepth: config.http.maxDepth,
+    inputSchema: calls.paramChecks.inputSchema.bind(calls.paramChecks),
+  }
+  const httpSse = new HttpSse(channelOptions)
+  const webSockets = new WebSockets(channelOptions)
+  const endpoints = { streamableHttp, httpSse, webSockets, publicUrl }
+  const mcp = new McpEndpoints({ ...identity, ...servers, ...calls, ...endpoints })
   const originFault = originCheck({ ...config.http, host: config.host, publicUrl: config.publicUrl })
   const http = new HttpServer({ limits: config.http, originFault, mcp, api: api.handle })
 
@@ -151,6 +167,8 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   address.url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
   lifecycle.onStop('http', () => http.close(stepMs))
   lifecycle.onStop('api', () => api.close())
+  channels.start()
+  lifecycle.onStop('channels', () => channels.stop())
   lifecycle.onStop('sessions', () => calls.sessions.stop())
   lifecycle.onStop('calls', async () => {
     draining.now = true
@@ -167,10 +185,15 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
 }
 
 /** Whoever loses a credential loses the sessions and streams that it opened, at once. */
-function endWithCredential(revocations: Revocations, calls: { sessions: Sessions; relay: Relay }): void {
+function endWithCredential(
+  revocations: Revocations,
+  calls: { sessions: Sessions; relay: Relay },
+  channels: Channels,
+): void {
   revocations.onRevoked((revocation) => {
     calls.relay.endStreamsOf(revocation)
     void calls.sessions.closeWhere((session) => isRevokedBy(revocation, session.principal))
+    channels.closeWhere((principal) => isRevokedBy(revocation, principal))
   })
 }
 

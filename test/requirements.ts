@@ -36,6 +36,8 @@ const egress = 'test/trust/egress.test.ts'
 const stdio = 'test/trust/stdio.test.ts'
 const limits = 'test/trust/limits.test.ts'
 const logs = 'test/trust/logs.test.ts'
+const sse = 'test/transports/sse.test.ts'
+const webSocket = 'test/transports/web-socket.test.ts'
 
 const callers: Requirement[] = [
   row(
@@ -107,8 +109,10 @@ const callers: Requirement[] = [
       'test/identity/authenticate.test.ts': [
         'a call after a revocation does not share a verification from before it',
       ],
+      [webSocket]: ['ends within a second when its credential is revoked, and says why'],
+      [sse]: ['comes within a second when the key is revoked'],
     },
-    `${oneNode} WebSocket connections do not exist yet.`,
+    oneNode,
   ),
   row(
     'A9',
@@ -153,18 +157,17 @@ const callers: Requirement[] = [
   row('A13', "The gateway's own header names mean nothing when they come from outside.", {
     [credentials]: ["that bear the gateway's internal names change nothing and go nowhere"],
   }),
-  row(
-    'A14',
-    "Somebody else's session is answered as one that does not exist, and gets no byte.",
-    {
-      [routes]: [
-        'session is neither read, used nor ended, over either kind of session',
-        'session of another server of the same owner is not found either',
-      ],
-      'src/sessions/sessions.test.ts': ['its token finds it for its user and its server only'],
-    },
-    httpAndStdio,
-  ),
+  row('A14', "Somebody else's session is answered as one that does not exist, and gets no byte.", {
+    [routes]: [
+      'session is neither read, used nor ended, over either kind of session',
+      'session of another server of the same owner is not found either',
+    ],
+    'src/sessions/sessions.test.ts': ['its token finds it for its user and its server only'],
+    [sse]: ['of somebody else, without a stream, or of another endpoint finds nothing'],
+    'test/transports/session-endpoints.test.ts': [
+      'it is nobody else’s, and a session that has ended is nobody’s',
+    ],
+  }),
   row(
     'A15',
     'What belongs to somebody else is answered on every route as what does not exist, and is in no list, stream or sum.',
@@ -220,12 +223,20 @@ const messages: Requirement[] = [
     },
     'A call that lacks every Mcp-Param header of its tool is left to the server, which knows whether it wants them; the bill never depends on them.',
   ),
-  row('A21', 'Batches are refused, whatever revision they claim.', {
-    [smuggling]: [
-      'a batch of the revision that knew batches is refused too',
-      'with %s is refused, not sent and not billed',
-    ],
-  }),
+  row(
+    'A21',
+    'A batch is refused, but in sessions of the one revision that has them; there each call is one.',
+    {
+      [smuggling]: [
+        'a batch of the revision that knew batches is refused too',
+        'with %s is refused, not sent and not billed',
+      ],
+      'src/transports/http-batch.test.ts': [
+        'of 100 calls is 100 calls, and of 101 none',
+        'under one idempotency key, or for another revision',
+      ],
+    },
+  ),
   row('A22', 'A key makes no keys and no users, whoever owns it.', {
     [tokens]: ['a key makes no keys and no users, whoever owns it and whatever it asks for'],
     'test/http/identity-routes.test.ts': ['cannot manage keys or users, whoever owns them'],
@@ -432,16 +443,10 @@ const reach: Requirement[] = [
     "A server's text never becomes an event of its own at the client.",
     'Events are forwarded as the bytes of the server or framed from one JSON message; the client side is not yet tested with hostile texts.',
   ),
-  row(
-    'A52',
-    'A web page of another origin cannot call, and a name that was rebound is not served.',
-    {
-      'src/http/mcp.test.ts': [
-        'a foreign Origin is 403 and a foreign Host 421, with no Access-Control header',
-      ],
-    },
-    'WebSocket endpoints are not built.',
-  ),
+  row('A52', 'A web page of another origin cannot call, and a name that was rebound is not served.', {
+    'src/http/mcp.test.ts': ['a foreign Origin is 403 and a foreign Host 421, with no Access-Control header'],
+    [webSocket]: ['of a foreign page is refused before anything is asked, whatever it carries'],
+  }),
 ]
 
 const content: Requirement[] = [

@@ -114,7 +114,8 @@ export async function buildCalls(parts: CallParts) {
     onInitializeFailed: (session) => void sessions.close(session),
     maxInFlight: config.calls.maxInFlight,
   })
-  return { settled, metering, sessionStore, sessions, relay, paramChecks: new ParamChecks(catalogues) }
+  const paramChecks = new ParamChecks(catalogues, (server) => routes.eraOf(server) === 'legacy')
+  return { settled, metering, sessionStore, sessions, relay, paramChecks }
 }
 
 /** A state that was changed, or sealed for something else, opens to nothing. */

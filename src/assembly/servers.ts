@@ -10,6 +10,7 @@ import { demoCommand } from '../demo.ts'
 import { Ledger } from '../ledger/ledger.ts'
 import { Bundles } from '../registry/bundles.ts'
 import { BundleStore } from '../registry/bundle-store.ts'
+import { Endpoints } from '../registry/endpoints.ts'
 import { Registry } from '../registry/servers.ts'
 import { ServerStore } from '../registry/store.ts'
 import { Catalogues } from '../upstreams/catalogue.ts'
@@ -69,5 +70,6 @@ export async function buildServers({ config, db, log, keyring, ledger, lifecycle
   registry.onChange((change) => {
     if (change.kind === 'removed') catalogues.invalidate(change.id)
   })
-  return { egress, registry, bundles, upstreams, catalogues }
+  const endpoints = new Endpoints({ registry, bundles })
+  return { egress, registry, bundles, endpoints, upstreams, catalogues }
 }

@@ -78,8 +78,14 @@ export class ApiClient {
     return readAnswer(await this.#fetch(method, path, { body }))
   }
 
+  /** The key that was passed, else the saved login's token; in place of `rejected`, a fresh one. Undefined without any. */
+  async credential(rejected?: string): Promise<string | undefined> {
+    if (this.#key !== undefined) return rejected === this.#key ? undefined : this.#key
+    return rejected === undefined ? this.#savedToken() : this.#refresh(rejected)
+  }
+
   async #send<Answer>(method: string, path: string, body?: Body): Promise<Answer> {
-    const credential = this.#key ?? (await this.#savedToken())
+    const credential = await this.credential()
     if (credential === undefined)
       throw new CliError(`Not logged in to ${this.url}; run \`tollbridge login\`, or pass --key.`)
     const response = await this.#fetch(method, `/api/v1${path}`, { body, credential })

@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
 import { addAccountCommands } from './account.ts'
 import { addBundleCommands } from './bundle.ts'
+import { addConnectCommand } from './connect.ts'
 import { CliError, type Io } from './io.ts'
 import { addKeyCommands } from './key.ts'
 import { addLocalCommands } from './local.ts'
@@ -56,6 +57,7 @@ function makeProgram(io: Io): Command {
   addUsageCommands(program, io)
   addRuleCommands(program, io)
   addAccountCommands(program, io)
+  addConnectCommand(program, io)
   addLocalCommands(program, io)
   return program
 }

@@ -4,9 +4,12 @@ import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Authenticator } from '../identity/authenticate.ts'
 import type { Principal } from '../identity/principal.ts'
-import type { Registry } from '../registry/servers.ts'
+import type { Endpoints } from '../registry/endpoints.ts'
 import type { Sessions } from '../sessions/sessions.ts'
-import type { StreamableHttp, Target } from '../transports/streamable-http.ts'
+import type { HttpSse } from '../transports/http-sse.ts'
+import type { StreamableHttp } from '../transports/streamable-http.ts'
+import type { Target } from '../transports/target.ts'
+import type { WebSockets } from '../transports/web-socket.ts'
 import { alice, testServer } from '../../test/harness/calls.ts'
 import { findCredential } from './credential.ts'
 import { findMcpPath, McpEndpoints } from './mcp.ts'
@@ -18,12 +21,23 @@ const withHeaders = (headers: Record<string, string | undefined>) =>
 const sessionId = `ses_${'0'.repeat(26)}`
 
 test.each([
-  ['/mcp/one', { server: 'one' }],
-  ['/mcp/one?x=/mcp/two', { server: 'one' }],
-  ['/mcp/a-1', { server: 'a-1' }],
-  [`/mcp/${'a'.repeat(64)}`, { server: 'a'.repeat(64) }],
-  [`/api/v1/sessions/${sessionId}/mcp`, { session: sessionId }],
-  ['/mcp', 'unknown'],
+  ['/mcp/one', { server: 'one', leg: 'mcp' }],
+  ['/mcp/one?x=/mcp/two', { server: 'one', leg: 'mcp' }],
+  ['/mcp/a-1', { server: 'a-1', leg: 'mcp' }],
+  [`/mcp/${'a'.repeat(64)}`, { server: 'a'.repeat(64), leg: 'mcp' }],
+  [`/api/v1/sessions/${sessionId}/mcp`, { session: sessionId, leg: 'mcp' }],
+  ['/mcp/one/sse', { server: 'one', leg: 'sse' }],
+  ['/mcp/one/message?sessionId=x', { server: 'one', leg: 'message' }],
+  ['/mcp/one/ws', { server: 'one', leg: 'ws' }],
+  [`/api/v1/sessions/${sessionId}/sse`, { session: sessionId, leg: 'sse' }],
+  [`/api/v1/sessions/${sessionId}/message`, { session: sessionId, leg: 'message' }],
+  [`/api/v1/sessions/${sessionId}/ws`, { session: sessionId, leg: 'ws' }],
+  ['/mcp/one/ws/', 'unknown'],
+  ['/mcp/one/other', 'unknown'],
+  ['/mcp', { server: undefined, leg: 'mcp' }],
+  ['/mcp/sse', { server: undefined, leg: 'sse' }],
+  ['/mcp/ws?x=1', { server: undefined, leg: 'ws' }],
+  ['/mcp/message', { server: undefined, leg: 'message' }],
   ['/mcp/', 'unknown'],
   ['/mcp/one/', 'unknown'],
   ['/mcp//one', 'unknown'],
@@ -156,10 +170,10 @@ describe('over a socket', () => {
       authenticate: (credential: string) =>
         credential === 'broken' ? Promise.reject(new Error('secret')) : Promise.resolve(known[credential]),
     } as unknown as Authenticator,
-    registry: {
-      findByName: (name: string) => servers.find((server) => server.name === name),
+    endpoints: {
+      findByName: (name: string | undefined) => servers.find((server) => server.name === name),
       findById: (id: string) => servers.find((server) => server.id === id),
-    } as unknown as Registry,
+    } as unknown as Endpoints,
     sessions: { findById: (id: string) => (id === session.id ? session : undefined) } as unknown as Sessions,
     streamableHttp: {
       handle: (_: unknown, response: { end: (text: string) => void }, target: Target) => {
@@ -167,6 +181,8 @@ describe('over a socket', () => {
         response.end(`served ${target.server.name} as ${target.principal.userId}`)
       },
     } as unknown as StreamableHttp,
+    httpSse: {} as HttpSse,
+    webSockets: {} as WebSockets,
     publicUrl: () => 'https://gate.example',
   })
   const http = new HttpServer({

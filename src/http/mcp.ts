@@ -1,42 +1,72 @@
 // The MCP endpoints: from a request's path and credential to the transport that serves it.
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ServerResponse, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { asGatewayError, GatewayError } from '../base/errors.ts'
 import type { Authenticator } from '../identity/authenticate.ts'
 import type { Principal } from '../identity/principal.ts'
 import { mayUse } from '../policy/access.ts'
 import type { Server } from '../registry/server.ts'
-import type { Registry } from '../registry/servers.ts'
+import type { Endpoints } from '../registry/endpoints.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import { sendError } from '../transports/http-reply.ts'
+import type { HttpSse } from '../transports/http-sse.ts'
 import type { StreamableHttp } from '../transports/streamable-http.ts'
-import { findCredential } from './credential.ts'
+import type { Target } from '../transports/target.ts'
+import type { Upgrade, WebSockets } from '../transports/web-socket.ts'
+import { findCredential, findOfferedCredential } from './credential.ts'
 import { challenge } from './errors.ts'
 
 export interface McpOptions {
   readonly authenticator: Authenticator
-  readonly registry: Registry
+  readonly endpoints: Endpoints
   readonly sessions: Sessions
   readonly streamableHttp: StreamableHttp
+  readonly httpSse: HttpSse
+  readonly webSockets: WebSockets
   /** Base URL for the metadata that a 401 points to. */
   readonly publicUrl: () => string
 }
 
-/** What a path under /mcp or /api/v1/sessions/{id} names. */
-type McpPath = { readonly server: string } | { readonly session: string }
+/** The transports' parts of an endpoint, by the last word of their paths. */
+type Leg = 'mcp' | 'sse' | 'message' | 'ws'
 
-const endpoint = /^\/mcp\/([a-z0-9-]{1,64})$/
-const sessionEndpoint = /^\/api\/v1\/sessions\/(ses_[0-9a-z]{26})\/mcp$/
+/** What a path under /mcp or /api/v1/sessions/{id} names. */
+export type McpPath = Named & { readonly leg: Leg }
+/** `server` is a server's or a bundle's name; undefined for plain /mcp, which is everything the caller may use. */
+type Named = { readonly server: string | undefined } | { readonly session: string }
+
+const endpoint = /^\/mcp(?:\/(?!(?:sse|message|ws)$)([a-z0-9-]{1,64}))?(?:\/(sse|message|ws))?$/
+const sessionEndpoint = /^\/api\/v1\/sessions\/(ses_[0-9a-z]{26})\/(mcp|sse|message|ws)$/
 
 /** The MCP endpoint that a URL names; undefined where it is none, so that the API answers. */
 export function findMcpPath(url: string): McpPath | 'unknown' | undefined {
   const query = url.indexOf('?')
   const path = query < 0 ? url : url.slice(0, query)
-  const server = endpoint.exec(path)?.[1]
-  if (server !== undefined) return { server }
-  const session = sessionEndpoint.exec(path)?.[1]
-  if (session !== undefined) return { session }
-  return path === '/mcp' || path.startsWith('/mcp/') ? 'unknown' : undefined
+  const named = endpoint.exec(path)
+  if (named) return { server: named[1], leg: (named[2] ?? 'mcp') as Leg }
+  const [, session, sessionLeg] = sessionEndpoint.exec(path) ?? []
+  if (session !== undefined) return { session, leg: sessionLeg as Leg }
+  return path.startsWith('/mcp/') ? 'unknown' : undefined
+}
+
+/** Whether a request asks for a WebSocket where there is one; anything else that asks for another protocol stays HTTP. */
+export function asksForWebSocket({ url = '/', headers }: IncomingMessage): boolean {
+  const path = findMcpPath(url)
+  const isWebSocket = headers.upgrade?.trim().toLowerCase() === 'websocket'
+  return isWebSocket && typeof path === 'object' && path.leg === 'ws'
+}
+
+/**
+ * The answer to a request whose connection was handed over for another protocol, should it stay HTTP after all. Throws
+ * where an earlier request on the connection is not answered yet.
+ */
+export function answerTo({ request, socket }: Upgrade): ServerResponse {
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.assignSocket(socket as Socket)
+  response.once('finish', () => (socket as Socket).destroySoon())
+  return response
 }
 
 export class McpEndpoints {
@@ -48,13 +78,25 @@ export class McpEndpoints {
 
   /** Answers one request to an MCP path; never throws. */
   handle(request: IncomingMessage, response: ServerResponse, path: McpPath | 'unknown'): void {
-    const credential = findCredential(request)
+    this.#authenticate({ request, response, path, credential: findCredential(request) })
+  }
+
+  /** Takes a connection that `asksForWebSocket`, or refuses it in HTTP; never throws. */
+  upgrade(upgrade: Upgrade): void {
+    const { request } = upgrade
+    const path = findMcpPath(request.url ?? '/') ?? 'unknown'
+    const credential = findCredential(request) ?? findOfferedCredential(request)
+    this.#authenticate({ request, response: answerTo(upgrade), path, credential, upgrade })
+  }
+
+  #authenticate(asked: Asked): void {
+    const { credential, response } = asked
     const verified =
       credential === undefined ? undefined : this.#options.authenticator.authenticate(credential)
     // Known credentials answer at once, without a turn of the event loop.
-    if (!(verified instanceof Promise)) return this.#serve({ request, response, path, credential }, verified)
+    if (!(verified instanceof Promise)) return this.#serve(asked, verified)
     verified.then(
-      (principal) => this.#serve({ request, response, path, credential }, principal),
+      (principal) => this.#serve(asked, principal),
       (error: unknown) => sendError(response, asGatewayError(error), null),
     )
   }
@@ -62,33 +104,48 @@ export class McpEndpoints {
   #serve(asked: Asked, principal: Principal | undefined): void {
     const { request, response, path } = asked
     const found = path === 'unknown' ? undefined : this.#find(path, principal, asked.credential !== undefined)
-    if (found && this.#mayUse(found)) {
+    if (found && path !== 'unknown' && this.#mayUse(found)) {
       const client = {
         ip: request.socket.remoteAddress ?? '',
         userAgent: (request.headers['user-agent'] ?? '').slice(0, 200),
       }
-      const { principal: caller, server, session } = found
-      return this.#options.streamableHttp.handle(request, response, {
-        principal: caller,
-        server,
-        session,
-        client,
-      })
+      return this.#hand(asked, { ...found, client }, path)
     }
     // Without a valid credential nobody learns which names exist.
     if (!principal) return this.#challenge(asked)
     sendError(response, new GatewayError('not_found'), null)
   }
 
+  /** To the transport of the endpoint's part. */
+  #hand({ request, response, upgrade }: Asked, target: Target, path: McpPath): void {
+    const { streamableHttp, httpSse, webSockets } = this.#options
+    if (path.leg === 'mcp') return streamableHttp.handle(request, response, target)
+    if (path.leg === 'message') return httpSse.take(request, response, target)
+    if (path.leg === 'sse')
+      return httpSse.open(request, response, { ...target, messagePath: this.#messagePath(path) })
+    const fault = upgrade ? webSockets.fault(request, target) : notUpgraded
+    if (fault || !upgrade) return sendError(response, fault ?? notUpgraded, null)
+    response.detachSocket(upgrade.socket as Socket)
+    webSockets.accept(upgrade, target)
+  }
+
+  /** As clients see it: a reverse proxy may have put a path before ours. */
+  #messagePath(path: McpPath): string {
+    const base = new URL(this.#options.publicUrl()).pathname.replace(/\/$/, '')
+    return 'server' in path
+      ? `${base}${endpointPath(path.server)}/message`
+      : `${base}/api/v1/sessions/${path.session}/message`
+  }
+
   #find(path: McpPath, principal: Principal | undefined, credentialSent: boolean): Found | undefined {
-    const { registry, sessions } = this.#options
+    const { endpoints, sessions } = this.#options
     if ('session' in path) {
       const session = sessions.findById(path.session)
-      const server = session && registry.findById(session.serverId)
+      const server = session && endpoints.findById(session.serverId)
       const own = session !== undefined && principal?.userId === session.userId
       return server && own && principal ? { principal, server, session } : undefined
     }
-    const server = registry.findByName(path.server)
+    const server = endpoints.findByName(path.server)
     if (!server) return undefined
     if (principal) return { principal, server }
     return credentialSent ? undefined : publicCaller(server)
@@ -99,7 +156,7 @@ export class McpEndpoints {
   }
 
   #challenge({ response, path, credential }: Asked): void {
-    const suffix = path !== 'unknown' && 'server' in path ? `/mcp/${path.server}` : '/mcp'
+    const suffix = path !== 'unknown' && 'server' in path ? endpointPath(path.server) : '/mcp'
     const metadata = `${this.#options.publicUrl()}/.well-known/oauth-protected-resource${suffix}`
     const header = challenge(credential !== undefined, { resource_metadata: metadata })
     sendError(response, new GatewayError('unauthorized'), null, { 'www-authenticate': header })
@@ -111,7 +168,15 @@ interface Asked {
   readonly response: ServerResponse
   readonly path: McpPath | 'unknown'
   readonly credential: string | undefined
+  /** Where the client wants a WebSocket. */
+  readonly upgrade?: Upgrade
 }
+
+const endpointPath = (name: string | undefined): string => (name === undefined ? '/mcp' : `/mcp/${name}`)
+
+const notUpgraded = new GatewayError('invalid_request', {
+  detail: 'Open a WebSocket here; for HTTP, POST to the URL without /ws.',
+})
 
 interface Found {
   readonly principal: Principal

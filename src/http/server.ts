@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { GatewayError } from '../base/errors.ts'
 import { sendError } from '../transports/http-reply.ts'
 import { LingeringClose, usualLinger, type LingerLimits } from './lingering-close.ts'
-import { findMcpPath, type McpEndpoints } from './mcp.ts'
+import { answerTo, asksForWebSocket, findMcpPath, type McpEndpoints } from './mcp.ts'
 
 export interface HttpLimits {
   readonly maxHeaderBytes: number
@@ -43,6 +43,7 @@ export class HttpServer {
         requireHostHeader: true,
         noDelay: true,
         ServerResponse: lingering.responseClass(),
+        shouldUpgradeCallback: asksForWebSocket,
       },
       (request, response) => {
         if (lingering.isOver(request)) return
@@ -58,6 +59,18 @@ export class HttpServer {
         else api(request, response)
       },
     )
+    this.#server.on('upgrade', (request, socket, head) => {
+      // Until the WebSocket has the connection, nobody else hears of its faults.
+      socket.on('error', () => socket.destroy())
+      const fault = headFault(request, limits.maxHeaders) ?? originFault(request)
+      try {
+        if (fault) sendError(answerTo({ request, socket, head }), fault, null)
+        else mcp.upgrade({ request, socket, head })
+      } catch {
+        // Somebody asks for a WebSocket behind a request that is still being answered.
+        socket.destroy()
+      }
+    })
     this.#server.on('clientError', (error, socket) => lingering.refuse(error, socket as Socket))
     // Node would drop what is over its count in silence; we refuse it ourselves.
     this.#server.maxHeadersCount = 0

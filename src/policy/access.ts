@@ -8,9 +8,11 @@ type Target = Pick<Server, 'name' | 'ownerId' | 'access' | 'transport'>
 /**
  * Whether a caller may open sessions with a server and call it. `private`: its owner and administrators;
  * `authenticated`: every signed-in caller; `public`: everyone. A key limited to servers reaches only these.
- * What may not be used is answered as if it did not exist.
+ * What may not be used is answered as if it did not exist. Plain `/mcp` is for every signed-in caller, whatever their
+ * key is limited to: each member has to be allowed by itself.
  */
 export function mayUse(server: Target, principal: Principal): boolean {
+  if (isEverything(server)) return principal.via !== 'public'
   if (!isInKeyScope(server, principal)) return false
   if (server.access === 'public') return true
   if (principal.via === 'public') return false
@@ -31,6 +33,9 @@ export function mayManage(server: Target, principal: Principal): boolean {
   if (server.transport.type === 'stdio' && !may(principal, 'servers:stdio')) return false
   return ownsOrManagesAll(server, principal)
 }
+
+const isEverything = ({ transport }: Target): boolean =>
+  transport.type === 'aggregate' && transport.bundle === undefined
 
 const isInKeyScope = (server: Target, principal: Principal): boolean =>
   principal.servers === undefined || principal.servers.includes(server.name)

@@ -1,4 +1,5 @@
 // Whether the `Mcp-Param-*` headers of a modern tool call say what its arguments say.
+import { isObject } from '../eras/json-object.ts'
 import type { Server } from '../registry/server.ts'
 import type { Catalogues } from '../upstreams/catalogue.ts'
 import type { JsonRpcMessage } from '../wire/json-rpc.ts'
@@ -11,15 +12,20 @@ const schemaMs = 5000
 
 /**
  * Compares with the tool's schema where the call carries such headers; a call without them goes to the server, which
- * knows whether it wants some. The catalogue is fetched at most once in its lifetime, so that the check is rarely felt.
+ * knows whether it wants some. A legacy server knows of no such headers, so that every call to one is compared. The
+ * members of an aggregate compare by themselves. The catalogue is fetched at most once in its lifetime, so that the check is rarely felt.
  */
 export class ParamChecks {
   readonly #catalogues: Catalogues
   /** By schema object, which the catalogue keeps for as long as it is current. */
   readonly #mirrored = new WeakMap<object, readonly MirroredParam[]>()
 
-  constructor(catalogues: Catalogues) {
+  readonly #isLegacy: (server: Server) => boolean
+
+  /** `isLegacy`: whether a server is known to speak the legacy era alone. */
+  constructor(catalogues: Catalogues, isLegacy: (server: Server) => boolean) {
     this.#catalogues = catalogues
+    this.#isLegacy = isLegacy
   }
 
   /** Undefined at once where there is nothing to compare; else the first disagreement, as a sentence. */
@@ -28,7 +34,8 @@ export class ParamChecks {
     message: JsonRpcMessage,
     headers: Headers,
   ): undefined | Promise<string | undefined> {
-    if (message.method !== 'tools/call') return undefined
+    if (message.method !== 'tools/call' || server.transport.type === 'aggregate') return undefined
+    if (this.#isLegacy(server)) return this.#compare(server, message, headers)
     for (const name in headers)
       if (name.startsWith('mcp-param-')) return this.#compare(server, message, headers)
     return undefined
@@ -54,9 +61,8 @@ export class ParamChecks {
   }
 
   async #compare(server: Server, message: JsonRpcMessage, headers: Headers): Promise<string | undefined> {
-    const { tools } = await this.#catalogues.get(server)
-    const schema = tools.find((tool) => tool.name === message.params?.['name'])?.inputSchema
-    if (!schema) return undefined
+    const schema = await this.#schemaOf(server, message)
+    if (!isObject(schema)) return undefined
     let mirrored = this.#mirrored.get(schema)
     if (!mirrored) this.#mirrored.set(schema, (mirrored = mirroredParams(schema)))
     return paramMismatch(mirrored, message.params?.['arguments'], headers)

@@ -3,7 +3,8 @@ import type { ServerResponse } from 'node:http'
 import type { GatewayError } from '../base/errors.ts'
 import type { FinalAnswer, Reply } from '../sessions/reply.ts'
 import { formatEvent } from '../wire/sse-frame.ts'
-import { errorResponse, type RequestId } from '../wire/json-rpc.ts'
+import type { RequestId } from '../wire/json-rpc.ts'
+import { rpcError } from './rpc-error.ts'
 
 type StreamHead = Parameters<Reply['stream']>[0]
 type Message = Parameters<Reply['message']>[0]
@@ -126,8 +127,7 @@ export function sendError(
   id: RequestId | null,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  const data = { code: error.code, ...error.data, ...(error.fields.length > 0 && { errors: error.fields }) }
-  const body = Buffer.from(errorResponse(id, { code: error.rpcCode, message: error.message, data }))
+  const body = rpcError(error, id)
   response.writeHead(error.status, {
     ...answerHeaders,
     'content-type': 'application/json',

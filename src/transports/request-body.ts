@@ -34,14 +34,20 @@ export function readBody(
   request.on('end', onEnd)
 }
 
-/** Why the head of a POST cannot be served: wrong type, a content coding, or an Accept that allows no answer. */
-export function headFault(request: IncomingMessage): GatewayError | undefined {
-  const { headers } = request
+/** Why the body of a POST cannot be read: wrong type, or a content coding. */
+export function typeFault({ headers }: IncomingMessage): GatewayError | undefined {
   const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase()
   if (type !== 'application/json') return new GatewayError('unsupported_media_type')
   const coding = headers['content-encoding']
   if (coding !== undefined && coding !== 'identity') return new GatewayError('unsupported_media_type')
-  const accept = headers.accept
+  return undefined
+}
+
+/** Why the head of a POST cannot be served: that of its body, or an Accept that allows no answer. */
+export function headFault(request: IncomingMessage): GatewayError | undefined {
+  const fault = typeFault(request)
+  if (fault) return fault
+  const { accept } = request.headers
   if (accept !== undefined && !(accepts(accept, 'application/json') && accepts(accept, 'text/event-stream')))
     return new GatewayError('not_acceptable')
   return undefined

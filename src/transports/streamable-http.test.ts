@@ -115,13 +115,6 @@ describe('a modern call', () => {
     expect(mcp.calls.settled[0]?.record).toMatchObject({ outcome: 'cancelled', cost: 0n })
     expect(mcp.calls.held()).toBe(0n)
   })
-
-  test('towards a stdio server is refused with the next step', async () => {
-    const transport = { type: 'stdio', command: 'x', args: [], env: {} } as const
-    mcp.target = { server: { ...testServer, transport } }
-    const answer = await mcp.send('POST', modernHeaders, modernCall(1))
-    expect([answer.status, answer.json.error?.code]).toEqual([400, 40010])
-  })
 })
 
 describe('a legacy session', () => {

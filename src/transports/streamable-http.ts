@@ -2,27 +2,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { asGatewayError, GatewayError } from '../base/errors.ts'
 import { classify } from '../eras/classify.ts'
-import type { Principal } from '../identity/principal.ts'
 import type { Incoming, Relay } from '../sessions/relay.ts'
+import type { Reply } from '../sessions/reply.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
+import { isBatch } from '../wire/batch.ts'
 import { isRequest, type JsonRpcMessage } from '../wire/json-rpc.ts'
 import { parseMessage } from '../wire/parse.ts'
 import type { Era } from '../wire/protocol-version.ts'
+import { batchFault, parseBatch } from './batch-body.ts'
+import { HttpBatch } from './http-batch.ts'
 import { answerHeaders, HttpReply, sendError } from './http-reply.ts'
+import { clientInfo, idempotencyKey } from './own-words.ts'
 import { accepts, headFault, readBody } from './request-body.ts'
+import type { Target } from './target.ts'
 
 type Server = Incoming['server']
-type Client = Incoming['client']
-
-/** Where an authenticated request wants to go. */
-export interface Target {
-  readonly principal: Principal
-  readonly server: Server
-  readonly client: Client
-  /** A session made by the REST API, named in the path; else the Mcp-Session-Id header names one. */
-  readonly session?: Session
-}
 
 export interface StreamableHttpOptions {
   readonly relay: Relay
@@ -39,7 +34,8 @@ export interface StreamableHttpOptions {
 
 /** What the gateway asks of every upstream answer; the client's own Accept was checked against the same two. */
 const accept = 'application/json, text/event-stream'
-const maxKeyLength = 255
+const keyOfMany =
+  'An Idempotency-Key header stands for one request; in a batch each has its own in _meta["tollbridge/idempotency-key"].'
 
 export class StreamableHttp {
   readonly #options: StreamableHttpOptions
@@ -66,17 +62,43 @@ export class StreamableHttp {
     if (fault) return sendError(response, fault, null)
     readBody(request, this.#options.maxBodyBytes, (error, body) => {
       if (error) return sendError(response, error, null)
+      if (isBatch(body)) return this.#batch({ request, response, target, body })
       const message = parseMessage(body, this.#options.maxDepth)
       if (message instanceof GatewayError) return sendError(response, message, null)
       const reply = new HttpReply(response, isRequest(message) ? message.id : null)
       try {
-        const idempotencyKey = readIdempotencyKey(request, message)
-        if (idempotencyKey instanceof GatewayError) return reply.refuse(idempotencyKey)
-        this.#message({ request, target, message, body, reply, idempotencyKey })
+        const key = idempotencyKey(message, single(request.headers['idempotency-key']))
+        if (key instanceof GatewayError) return reply.refuse(key)
+        this.#message({ request, target, message, body, reply, key })
       } catch (thrown) {
         reply.refuse(asGatewayError(thrown))
       }
     })
+  }
+
+  /** Each message of a batch is one of its own, with its own record; the answers go back together. */
+  #batch({ request, response, target, body }: BatchPost): void {
+    const session = this.#findSession(request, target)
+    const version = session instanceof GatewayError ? undefined : session.protocolVersion
+    const fault = batchFault(single(request.headers['mcp-protocol-version']), version)
+    if (fault) return sendError(response, fault, null)
+    if (request.headers['idempotency-key'] !== undefined)
+      return sendError(response, new GatewayError('invalid_request', { detail: keyOfMany }), null)
+    if (session instanceof GatewayError) return sendError(response, session, null)
+    const parts = parseBatch(body, this.#options.maxDepth)
+    if (parts instanceof GatewayError) return sendError(response, parts, null)
+    this.#options.sessions.touch(session)
+    const batch = new HttpBatch(response, parts.length)
+    for (const part of parts) {
+      const reply = batch.replyTo(part.message)
+      try {
+        const key = idempotencyKey(part.message)
+        if (key instanceof GatewayError) reply.refuse(key)
+        else this.#relay({ request, target, ...part, reply, key }, 'legacy', session)
+      } catch (thrown) {
+        reply.refuse(asGatewayError(thrown))
+      }
+    }
   }
 
   #message(post: Post): void {
@@ -99,7 +121,6 @@ export class StreamableHttp {
 
   #modern(post: Post): void {
     const { request, message, target, reply } = post
-    if (target.server.transport.type === 'stdio') return reply.refuse(new GatewayError('unsupported_era'))
     const checking = this.#options.paramMismatch(target.server, message, request.headers)
     if (checking === undefined) return this.#relay(post, 'modern', undefined)
     checking
@@ -134,7 +155,7 @@ export class StreamableHttp {
   }
 
   #relay(post: Post, era: Era, session: Session | undefined): void {
-    const { request, target, message, body, reply, idempotencyKey } = post
+    const { request, target, message, body, reply, key } = post
     this.#options.relay.handle(
       {
         principal: target.principal,
@@ -146,7 +167,7 @@ export class StreamableHttp {
         era,
         headers: era === 'modern' ? modernHeaders(request) : legacyHeaders(request),
         session,
-        idempotencyKey,
+        idempotencyKey: key,
       },
       reply,
     )
@@ -210,9 +231,14 @@ interface Post {
   readonly request: IncomingMessage
   readonly target: Target
   readonly message: JsonRpcMessage
-  readonly body: Buffer
-  readonly reply: HttpReply
-  readonly idempotencyKey: string | undefined
+  readonly body: Uint8Array
+  readonly reply: Reply
+  /** The idempotency key. */
+  readonly key: string | undefined
+}
+
+interface BatchPost extends Pick<Post, 'request' | 'target' | 'body'> {
+  readonly response: ServerResponse
 }
 
 const single = (value: string | string[] | undefined): string | undefined =>
@@ -233,25 +259,4 @@ function modernHeaders(request: IncomingMessage): Readonly<Record<string, string
     if (typeof value === 'string') headers[name] = value
   }
   return headers
-}
-
-/** `name/version` that the client says of itself, for the record. */
-function clientInfo(message: JsonRpcMessage): string | undefined {
-  const info = message.params?.['clientInfo'] as { name?: unknown; version?: unknown } | undefined
-  if (typeof info?.name !== 'string') return undefined
-  const version = typeof info.version === 'string' ? info.version : ''
-  return `${info.name}/${version}`.replace(/\p{Cc}/gu, ' ').slice(0, 200)
-}
-
-function readIdempotencyKey(
-  request: IncomingMessage,
-  message: JsonRpcMessage,
-): string | undefined | GatewayError {
-  const meta = message.params?.['_meta'] as Readonly<Record<string, unknown>> | undefined
-  const key = single(request.headers['idempotency-key']) ?? meta?.['tollbridge/idempotency-key']
-  if (key === undefined) return undefined
-  if (typeof key === 'string' && key !== '' && key.length <= maxKeyLength) return key
-  return new GatewayError('invalid_request', {
-    detail: `An idempotency key has 1 to ${maxKeyLength} characters.`,
-  })
 }

@@ -91,7 +91,7 @@ describe('a registration', () => {
   })
 
   test.each([
-    ['a transport that is not supported yet', { transport: { type: 'sse', url: deadUrl } }, 400],
+    ['a transport that there is not', { transport: { type: 'gopher', url: deadUrl } }, 400],
     [
       'an address that upstreams may not have',
       { transport: { type: 'streamable-http', url: 'http://10.0.0.1/' } },

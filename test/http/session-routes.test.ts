@@ -47,7 +47,12 @@ describe('opening a session', () => {
       userId: alice.userId,
       transport: 'streamable-http',
       status: 'created',
-      endpoints: { streamableHttp: `${publicUrl}/api/v1/sessions/${id}/mcp` },
+      endpoints: {
+        streamableHttp: `${publicUrl}/api/v1/sessions/${id}/mcp`,
+        sse: `${publicUrl}/api/v1/sessions/${id}/sse`,
+        message: `${publicUrl}/api/v1/sessions/${id}/message`,
+        websocket: `${publicUrl.replace('http', 'ws')}/api/v1/sessions/${id}/ws`,
+      },
       createdAt: expect.stringMatching(/Z$/),
       lastActiveAt: expect.stringMatching(/Z$/),
       expiresAt: expect.stringMatching(/Z$/),
@@ -74,13 +79,15 @@ describe('opening a session', () => {
     expect(api.sessions.count).toBe(1)
   })
 
-  test.each(['sse', 'websocket', 'stdio'])('over %s is refused for now, and says so', async (transport) => {
-    const answer = await alice.call('POST', '/api/v1/servers/shared/sessions', { transport })
-    expect(answer.status).toBe(400)
-    expect(answer.json.errors).toEqual([
-      { field: '/transport', message: 'only "streamable-http" sessions can be opened yet' },
-    ])
-  })
+  test.each(['sse', 'websocket', 'stdio'])(
+    'can be meant for %s; another word is refused',
+    async (transport) => {
+      const opened = await alice.ok('POST', '/api/v1/servers/shared/sessions', { transport })
+      expect(opened.transport).toBe(transport)
+      const answer = await alice.call('POST', '/api/v1/servers/shared/sessions', { transport: 'pigeon' })
+      expect([answer.status, answer.json.errors[0].field]).toEqual([400, '/transport'])
+    },
+  )
 
   test('is refused beyond the limit per user, until one is closed', async () => {
     const opened = []

@@ -42,7 +42,14 @@ const sessionShape = z
     userId: z.string(),
     transport: z.enum(['streamable-http', 'sse', 'websocket', 'stdio', 'api']),
     status: statusWord,
-    endpoints: z.strictObject({ streamableHttp: z.string().describe('URL for an MCP client.') }),
+    endpoints: z
+      .strictObject({
+        streamableHttp: z.string().describe('URL for a client of Streamable HTTP.'),
+        sse: z.string().describe('URL for a client of HTTP+SSE.'),
+        message: z.string().describe('Where that client posts its messages, as its stream tells it.'),
+        websocket: z.string().describe('URL for a client of WebSocket, subprotocol `mcp`.'),
+      })
+      .describe('The session, over each transport. It can be initialized once.'),
     createdAt: timeShape,
     lastActiveAt: timeShape,
     expiresAt: timeShape.describe('The latest end; without messages it ends earlier.'),
@@ -55,8 +62,9 @@ const sessionStatusShape = z
 
 const sessionInput = z.strictObject({
   transport: z
-    .literal('streamable-http', 'only "streamable-http" sessions can be opened yet')
-    .default('streamable-http'),
+    .enum(['streamable-http', 'sse', 'websocket', 'stdio'])
+    .default('streamable-http')
+    .describe('What the session is meant for; every endpoint of it works.'),
 })
 
 type AnySession = Session | StoredSession
@@ -69,12 +77,19 @@ function sessionView(session: AnySession, publicUrl: string): z.input<typeof ses
     userId,
     transport,
     status,
-    endpoints: { streamableHttp: `${publicUrl}/api/v1/sessions/${id}/mcp` },
+    endpoints: endpointsOf(`${publicUrl}/api/v1/sessions/${id}`),
     createdAt: isoTime(session.createdAtMs),
     lastActiveAt: isoTime(session.lastActiveAtMs),
     expiresAt: isoTime(session.expiresAtMs),
   }
 }
+
+const endpointsOf = (base: string): z.input<typeof sessionShape>['endpoints'] => ({
+  streamableHttp: `${base}/mcp`,
+  sse: `${base}/sse`,
+  message: `${base}/message`,
+  websocket: `${base.replace(/^http/, 'ws')}/ws`,
+})
 
 const path = '/api/v1/sessions'
 
@@ -99,7 +114,8 @@ function openRoute(deps: SessionRouteDeps): Route {
     handler: async (context) => {
       const { principal } = context
       const server = getUsable(deps.registry, context.params.id, principal)
-      const { session, callId } = await openSession(deps, { principal, server, context })
+      const { transport } = context.body
+      const { session, callId } = await openSession(deps, { principal, server, transport, context })
       // An answer of its own, so that a repetition by Idempotency-Key carries the header too.
       return new Answer(
         'application/json; charset=utf-8',
@@ -113,18 +129,19 @@ function openRoute(deps: SessionRouteDeps): Route {
   })
 }
 
+type SessionTransport = z.output<typeof sessionInput>['transport']
 type RequestParts = Pick<Context, 'headers' | 'clientIp' | 'setHeader'>
 
 /** A session that cannot be paid for does not stay open. */
 async function openSession(
   deps: SessionRouteDeps,
-  from: { principal: Principal; server: Server; context: RequestParts },
+  from: { principal: Principal; server: Server; transport: SessionTransport; context: RequestParts },
 ): Promise<{ session: Session; callId: string }> {
-  const { principal, server, context } = from
+  const { principal, server, transport, context } = from
   const request = requestOf(context)
   const session = await deps.sessions.open(principal, {
     server,
-    transport: 'streamable-http',
+    transport,
     client: request.client,
     ephemeral: false,
   })
