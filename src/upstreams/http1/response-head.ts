@@ -2,7 +2,7 @@
 
 /** What `read` returns where it is not the offset after the head. */
 export const incomplete = -1
-export const invalid = -2
+const invalid = -2
 export const tooManyFields = -3
 
 const maxFields = 256
