@@ -4,6 +4,7 @@ import { asGatewayError, GatewayError } from '../base/errors.ts'
 import { classify } from '../eras/classify.ts'
 import type { Incoming, Relay } from '../sessions/relay.ts'
 import type { Reply } from '../sessions/reply.ts'
+import type { Resumption } from '../sessions/resumption.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import { isBatch } from '../wire/batch.ts'
@@ -22,6 +23,7 @@ type Server = Incoming['server']
 export interface StreamableHttpOptions {
   readonly relay: Relay
   readonly sessions: Sessions
+  readonly resumption: Resumption
   readonly maxBodyBytes: number
   readonly maxDepth: number
   /** The first `Mcp-Param-*` header that disagrees with the arguments of a modern tools/call, as a sentence. */
@@ -116,7 +118,8 @@ export class StreamableHttp {
     const session = this.#findSession(request, target)
     if (session instanceof GatewayError) return reply.refuse(session)
     this.#options.sessions.touch(session)
-    this.#relay(post, 'legacy', session)
+    const kept = isRequest(message) ? this.#options.resumption.keep(reply, session, message) : reply
+    this.#relay({ ...post, reply: kept }, 'legacy', session)
   }
 
   #modern(post: Post): void {
@@ -191,7 +194,7 @@ export class StreamableHttp {
     const { principal, server } = target
     const headers = { ...legacyHeaders(request), accept: 'text/event-stream' }
     const lastEventId = single(request.headers['last-event-id'])
-    this.#options.relay.stream(
+    this.#options.resumption.open(
       {
         principal,
         server,
@@ -218,7 +221,7 @@ export class StreamableHttp {
   #findSession(request: IncomingMessage, { session, principal, server }: Target): Session | GatewayError {
     const token = single(request.headers['mcp-session-id'])
     if (session) {
-      const other = token !== undefined && token !== session.token
+      const other = token !== undefined && !this.#options.sessions.isTokenOf(session, token)
       return session.open && !other ? session : new GatewayError('session_not_found')
     }
     if (token === undefined || token === '') return new GatewayError('session_required')

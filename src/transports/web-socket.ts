@@ -3,11 +3,11 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import { asGatewayError, GatewayError } from '../base/errors.ts'
-import { Channel, type ChannelOptions } from './channel.ts'
-import type { Channels } from './channels.ts'
+import { Channel, type ChannelOptions } from './channel/channel.ts'
+import type { Channels } from './channel/channels.ts'
 import { rpcError } from './rpc-error.ts'
 import type { Target } from './target.ts'
-import { WebSocketLine } from './web-socket-line.ts'
+import { WebSocketLine } from './channel/web-socket-line.ts'
 
 export interface WebSocketsOptions extends ChannelOptions {
   readonly channels: Channels

@@ -1,6 +1,6 @@
 // Guarantees for a legacy client of an aggregate: the bridge between the eras finds in it a modern server like any other.
 import { expect, test } from 'vitest'
-import { LegacyOverModern } from '../../src/bridges/legacy-over-modern.ts'
+import { LegacyOverModern } from '../../src/bridges/legacy-over-modern/bridge.ts'
 import { Bench, tool } from '../harness/aggregate.ts'
 import { Heard, sendTo, until } from '../harness/modern-calls.ts'
 

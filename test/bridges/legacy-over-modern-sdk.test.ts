@@ -11,7 +11,7 @@ import {
   type JSONRPCMessage,
 } from '@modelcontextprotocol/sdk/types.js'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { LegacyOverModern } from '../../src/bridges/legacy-over-modern.ts'
+import { LegacyOverModern } from '../../src/bridges/legacy-over-modern/bridge.ts'
 import { discoverServer } from '../../src/bridges/discover.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { ask } from '../../src/upstreams/ask.ts'

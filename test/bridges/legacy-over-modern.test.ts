@@ -4,7 +4,7 @@ import {
   LegacyOverModern,
   type LegacyOverModernLimits,
   type LegacyOverModernOptions,
-} from '../../src/bridges/legacy-over-modern.ts'
+} from '../../src/bridges/legacy-over-modern/bridge.ts'
 import { GatewayError } from '../../src/base/errors.ts'
 import { clientRequest, Ear, say, ScriptedWay, settle, until, type Sent } from './scripted-way.ts'
 

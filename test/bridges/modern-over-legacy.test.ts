@@ -6,7 +6,10 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import { Seal } from '../../src/base/seal.ts'
 import { Conversations } from '../../src/bridges/conversations.ts'
-import { ModernOverLegacy, type ModernOverLegacyOptions } from '../../src/bridges/modern-over-legacy.ts'
+import {
+  ModernOverLegacy,
+  type ModernOverLegacyOptions,
+} from '../../src/bridges/modern-over-legacy/bridge.ts'
 import type { StdioUpstream } from '../../src/upstreams/stdio.ts'
 import type { Upstream } from '../../src/upstreams/upstream.ts'
 import { modernRequest, sendTo, until, type CallOptions, type Heard } from '../harness/modern-calls.ts'

@@ -1,6 +1,6 @@
 // A scripted server behind a shared session, and clients that write down all that they hear; for the tests of sharing.
 import { expect } from 'vitest'
-import type { SharedSessionOptions } from '../../src/bridges/shared-session.ts'
+import type { SharedSessionOptions } from '../../src/bridges/shared/session.ts'
 import type {
   Upstream,
   UpstreamExchange,

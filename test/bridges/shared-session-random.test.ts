@@ -1,6 +1,6 @@
 // Random interleavings over one shared session: whatever tenants and server do, each hears of its own requests alone.
 import { expect, test } from 'vitest'
-import { SharedSession } from '../../src/bridges/shared-session.ts'
+import { SharedSession } from '../../src/bridges/shared/session.ts'
 import type { Upstream } from '../../src/upstreams/upstream.ts'
 import type { RequestId } from '../../src/wire/json-rpc.ts'
 import {

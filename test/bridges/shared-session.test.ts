@@ -1,8 +1,8 @@
 // Guarantees of shared sessions: several tenants, one session with the server, and nothing crosses between them.
 import { afterEach, describe, expect, test } from 'vitest'
 import { ManualClock } from '../../src/base/clock.ts'
-import { SharedSession, type SharedSessionOptions } from '../../src/bridges/shared-session.ts'
-import { SharedSessions } from '../../src/bridges/shared-sessions.ts'
+import { SharedSession, type SharedSessionOptions } from '../../src/bridges/shared/session.ts'
+import { SharedSessions } from '../../src/bridges/shared/sessions.ts'
 import type { Upstream } from '../../src/upstreams/upstream.ts'
 import {
   hello,

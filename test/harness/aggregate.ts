@@ -1,7 +1,7 @@
 // An aggregate over scripted members, without a transport.
 import { ManualClock } from '../../src/base/clock.ts'
-import { AggregateMemory } from '../../src/bridges/aggregate-memory.ts'
-import { AggregateWay, type AggregateLimits } from '../../src/bridges/aggregate-way.ts'
+import { AggregateMemory } from '../../src/bridges/aggregate/memory.ts'
+import { AggregateWay, type AggregateLimits } from '../../src/bridges/aggregate/way.ts'
 import type { Member } from '../../src/registry/bundle.ts'
 import { aggregateServer } from '../../src/registry/bundle-server.ts'
 import type { Server } from '../../src/registry/server.ts'

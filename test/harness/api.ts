@@ -168,7 +168,7 @@ export async function startApi(options: TestApiOptions = {}) {
       else if (error) registry.recordFailure(server.id, error)
     },
   })
-  const sessionStore = new SessionStore(db)
+  const sessionStore = new SessionStore(db, identity.keyring)
   const sessions = new Sessions({
     store: sessionStore,
     clock,

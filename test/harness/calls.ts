@@ -6,6 +6,7 @@ import { expect } from 'vitest'
 import { systemClock, type Clock } from '../../src/base/clock.ts'
 import { GatewayError } from '../../src/base/errors.ts'
 import { CallIds } from '../../src/base/id.ts'
+import { Keyring } from '../../src/base/keyring.ts'
 import { silentLog as log } from '../../src/base/log.ts'
 import { parseAmount } from '../../src/base/money.ts'
 import type { Database } from '../../src/db/database.ts'
@@ -25,6 +26,9 @@ import type { FinalAnswer, Reply } from '../../src/sessions/reply.ts'
 import type { Session } from '../../src/sessions/session.ts'
 import { Sessions, type SessionLimits } from '../../src/sessions/sessions.ts'
 import { Breakers } from '../../src/sessions/breakers.ts'
+import { KeptEventStore } from '../../src/sessions/kept-event-store.ts'
+import { KeptStreams, type KeptStreamLimits } from '../../src/sessions/kept-streams.ts'
+import { Resumption } from '../../src/sessions/resumption.ts'
 import { KeptAnswerStore, keptRow } from '../../src/sessions/kept-store.ts'
 import { SessionStore } from '../../src/sessions/store.ts'
 import type {
@@ -306,6 +310,15 @@ export interface CallsOptions {
   readonly billOn?: readonly string[]
   readonly limits?: Partial<SessionLimits>
   readonly maxInFlight?: number
+  readonly kept?: Partial<KeptStreamLimits>
+}
+
+const usualKept: KeptStreamLimits = {
+  maxEvents: 1000,
+  maxBytes: 1_000_000,
+  maxTotalBytes: 4_000_000,
+  maxAgeMs: 60_000,
+  retryMs: 10,
 }
 
 /** A store whose commits can be made to fail. */
@@ -393,7 +406,14 @@ export async function startCalls(options: CallsOptions = {}) {
     writer,
     onSettled: (call) => settled.push(call),
   })
-  const sessionStore = new SessionStore(db)
+  const keyring = new Keyring(Buffer.alloc(32, 7))
+  const sessionStore = new SessionStore(db, keyring)
+  const streams = new KeptStreams({
+    store: new KeptEventStore(db),
+    clock,
+    log,
+    limits: { ...usualKept, ...options.kept },
+  })
   const upstream = new FakeUpstream()
   const children: FakeUpstream[] = []
   const endedSessions: Session[] = []
@@ -406,6 +426,7 @@ export async function startCalls(options: CallsOptions = {}) {
       endedSessions.push(session)
       await session.upstream?.close()
     },
+    onEnded: (session) => streams.forget(session),
   })
   const failures: UpstreamFailure[] = []
   const relay = new Relay({
@@ -502,11 +523,13 @@ export async function startCalls(options: CallsOptions = {}) {
       charged: sum(transfers.map((row) => row.amount)),
     }
   }
+  const resumption = new Resumption({ relay, streams })
   const stop = async () => {
     fault.commit = false
     fault.write = false
     await relay.drain(0)
     await sessions.stop()
+    await streams.stop()
     await writer.close()
   }
   return {
@@ -519,6 +542,9 @@ export async function startCalls(options: CallsOptions = {}) {
     relay,
     sessions,
     sessionStore,
+    streams,
+    resumption,
+    db,
     upstream,
     children,
     endedSessions,

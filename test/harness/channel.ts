@@ -1,7 +1,7 @@
 // A channel over a line that the test holds in its hands, in front of the scripted server of `calls.ts`.
 import { systemClock, type Clock } from '../../src/base/clock.ts'
-import { Channel, type ChannelOptions, type ChannelOrigin } from '../../src/transports/channel.ts'
-import type { Closing, Line, LineListener } from '../../src/transports/line.ts'
+import { Channel, type ChannelOptions, type ChannelOrigin } from '../../src/transports/channel/channel.ts'
+import type { Closing, Line, LineListener } from '../../src/transports/channel/line.ts'
 import { alice, testServer, until, type Calls } from './calls.ts'
 import { meta, toolCall } from './mcp-http.ts'
 

@@ -75,6 +75,7 @@ export async function startMcpHttp(): Promise<McpHttp> {
   const transport = new StreamableHttp({
     relay: calls.relay,
     sessions: calls.sessions,
+    resumption: calls.resumption,
     maxBodyBytes,
     maxDepth: 64,
     paramMismatch: (...of) => mcp.paramMismatch(...of),

@@ -4,7 +4,10 @@ import { expect } from 'vitest'
 import { ManualClock } from '../../src/base/clock.ts'
 import { GatewayError } from '../../src/base/errors.ts'
 import { Seal } from '../../src/base/seal.ts'
-import { ModernOverLegacy, type ModernOverLegacyOptions } from '../../src/bridges/modern-over-legacy.ts'
+import {
+  ModernOverLegacy,
+  type ModernOverLegacyOptions,
+} from '../../src/bridges/modern-over-legacy/bridge.ts'
 import type { JsonRpcMessage } from '../../src/wire/json-rpc.ts'
 import { ScriptedWay, type Heard, type ServerSide } from './modern-calls.ts'
 
