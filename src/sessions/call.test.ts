@@ -244,6 +244,19 @@ describe('time', () => {
     expect(calls.upstream.sent[0]?.aborted).toBe(true)
   })
 
+  test('a call whose server asks the client for something waits for people, not for machines', async () => {
+    await start()
+    const session = await calls.connect('up-1', slow)
+    const reply = calls.ask(toolCall(5), { session, server: slow })
+    const [up] = calls.upstream.of('tools/call')
+    const question = { jsonrpc: '2.0', id: 'q', method: 'elicitation/create', params: {} }
+    up?.head({ contentType: 'event-stream' }).event(question)
+    await new Promise((resolve) => setTimeout(resolve, 5 * slow.timeouts.callMs))
+    expect(reply.answers).toBe(0)
+    up?.event(result(5)).end()
+    await settledOnce(calls, reply, { outcome: 'success', cost: unit, records: 2 })
+  })
+
   test('a modern server hears of it by the closed stream alone', async () => {
     await start()
     const reply = calls.ask(toolCall(5), { server: slow })

@@ -11,7 +11,7 @@ import type {
   UpstreamMessage,
   UpstreamSink,
 } from '../upstreams/upstream.ts'
-import { isResponse, type JsonRpcMessage, type JsonRpcRequest } from '../wire/json-rpc.ts'
+import { isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from '../wire/json-rpc.ts'
 import type { Era } from '../wire/protocol-version.ts'
 import { answerEnd, hasEventId, isInterim, withCost } from './answer.ts'
 import type { CallEnd, Charge, SettledListener } from './charge.ts'
@@ -66,6 +66,8 @@ interface Cut {
   readonly free: boolean
 }
 
+/** How long a call may wait after its server has asked the client for something; as the official SDK's own bridge. */
+const inputMs = 600_000
 /** How long a server may keep the stream of an answer open after the answer. */
 const lingerMs = 1000
 
@@ -251,6 +253,9 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
     if (message.frame) this.#resumable ||= this.input.era === 'legacy' && hasEventId(message.frame)
     const refusal = this.input.charge.cover(this.#responseBytes)
     if (refusal) return this.#cutShort(refusal)
+    // The client is asked for something, and people take their time.
+    if (message.message && isRequest(message.message))
+      this.deadlineMs = Math.max(this.deadlineMs, performance.now() + inputMs)
     this.#forward(message)
   }
 
