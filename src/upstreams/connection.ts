@@ -19,7 +19,7 @@ export interface ConnectionOptions {
   readonly connectMs: number
   /** Messages that wait until somebody listens, of which the oldest are dropped, and those that wait for the link to open. */
   readonly maxQueuedMessages: number
-  /** Bytes that wait for the link to open, or for the server to read them. */
+  /** Bytes that wait for somebody to listen, for the link to open, or for the server to read them. */
   readonly maxQueuedBytes: number
   /** The first answer arrived: the server works. */
   readonly onAnswer?: () => void
@@ -86,6 +86,7 @@ export class ConnectionUpstream implements Upstream {
   #unsentBytes = 0
   #listener: ConnectionExchange | undefined
   #waiting: UpstreamMessage[] = []
+  #waitingBytes = 0
   #answered = false
   #closing = false
   #openTimer: NodeJS.Timeout | undefined
@@ -130,7 +131,7 @@ export class ConnectionUpstream implements Upstream {
     this.#soon(exchange, () => {
       this.#head(exchange, 'event-stream')
       const waiting = this.#waiting
-      this.#waiting = []
+      this.#forgetWaiting()
       for (const message of waiting) this.#deliver(exchange, message)
     })
     return exchange
@@ -247,8 +248,25 @@ export class ConnectionUpstream implements Upstream {
       this.#deliver(target, parsed)
       return
     }
-    this.#waiting.push(parsed)
-    if (this.#waiting.length > this.#options.maxQueuedMessages) this.#waiting.shift()
+    this.#wait(parsed)
+  }
+
+  /** Until somebody listens; the newest message is kept, whatever its size. */
+  #wait({ message, bytes }: UpstreamMessage): void {
+    const { maxQueuedMessages, maxQueuedBytes } = this.#options
+    // A copy: the bytes are part of all that was read with them.
+    this.#waiting.push({ message, bytes: Buffer.from(bytes) })
+    this.#waitingBytes += bytes.length
+    while (
+      this.#waiting.length > maxQueuedMessages ||
+      (this.#waitingBytes > maxQueuedBytes && this.#waiting.length > 1)
+    )
+      this.#waitingBytes -= this.#waiting.shift()?.bytes.length ?? 0
+  }
+
+  #forgetWaiting(): void {
+    this.#waiting = []
+    this.#waitingBytes = 0
   }
 
   #answer(parsed: UpstreamMessage, message: JsonRpcMessage): void {
@@ -330,7 +348,7 @@ export class ConnectionUpstream implements Upstream {
       ...(cause !== undefined && { cause }),
     }
     const orphans = [...this.#pending.values(), ...this.#untold, ...(this.#listener ? [this.#listener] : [])]
-    this.#waiting = []
+    this.#forgetWaiting()
     this.#unsent = []
     this.#unsentBytes = 0
     this.#options.onGone?.({ failed: !this.#answered && !this.#closing, message })

@@ -127,6 +127,25 @@ describe('a message of the server', () => {
     expect(another.failure).toMatchObject({ sent: false })
   })
 
+  test('that waits is bounded in bytes too; the newest is kept, whatever its size', async () => {
+    const upstream = start(
+      script(`
+        listen(() => {
+          const tell = (n, size) =>
+            say({ jsonrpc: '2.0', method: 'notifications/message', params: { n, data: 'x'.repeat(size) } })
+          tell(1, 700_000)
+          tell(2, 700_000)
+          tell(3, 100)
+          console.error('told')
+        })`),
+    )
+    await send(upstream, { jsonrpc: '2.0', method: 'notifications/go' }).done
+    await expect.poll(() => upstream.lastStderr).toEqual(['told'])
+    const listener = hear((sink) => upstream.listen({}, sink))
+    await expect.poll(() => listener.messages.length).toBe(2)
+    expect(listener.messages.map(({ message }) => message?.params?.n)).toEqual([2, 3])
+  })
+
   test('is held back by a pause, and nothing is lost', async () => {
     const upstream = start(
       script(`
