@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { LoadResult, LoadSpec } from './load.ts'
+import { callHeaders, callOf, initialize, initialized, isRight } from './messages.ts'
+import type { Era } from './messages.ts'
 import { onCore, otherCore } from './processes.ts'
 
 const run = promisify(execFile)
@@ -17,22 +19,18 @@ export interface Endpoint {
 
 export type Generator = 'wrk' | 'own'
 
-const protocolVersion = '2025-11-25'
+const authorization = ({ token }: Endpoint) =>
+  token === undefined ? {} : { authorization: `Bearer ${token}` }
 
-function headersOf(endpoint: Endpoint, session?: string): Record<string, string> {
-  return {
-    'content-type': 'application/json',
-    accept: 'application/json, text/event-stream',
-    ...(endpoint.token === undefined ? {} : { authorization: `Bearer ${endpoint.token}` }),
-    ...(session === undefined ? {} : { 'mcp-session-id': session, 'mcp-protocol-version': protocolVersion }),
-  }
-}
-
-async function post(endpoint: Endpoint, message: object, session?: string): Promise<Response> {
+async function post(
+  endpoint: Endpoint,
+  message: object,
+  headers: Readonly<Record<string, string>>,
+): Promise<Response> {
   const response = await fetch(endpoint.url, {
     method: 'POST',
-    headers: headersOf(endpoint, session),
-    body: JSON.stringify({ jsonrpc: '2.0', ...message }),
+    headers: { ...headers, ...authorization(endpoint) },
+    body: JSON.stringify(message),
     signal: AbortSignal.timeout(10_000),
   })
   if (!response.ok) throw new Error(`${endpoint.url} answered ${response.status}: ${await response.text()}`)
@@ -40,38 +38,44 @@ async function post(endpoint: Endpoint, message: object, session?: string): Prom
 }
 
 async function openSession(endpoint: Endpoint): Promise<string> {
-  const params = { protocolVersion, capabilities: {}, clientInfo: { name: 'bench', version: '1.0.0' } }
-  const response = await post(endpoint, { id: 0, method: 'initialize', params })
+  const response = await post(endpoint, initialize, callHeaders('legacy'))
   await response.text()
   const session = response.headers.get('mcp-session-id')
   if (session === null) throw new Error(`${endpoint.url} gave no session id`)
-  await (await post(endpoint, { method: 'notifications/initialized' }, session)).text()
+  await (await post(endpoint, initialized, callHeaders('legacy', session))).text()
   return session
 }
 
-const callOf = (id: number) => ({
-  id,
-  method: 'tools/call',
-  params: { name: 'work', arguments: { customer: 'c-1204', text: 'y'.repeat(100), limit: 25, exact: true } },
-})
+/** The message of an answer, be it JSON or a stream of one event. */
+const messageIn = (text: string): string =>
+  (text.startsWith('{') ? text : /^data: ?(\{.*)$/m.exec(text)?.[1]) ?? ''
 
 /**
- * Opens `sessions` sessions, proves with one call each that the answer is right, and makes whole HTTP requests that
- * take turns over them. There are more requests than connections, so no two calls in flight share an id.
+ * Opens `sessions` sessions (none in the modern era), proves with one call each that the answer is right, and makes whole
+ * HTTP requests that take turns over them. There are more requests than connections, so no two in flight share an id.
  */
-export async function prepareRequests(endpoint: Endpoint, sessions: number): Promise<string[]> {
-  const opened = await Promise.all(Array.from({ length: sessions }, () => openSession(endpoint)))
+export async function prepareRequests(
+  endpoint: Endpoint,
+  sessions: number,
+  era: Era = 'legacy',
+): Promise<string[]> {
+  const opened: (string | undefined)[] =
+    era === 'modern'
+      ? [undefined]
+      : await Promise.all(Array.from({ length: sessions }, () => openSession(endpoint)))
   for (const session of opened) {
-    const text = await (await post(endpoint, callOf(1), session)).text()
-    if (!text.includes('"result"') || text.includes('"isError":true'))
+    const text = await (await post(endpoint, callOf(1, era), callHeaders(era, session))).text()
+    const message = messageIn(text)
+    if (message === '' || !isRight(message, 1))
       throw new Error(`${endpoint.url} answered a call with ${text.slice(0, 300)}`)
   }
   const { host, pathname } = new URL(endpoint.url)
   return Array.from({ length: 1024 }, (_unused, index) => {
-    const body = JSON.stringify({ jsonrpc: '2.0', ...callOf(1000 + index) })
+    const body = JSON.stringify(callOf(1000 + index, era))
     const headers = {
       host,
-      ...headersOf(endpoint, opened[index % opened.length]),
+      ...callHeaders(era, opened[index % opened.length]),
+      ...authorization(endpoint),
       'content-length': body.length,
     }
     const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import { Latencies } from './latencies.ts'
 
 /** What to send, read from the JSON file named in the first argument. */
 export interface LoadSpec {
@@ -23,22 +24,10 @@ export interface LoadResult {
   readonly errors: number
 }
 
-/** Latencies in steps of 5 µs up to 1 s; what is slower counts as 1 s. */
-const stepMs = 0.005
-const histogram = new Uint32Array(200_000)
 const endOfHead = Buffer.from('\r\n\r\n')
 const endOfChunks = Buffer.from('0\r\n\r\n')
 const goodMark = Buffer.from('"result"')
 const badMark = Buffer.from('"isError":true')
-
-function percentile(share: number, total: number): number {
-  let seen = 0
-  for (let index = 0; index < histogram.length; index++) {
-    seen += histogram[index] ?? 0
-    if (seen >= total * share) return (index + 1) * stepMs
-  }
-  return histogram.length * stepMs
-}
 
 /** Whether `answer`, read so far from its first byte, is complete. */
 function isComplete(answer: Buffer, headEnd: number): boolean {
@@ -55,6 +44,7 @@ const isGood = (answer: Buffer, headEnd: number): boolean =>
 
 async function run(spec: LoadSpec): Promise<LoadResult> {
   const buffers = spec.requests.map((request) => Buffer.from(request))
+  const latencies = new Latencies()
   let turn = 0
   let answered = 0
   let errors = 0
@@ -84,8 +74,7 @@ async function run(spec: LoadSpec): Promise<LoadResult> {
         const nowMs = performance.now()
         if (isGood(answer, headEnd)) {
           answered++
-          const step = Math.min(histogram.length - 1, Math.floor((nowMs - sentMs) / stepMs))
-          histogram[step] = (histogram[step] ?? 0) + 1
+          latencies.add(nowMs - sentMs)
         } else errors++
         if (nowMs < endMs) send()
         else socket.destroy()
@@ -108,7 +97,7 @@ async function run(spec: LoadSpec): Promise<LoadResult> {
     }, spec.durationMs + 2000).unref()
   })
   const durationMs = performance.now() - startedMs
-  return { answered, durationMs, p50Ms: percentile(0.5, answered), p99Ms: percentile(0.99, answered), errors }
+  return { answered, durationMs, ...latencies.summary, errors }
 }
 
 if (import.meta.main) {

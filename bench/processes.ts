@@ -63,7 +63,7 @@ export async function startScript(core: number, file: string, args: readonly str
 }
 
 /** Direct children of a process. */
-export function childrenOf(pid: number): number[] {
+function childrenOf(pid: number): number[] {
   try {
     return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
       readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8')
@@ -81,16 +81,18 @@ export function childrenOf(pid: number): number[] {
 const treeOf = (pid: number): number[] => [pid, ...childrenOf(pid).flatMap(treeOf)]
 
 /** CPU time in nanoseconds that the living threads of a process tree have used. */
-export function cpuNs(pid: number): number {
+export const cpuNs = (pid: number): number => treeOf(pid).reduce((sum, one) => sum + ownThreadsNs(one), 0)
+
+/** CPU time in nanoseconds that the living threads of one process have used, without its children. */
+export function ownThreadsNs(pid: number): number {
   let sum = 0
-  for (const one of treeOf(pid))
-    for (const task of tasksOf(one)) {
-      try {
-        sum += Number(readFileSync(`/proc/${one}/task/${task}/schedstat`, 'utf8').split(' ')[0])
-      } catch {
-        // The thread ended in between.
-      }
+  for (const task of tasksOf(pid)) {
+    try {
+      sum += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0])
+    } catch {
+      // The thread ended in between.
     }
+  }
   return sum
 }
 

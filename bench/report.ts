@@ -47,7 +47,7 @@ export interface RunFacts {
   readonly pinned: boolean
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((left, right) => left - right)
   const middle = sorted.length >> 1
   const upper = sorted[middle] ?? 0
@@ -107,7 +107,8 @@ export function ratiosOf(cells: readonly Cell[]): Ratios[] {
 
 const fixed = (value: number | undefined, digits: number): string => value?.toFixed(digits) ?? '–'
 const row = (fields: readonly (string | number)[]): string => `| ${fields.join(' | ')} |`
-const table = (head: readonly string[], rows: readonly (readonly (string | number)[])[]): string =>
+/** A Markdown table. */
+export const table = (head: readonly string[], rows: readonly (readonly (string | number)[])[]): string =>
   [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
 
 const ratioTable = (ratios: readonly Ratios[]): string =>
@@ -164,17 +165,34 @@ const cellTable = (cells: readonly Cell[]): string =>
 export const shortReport = (cells: readonly Cell[], ratios: readonly Ratios[]): string =>
   `${cellTable(cells)}\n\n${ratioTable(ratios)}`
 
+const machineFacts = () => ({
+  cpu: cpus()[0]?.model ?? 'unknown',
+  cores: cpus().length,
+  memoryGb: Math.round(totalmem() / 2 ** 30),
+  kernel: release(),
+  node: process.version,
+})
+
+/** The machine in a sentence. */
+export function machineLine(): string {
+  const { cpu, cores, memoryGb, kernel, node } = machineFacts()
+  return `${cpu}, ${cores} cores, ${memoryGb} GB, kernel ${kernel}, Node ${node}.`
+}
+
+/** Writes a report to `KIND-DATE.md` beside those of earlier days; answers its path. */
+export function writeDated(kind: string, text: string): string {
+  const folder = join(import.meta.dirname, 'results')
+  mkdirSync(folder, { recursive: true })
+  const path = join(folder, `${kind}-${new Date().toISOString().slice(0, 10)}.md`)
+  writeFileSync(path, `${text}\n`)
+  return path
+}
+
 /** Writes `DATE.json` (with every sample) and `DATE.md` into `folder`; answers the path without its ending. */
 export function writeReport(folder: string, facts: RunFacts, samples: readonly Sample[]): string {
   const cells = cellsOf(samples)
   const ratios = ratiosOf(cells)
-  const machine = {
-    cpu: cpus()[0]?.model ?? 'unknown',
-    cores: cpus().length,
-    memoryGb: Math.round(totalmem() / 2 ** 30),
-    kernel: release(),
-    node: process.version,
-  }
+  const machine = machineFacts()
   const path = join(folder, facts.startedAt.replace(/[:.]/g, '-'))
   mkdirSync(folder, { recursive: true })
   writeFileSync(
@@ -185,7 +203,7 @@ export function writeReport(folder: string, facts: RunFacts, samples: readonly S
     `${path}.md`,
     `# Bench of ${facts.startedAt}
 
-${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, kernel ${machine.kernel}, Node ${machine.node}.
+${machineLine()}
 Medians of ${facts.rounds} rounds of ${facts.seconds} s, targets interleaved within each round, load by ${facts.generator}${facts.pinned ? ', what is measured pinned to core 0, load and upstream to core 1' : ', nothing pinned'}.
 CPU and RSS are those of the target's whole process tree (of the upstream for \`direct\`). Errors: broken connections,
 statuses other than 200, and answers that never reached the upstream (own generator: also answers without a result).
