@@ -26,7 +26,7 @@ import { isRevokedBy, Revocations } from './identity/revocations.ts'
 import { Users } from './identity/users.ts'
 import { Relay } from './sessions/relay.ts'
 import { Sessions } from './sessions/sessions.ts'
-import { Channels } from './transports/channels.ts'
+import { Channels } from './transports/channel/channels.ts'
 import { HttpSse } from './transports/http-sse.ts'
 import { StreamableHttp } from './transports/streamable-http.ts'
 import { WebSockets } from './transports/web-socket.ts'
@@ -91,7 +91,9 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const money = await buildMoney({ config, db, log, metrics, lifecycle })
   const identity = buildIdentity({ config, db, log, keyring, ledger: money.ledger, publicUrl })
   const servers = await buildServers({ config, db, log, keyring, ledger: money.ledger, lifecycle })
-  const calls = await buildCalls({ config, db, log, keyring, metrics, lifecycle, ...money, ...servers })
+  const { credentials } = identity
+  const foundation = { config, db, log, keyring, metrics, lifecycle, credentials }
+  const calls = await buildCalls({ ...foundation, ...money, ...servers })
   const channels = new Channels({ clock, limits: config.sessions })
   endWithCredential(identity.revocations, calls, channels)
 
@@ -139,6 +141,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const streamableHttp = new StreamableHttp({
     relay: calls.relay,
     sessions: calls.sessions,
+    resumption: calls.resumption,
     maxBodyBytes: config.http.maxBodyBytes,
     maxDepth: config.http.maxDepth,
     paramMismatch: (server, message, headers) => calls.paramChecks.mismatch(server, message, headers),

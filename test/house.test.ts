@@ -60,7 +60,15 @@ const importTable: Record<string, readonly string[]> = {
 }
 
 /** The roots of the program may import any folder; nobody imports them. */
-const roots = new Set(['main.ts', 'cli.ts', 'config.ts', 'config-schema.ts', 'demo.ts', 'assembly', 'commands'])
+const roots = new Set([
+  'main.ts',
+  'cli.ts',
+  'config.ts',
+  'config-schema.ts',
+  'demo.ts',
+  'assembly',
+  'commands',
+])
 const onlyRootsImport = new Set(['main', 'cli', 'config', 'demo', 'assembly', 'commands'])
 
 function filesBelow(folder: string): string[] {

@@ -1,5 +1,5 @@
 // Who is behind an aggregate, for a caller: what the caller may use of the servers, or of a bundle of them.
-import type { Aggregates } from '../bridges/aggregate-routes.ts'
+import type { Aggregates } from '../bridges/aggregate/routes.ts'
 import type { Principal } from '../identity/principal.ts'
 import { mayUse } from '../policy/access.ts'
 import type { Bundle, Member } from '../registry/bundle.ts'

@@ -8,12 +8,18 @@ import { type Log } from '../base/log.ts'
 import { Routes } from '../bridges/routes.ts'
 import type { RunnableConfig } from '../commands/settings.ts'
 import type { Database } from '../db/database.ts'
+import type { CredentialCheck } from '../identity/credential-check.ts'
 import { type GatewayMetrics } from '../http/metrics.ts'
+import { aggregateServer } from '../registry/bundle-server.ts'
 import { Breakers } from '../sessions/breakers.ts'
 import { Metering } from '../sessions/charge.ts'
+import { KeptEventStore } from '../sessions/kept-event-store.ts'
+import { KeptStreams } from '../sessions/kept-streams.ts'
 import { ParamChecks } from '../sessions/param-checks.ts'
 import { Relay } from '../sessions/relay.ts'
 import { Replays } from '../sessions/replays.ts'
+import { restoreSessions } from '../sessions/restoring.ts'
+import { Resumption } from '../sessions/resumption.ts'
 import { sessionEnd } from '../sessions/session-end.ts'
 import { Sessions } from '../sessions/sessions.ts'
 import { SettledCalls } from '../sessions/settled.ts'
@@ -40,6 +46,7 @@ type CallParts = {
   readonly db: Database
   readonly log: Log
   readonly keyring: Keyring
+  readonly credentials: CredentialCheck
 } & {
   readonly metrics: GatewayMetrics
   readonly lifecycle: Lifecycle
@@ -63,6 +70,7 @@ export async function buildCalls(parts: CallParts) {
     bundles,
     upstreams,
     catalogues,
+    credentials,
   } = parts
   const settled = new SettledCalls()
   settled.listen(({ record }) => {
@@ -78,10 +86,16 @@ export async function buildCalls(parts: CallParts) {
     writer,
     onSettled: (call) => settled.publish(call),
   })
-  const sessionStore = new SessionStore(db)
-  const endUpstream = sessionEnd({ registry, upstreams, graceMs: stepMs })
-  const sessions = new Sessions({ store: sessionStore, clock, log, limits: config.sessions, endUpstream })
-  await sessions.start()
+  const sessionStore = new SessionStore(db, keyring)
+  const streams = new KeptStreams({ store: new KeptEventStore(db), clock, log, limits: config.resumption })
+  const sessions = new Sessions({
+    store: sessionStore,
+    clock,
+    log,
+    limits: config.sessions,
+    endUpstream: sessionEnd({ registry, upstreams, graceMs: stepMs }),
+    onEnded: (session) => streams.forget(session),
+  })
   metrics.registry.beforeRender(() => metrics.sessions.set(sessions.count))
   registry.onChange((change) => {
     if (change.kind === 'removed') void sessions.closeWhere((session) => session.serverId === change.id)
@@ -99,6 +113,17 @@ export async function buildCalls(parts: CallParts) {
   registry.onChange((change) => routes.onServerChange(change))
   lifecycle.onStop('conversations', () => routes.close())
   const { failures: failuresToOpen, pauseMs: firstPauseMs, maxPauseMs } = config.breaker
+  const former = {
+    store: sessionStore,
+    clock,
+    ways: routes,
+    credentials,
+    findServer: (id: string) => findEndpoint(id, { registry, bundles }),
+    maxTotal: config.sessions.maxTotal,
+  }
+  sessions.start(await restoreSessions(former))
+  await streams.start()
+  lifecycle.onStop('kept events', () => streams.stop())
   const breakers = new Breakers({ clock, failuresToOpen, firstPauseMs, maxPauseMs })
   registry.onChange((change) => {
     if (change.kind === 'removed') breakers.forget(change.id)
@@ -115,7 +140,19 @@ export async function buildCalls(parts: CallParts) {
     maxInFlight: config.calls.maxInFlight,
   })
   const paramChecks = new ParamChecks(catalogues, (server) => routes.eraOf(server) === 'legacy')
-  return { settled, metering, sessionStore, sessions, relay, paramChecks }
+  const resumption = new Resumption({ relay, streams })
+  return { settled, metering, sessionStore, sessions, relay, resumption, paramChecks }
+}
+
+/** What a session is with: a server, a bundle, or everything. */
+function findEndpoint(id: string, { registry, bundles }: Pick<CallParts, 'registry' | 'bundles'>) {
+  const bundle = bundles.findById(id)
+  const everything = aggregateServer()
+  return (
+    registry.findById(id) ??
+    (bundle && aggregateServer(bundle)) ??
+    (id === everything.id ? everything : undefined)
+  )
 }
 
 /** A state that was changed, or sealed for something else, opens to nothing. */

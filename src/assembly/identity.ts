@@ -5,6 +5,7 @@ import { type Log } from '../base/log.ts'
 import type { RunnableConfig } from '../commands/settings.ts'
 import type { Database } from '../db/database.ts'
 import { Authenticator } from '../identity/authenticate.ts'
+import { CredentialCheck } from '../identity/credential-check.ts'
 import { KeyStore } from '../identity/key-store.ts'
 import { Keys } from '../identity/keys.ts'
 import { Lockout } from '../identity/lockout.ts'
@@ -54,7 +55,8 @@ export function buildIdentity({ config, db, log, keyring, ledger, publicUrl }: I
       opened.delete(accountId)
     },
   })
-  const keys = new Keys({ store: new KeyStore(db), keyring, revocations, clock, log })
+  const keyStore = new KeyStore(db)
+  const keys = new Keys({ store: keyStore, keyring, revocations, clock, log })
   const tokens = new Tokens({
     store: loginStore,
     keyring,
@@ -77,5 +79,6 @@ export function buildIdentity({ config, db, log, keyring, ledger, publicUrl }: I
     registration: config.auth.registration,
     lifetimeMs: config.auth.refreshTokenDays * 24 * hourMs,
   })
-  return { revocations, users, keys, tokens, authenticator, logins }
+  const credentials = new CredentialCheck({ keyStore, loginStore, clock })
+  return { revocations, users, keys, tokens, authenticator, logins, credentials }
 }

@@ -105,6 +105,13 @@ export const errorCodes = {
     fault: 'caller',
     sentence: 'Session not found; send initialize to open a new one.',
   },
+  events_gone: {
+    status: 404,
+    rpc: 40401,
+    fault: 'caller',
+    sentence:
+      'The stream cannot be resumed from this event, since what followed it is not kept; send initialize to open a new session.',
+  },
   method_not_allowed: {
     status: 405,
     rpc: -32000,
@@ -207,6 +214,13 @@ export const errorCodes = {
     rpc: 50200,
     fault: 'upstream',
     sentence: 'The MCP server cannot be reached or broke off; try again later.',
+  },
+  interrupted: {
+    status: 503,
+    rpc: 50305,
+    fault: 'gateway',
+    sentence:
+      'The gateway was restarted while this call ran, so its answer is lost; the call may have run: check its effect before you repeat it.',
   },
   store_unavailable: {
     status: 503,

@@ -21,6 +21,11 @@ export class LinkedList<T> implements Iterable<T> {
     return this.#size
   }
 
+  /** The oldest, which stays. */
+  get first(): T | undefined {
+    return this.#first?.value
+  }
+
   /** Appends; keep the node, it is what `remove` takes. */
   add(value: T): ListNode<T> {
     const node: ListNode<T> = { value, previous: this.#last, next: undefined }

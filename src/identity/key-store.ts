@@ -43,6 +43,13 @@ export interface StoredKey {
   readonly previous?: { readonly mac: Uint8Array; readonly untilMs: number }
 }
 
+export interface KeyWithUser {
+  readonly stored: StoredKey
+  readonly user: User
+}
+
+const maxIdsAtOnce = 500
+
 /** The public part of a key's text, from its id. */
 export const keyPrefix = (id: string): string => `tb_${id.slice('key_'.length)}`
 
@@ -78,35 +85,20 @@ export class KeyStore {
   }
 
   /** A key and its user in one query; undefined where either is gone. */
-  async findWithUser(id: string): Promise<{ stored: StoredKey; user: User } | undefined> {
-    const [row] = await this.#database.read(
-      this.#builder
-        .selectFrom('api_keys')
-        .innerJoin('users', 'users.id', 'api_keys.user_id')
-        .where('users.deleted_at', 'is', null)
-        .where('api_keys.id', '=', id)
-        .selectAll('users')
-        .select([
-          'api_keys.id as key_id',
-          'api_keys.name as key_name',
-          'api_keys.created_at as key_created_at',
-        ])
-        .select([
-          'mac',
-          'previous_mac',
-          'previous_until',
-          'servers',
-          'expires_at',
-          'last_used_at',
-          'user_id',
-        ]),
-    )
-    if (!row) return undefined
-    const { key_id: keyId, key_name: name, key_created_at: createdAt } = row
-    return {
-      stored: storedKeyOf({ ...row, id: keyId, name, created_at: createdAt }),
-      user: userOf(row),
+  async findWithUser(id: string): Promise<KeyWithUser | undefined> {
+    const [row] = await this.#database.read(this.#withUsers().where('api_keys.id', '=', id))
+    return row && withUserOf(row)
+  }
+
+  /** Those that are there, by id. */
+  async findManyWithUsers(ids: readonly string[]): Promise<Map<string, KeyWithUser>> {
+    const found = new Map<string, KeyWithUser>()
+    for (let from = 0; from < ids.length; from += maxIdsAtOnce) {
+      const some = ids.slice(from, from + maxIdsAtOnce)
+      for (const row of await this.#database.read(this.#withUsers().where('api_keys.id', 'in', some)))
+        found.set(row.key_id, withUserOf(row))
     }
+    return found
   }
 
   /** Keys of one user (or of all) by id, `limit` of those after `afterId`. */
@@ -132,6 +124,24 @@ export class KeyStore {
     )
     await this.#database.write(...updates)
   }
+
+  #withUsers() {
+    return this.#builder
+      .selectFrom('api_keys')
+      .innerJoin('users', 'users.id', 'api_keys.user_id')
+      .where('users.deleted_at', 'is', null)
+      .selectAll('users')
+      .select(['api_keys.id as key_id', 'api_keys.name as key_name', 'api_keys.created_at as key_created_at'])
+      .select(['mac', 'previous_mac', 'previous_until', 'servers', 'expires_at', 'last_used_at', 'user_id'])
+  }
+}
+
+function withUserOf(
+  row: Selectable<UserTable> &
+    Omit<Selectable<KeyTable>, 'name'> & { key_id: string; key_name: string; key_created_at: bigint },
+): KeyWithUser {
+  const { key_id: id, key_name: name, key_created_at: createdAt } = row
+  return { stored: storedKeyOf({ ...row, id, name, created_at: createdAt }), user: userOf(row) }
 }
 
 function storedKeyOf(row: Selectable<KeyTable>): StoredKey {

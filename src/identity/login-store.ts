@@ -17,6 +17,8 @@ export interface StoredLogin {
   readonly revoked: boolean
 }
 
+const maxIdsAtOnce = 500
+
 export class LoginStore {
   readonly #database: Database
   readonly #builder: Kysely<Tables>
@@ -66,6 +68,17 @@ export class LoginStore {
   async find(id: string): Promise<StoredLogin | undefined> {
     const [row] = await this.#database.read(this.#logins().where('logins.id', '=', id))
     return row && loginOf(row)
+  }
+
+  /** Those that are there, by id. */
+  async findMany(ids: readonly string[]): Promise<Map<string, StoredLogin>> {
+    const found = new Map<string, StoredLogin>()
+    for (let from = 0; from < ids.length; from += maxIdsAtOnce) {
+      const some = ids.slice(from, from + maxIdsAtOnce)
+      for (const row of await this.#database.read(this.#logins().where('logins.id', 'in', some)))
+        found.set(row.login_id, loginOf(row))
+    }
+    return found
   }
 
   /** The login that a refresh token belongs to, whether it has been used before or not. */

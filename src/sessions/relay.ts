@@ -23,6 +23,7 @@ import { fingerprint, repeatedAnswer, type Claim, type Replays } from './replays
 import type { Reply } from './reply.ts'
 import { ServerStream } from './server-stream.ts'
 import type { Session } from './session.ts'
+import { holdOff, noWay } from './unsent.ts'
 
 type Headers = Readonly<Record<string, string>>
 
@@ -66,8 +67,6 @@ const usedId = 'A request with this id is already in flight in this session; use
 /** A message that expects an answer. */
 type Asking = Incoming & { readonly message: JsonRpcRequest }
 
-const noExchange: UpstreamExchange = { abort: () => {}, pause: () => {}, resume: () => {} }
-
 export class Relay implements CallHost {
   readonly #options: RelayOptions
   readonly deadlines = new Deadlines()
@@ -104,11 +103,17 @@ export class Relay implements CallHost {
     const origin = originOf({ ...incoming, body: new Uint8Array() }, 'stream')
     const { charge, refusal } = this.#options.metering.begin(origin)
     if (refusal) return refuseRecorded(charge, refusal, reply)
+    const { expiresAtMs } = incoming.principal
+    // Whoever resumes behind an event of the server's own has to ask the server.
+    if (session.left && incoming.headers['last-event-id'] === undefined) {
+      charge.way = session.upstream
+      return session.left.attach(reply, charge, expiresAtMs)
+    }
     const headers = withSession(incoming.headers, session)
     const stream = new ServerStream(session, reply, charge)
     const to = { ...incoming, charge }
     stream.start((sink) => this.#reach(to, sink, (upstream) => upstream.listen(headers, sink)))
-    stream.endAt(incoming.principal.expiresAtMs)
+    stream.endAt(expiresAtMs)
   }
 
   /**
@@ -346,20 +351,9 @@ export class Relay implements CallHost {
       if (to.charge) to.charge.way = this.#eraOf(to, way)
       return use(way)
     } catch (cause) {
-      const message = cause instanceof GatewayError ? cause.message : 'there is no way to the server'
-      const retry = cause instanceof GatewayError && cause.retryAfterS
-      const failure = { stage: 'connect', message, sent: false, cause } as const
-      queueMicrotask(() => sink.fail(retry ? { ...failure, retryAfterS: retry } : failure))
-      return noExchange
+      return noWay(sink, cause)
     }
   }
-}
-
-/** Fails a call without trying: its server has failed too often lately. */
-function holdOff(call: Call, retryAfterS: number): UpstreamExchange {
-  const message = 'the server is in trouble and is left alone for a moment'
-  queueMicrotask(() => call.fail({ stage: 'connect', message, sent: false, retryAfterS }))
-  return noExchange
 }
 
 const isAsking = (incoming: Incoming): incoming is Asking => isRequest(incoming.message)

@@ -19,8 +19,18 @@ export interface FinalAnswer {
   readonly retryAfterS?: number
 }
 
+/** What a stream does for a client that is away and may come back. */
+export interface Absence {
+  /** How long the server is still listened to. */
+  readonly maxMs: number
+  /** The server is no longer listened to: a client that comes back has missed something. */
+  missed(): void
+}
+
 /** One message's way back to the client. Calls after the client has gone are ignored. */
 export interface Reply {
+  /** There where messages are kept for a client that has gone: they may still be given. */
+  readonly absence?: Absence | undefined
   /** The answer will be a stream: its head goes out at once. Has no effect on transports that always stream. */
   stream(head: { readonly callId: string; readonly sessionToken?: string }): void
   /** One message (or bare event) before the final answer; goes out at once. False while the client reads too slowly. */

@@ -9,20 +9,30 @@ import type {
 } from '../upstreams/upstream.ts'
 import { isResponse } from '../wire/json-rpc.ts'
 import type { CallEnd, Charge, SettledListener } from './charge.ts'
-import type { Reply } from './reply.ts'
-import type { Session } from './session.ts'
+import type { Absence, Reply } from './reply.ts'
+import type { LeftStream, Session } from './session.ts'
 
-/** Lives until the client, the server or the gateway ends it. A final answer that comes here settles its call first. */
-export class ServerStream implements UpstreamSink {
+/**
+ * Lives until the client, the server or the gateway ends it. A final answer that comes here settles its call first.
+ * Where the reply keeps messages for a client that is away, the server is listened to until it comes back: each of its
+ * stays is a record of its own, and what came meanwhile is on the next one.
+ */
+export class ServerStream implements UpstreamSink, LeftStream {
   readonly #session: Session
-  readonly #reply: Reply
-  readonly #charge: Charge
+  #reply: Reply
+  #charge: Charge
   #exchange: UpstreamExchange | undefined
+  /** Since the last record. */
   #bytes = 0
-  #ended = false
+  #streaming = false
+  /** Nothing more comes of it. */
+  #over = false
+  /** The client's stay is recorded, or about to be. */
+  #settled = false
   #upstreamEnded = false
   #settling = 0
   #expiry: NodeJS.Timeout | undefined
+  #absence: NodeJS.Timeout | undefined
   readonly #end = (): void => this.#close('success')
 
   constructor(session: Session, reply: Reply, charge: Charge) {
@@ -32,26 +42,47 @@ export class ServerStream implements UpstreamSink {
   }
 
   start(open: (sink: UpstreamSink) => UpstreamExchange): void {
-    this.#session.streams.add(this.#end)
-    this.#charge.keepCovered(
-      () => this.#bytes,
-      () => this.#close('denied'),
-    )
-    this.#reply.onGone(() => this.#close('success'))
+    this.#begin()
     this.#exchange = open(this)
   }
 
-  /** Ends the stream when the credential that opened it does. */
+  attach(reply: Reply, charge: Charge, expiresAtMs: number | undefined): void {
+    clearTimeout(this.#absence)
+    this.#session.left = undefined
+    this.#reply = reply
+    this.#charge = charge
+    this.#settled = false
+    this.#begin()
+    if (this.#streaming) reply.stream({ callId: charge.callId })
+    this.#exchange?.resume()
+    if (charge.cover(this.#bytes)) this.#close('denied')
+    this.endAt(expiresAtMs)
+  }
+
+  /** Ends the client's stay when the credential that opened it ends. */
   endAt(expiresAtMs: number | undefined): void {
-    if (expiresAtMs === undefined || this.#ended) return
+    if (expiresAtMs === undefined || this.#settled) return
     const delayMs = Math.min(expiresAtMs - Date.now(), 2 ** 31 - 1)
-    this.#expiry = setTimeout(() => this.#close('success'), Math.max(0, delayMs))
+    const expire = (): void => (this.#reply.absence ? this.#reply.end() : this.#close('success'))
+    this.#expiry = setTimeout(expire, Math.max(0, delayMs))
     this.#expiry.unref()
   }
 
+  stop(): void {
+    this.#close('success')
+  }
+
+  /** The server has ended the stream; answers that are not durable yet still go out first. */
+  end(): void {
+    this.#upstreamEnded = true
+    if (this.#settling === 0) this.#close('success')
+  }
+
   head(head: UpstreamHead): void {
-    if (head.status === 200 && head.contentType === 'event-stream')
+    if (head.status === 200 && head.contentType === 'event-stream') {
+      this.#streaming = true
       return this.#reply.stream({ callId: this.#charge.callId })
+    }
     const code =
       head.status === 405
         ? 'method_not_allowed'
@@ -68,13 +99,13 @@ export class ServerStream implements UpstreamSink {
   }
 
   message(message: UpstreamMessage): void {
-    if (this.#ended) return
+    if (this.#over) return
     const answer = message.message && isResponse(message.message) ? message.message : undefined
     if (answer && this.#session.isWithheld(answer.id)) return
     const call = answer && this.#session.findCall(answer.id)
     if (!answer || !call) {
       this.#bytes += message.bytes.length
-      if (this.#charge.cover(this.#bytes)) return this.#close('denied')
+      if (!this.#settled && this.#charge.cover(this.#bytes)) return this.#close('denied')
       return this.#forward(message)
     }
     // The bytes of an answer are its call's, so that they are not charged twice.
@@ -86,17 +117,37 @@ export class ServerStream implements UpstreamSink {
     })
   }
 
-  /** The server has ended the stream; answers that are not durable yet still go out first. */
-  end(): void {
-    this.#upstreamEnded = true
-    if (this.#settling === 0) this.#close('success')
-  }
-
   fail(failure: UpstreamFailure): void {
     this.#refuse(new GatewayError('upstream_unavailable', { cause: failure }), false)
   }
 
+  #begin(): void {
+    this.#session.streams.add(this.#end)
+    const charge = this.#charge
+    charge.keepCovered(
+      () => this.#bytes,
+      () => this.#close('denied'),
+    )
+    this.#reply.onGone(() => {
+      if (this.#charge === charge) this.#gone(this.#reply.absence)
+    })
+  }
+
+  /** The client has left, or another connection has taken its place. */
+  #gone(absence: Absence | undefined): void {
+    if (this.#settled) return
+    if (!absence || this.#over || this.#session.left) return this.#close('success')
+    this.#settle({ outcome: 'success', statusCode: 200, free: false }, () => {})
+    this.#session.left = this
+    this.#absence = setTimeout(() => {
+      absence.missed()
+      this.stop()
+    }, absence.maxMs)
+    this.#absence.unref()
+  }
+
   #refuse(error: GatewayError, free: boolean): void {
+    this.#over = true
     const { callId } = this.#charge
     this.#settle({ outcome: 'error', statusCode: error.status, free }, (unrecorded) =>
       unrecorded ? this.#reply.refuse(unrecorded) : this.#reply.refuse(error, callId),
@@ -104,21 +155,28 @@ export class ServerStream implements UpstreamSink {
   }
 
   #forward(message: UpstreamMessage): void {
-    if (this.#ended || this.#reply.message(message)) return
+    if (this.#over || this.#reply.message(message)) return
     this.#exchange?.pause()
     this.#reply.onDrain(() => this.#exchange?.resume())
   }
 
   #close(outcome: CallEnd['outcome']): void {
+    this.#over = true
     this.#exchange?.abort()
     this.#settle({ outcome, statusCode: 200, free: false }, () => this.#reply.end())
   }
 
   #settle(end: Omit<CallEnd, 'responseBytes'>, done: SettledListener): void {
-    if (this.#ended) return
-    this.#ended = true
+    if (this.#over) {
+      clearTimeout(this.#absence)
+      if (this.#session.left === this) this.#session.left = undefined
+    }
+    if (this.#settled) return
+    this.#settled = true
     clearTimeout(this.#expiry)
     this.#session.streams.delete(this.#end)
-    this.#charge.settle({ ...end, responseBytes: this.#bytes }, done)
+    const responseBytes = this.#bytes
+    this.#bytes = 0
+    this.#charge.settle({ ...end, responseBytes }, done)
   }
 }

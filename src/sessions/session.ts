@@ -6,6 +6,8 @@ import type { Server } from '../registry/server.ts'
 import type { Client, Transport } from '../usage/record.ts'
 import type { Upstream, UpstreamMessage } from '../upstreams/upstream.ts'
 import type { JsonRpcMessage, JsonRpcRequest, RequestId } from '../wire/json-rpc.ts'
+import type { Charge } from './charge.ts'
+import type { Reply } from './reply.ts'
 
 export type SessionStatus = 'created' | 'connected' | 'active' | 'expired' | 'closed'
 
@@ -38,6 +40,26 @@ export interface SessionOrigin {
   readonly nowMs: number
   readonly idleMs: number
   readonly expiresAtMs: number
+  /** As a former process left it. */
+  readonly restored?: RestoredState
+}
+
+/** How far a session had come when the process ended in which it was opened. */
+export interface RestoredState {
+  readonly tokenHash: string
+  readonly createdAtMs: number
+  readonly status: SessionStatus
+  readonly protocolVersion: string | undefined
+  readonly initializeBody: Uint8Array | undefined
+  readonly upstreamSessionId: string | undefined
+}
+
+/** A server's stream that goes on while its client is away. */
+export interface LeftStream {
+  /** A client listens again, at most until its credential ends; its time and what it is sent go on `charge`. */
+  attach(reply: Reply, charge: Charge, expiresAtMs: number | undefined): void
+  /** Ends it for good. */
+  stop(): void
 }
 
 /** Calls of one session whose late answers are kept back. */
@@ -48,7 +70,10 @@ const order: readonly SessionStatus[] = ['created', 'connected', 'active']
 /** States only move on: created → connected → active → expired | closed. */
 export class Session {
   readonly id: string
-  readonly token: string
+  /** Empty while it is not known. */
+  token: string
+  /** Of the token of a former process's session, by which it is known again. */
+  readonly tokenHash: string | undefined
   readonly principal: Principal
   readonly serverId: string
   readonly serverName: string
@@ -63,8 +88,12 @@ export class Session {
 
   /** The way to the server; for stdio this session's own child. */
   upstream: Upstream | undefined
-  upstreamSessionId: string | undefined
+  #upstreamSessionId: string | undefined
   protocolVersion: string | undefined
+  /** It was opened by a former process. */
+  readonly restored: boolean
+  /** Hears of what has to be written down, so that the session can go on after a restart. */
+  onChange: () => void = () => {}
   /** The client's initialize as it came, to open the server's session again when the server has lost it. */
   initializeBody: Uint8Array | undefined
   /** A re-initialisation in flight, shared by all calls that wait for it. */
@@ -73,6 +102,8 @@ export class Session {
   recoveries = { count: 0, lastMs: 0 }
   /** How to end each open stream: the standing one, and those that resume a call's broken stream. */
   readonly streams = new Set<() => void>()
+  /** The stream that its client has left, and may come back to. */
+  left: LeftStream | undefined
   readonly #calls = new LinkedList<SessionCall>()
   readonly #withheld = new Set<string>()
 
@@ -85,10 +116,41 @@ export class Session {
     this.transport = origin.transport
     this.client = origin.client
     this.ephemeral = origin.ephemeral
-    this.createdAtMs = origin.nowMs
+    const { restored } = origin
+    this.createdAtMs = restored?.createdAtMs ?? origin.nowMs
     this.lastActiveAtMs = origin.nowMs
     this.idleMs = origin.idleMs
     this.expiresAtMs = origin.expiresAtMs
+    this.tokenHash = restored?.tokenHash
+    this.restored = restored !== undefined
+    this.#status = restored?.status ?? 'created'
+    this.protocolVersion = restored?.protocolVersion
+    this.initializeBody = restored?.initializeBody
+    this.#upstreamSessionId = restored?.upstreamSessionId
+  }
+
+  /** What the server calls the session. */
+  get upstreamSessionId(): string | undefined {
+    return this.#upstreamSessionId
+  }
+
+  set upstreamSessionId(id: string | undefined) {
+    if (id === this.#upstreamSessionId) return
+    this.#upstreamSessionId = id
+    if (this.#status !== 'created') this.onChange()
+  }
+
+  /** Whether it is the server's own session over Streamable HTTP, so that ids of its events mean something to it. */
+  get straight(): boolean {
+    const { upstream } = this
+    if (!upstream) return true
+    return upstream.transport === 'streamable-http' && !upstream.multiplexed && upstream.era === undefined
+  }
+
+  /** Whether it goes on in the next process: SSE and WebSocket sessions end with their connection. */
+  get lasting(): boolean {
+    if (this.transport !== 'streamable-http') return false
+    return this.#status === 'created' ? !this.ephemeral : this.open
   }
 
   get userId(): string {
@@ -110,14 +172,20 @@ export class Session {
       return
     }
     assert(this.open, 'a session that has ended does not come back')
-    if (order.indexOf(status) > order.indexOf(this.#status)) this.#status = status
+    if (order.indexOf(status) <= order.indexOf(this.#status)) return
+    this.#status = status
+    if (status === 'connected') this.onChange()
+  }
+
+  /** A call or a stream is in flight. */
+  get busy(): boolean {
+    return this.#calls.size > 0 || this.streams.size > 0
   }
 
   /** What has passed its idle or its absolute limit at this time; a call or a stream in flight is not idle. */
   overdue(nowMs: number): boolean {
     if (nowMs >= this.expiresAtMs) return true
-    const busy = this.#calls.size > 0 || this.streams.size > 0
-    return !busy && nowMs - this.lastActiveAtMs >= this.idleMs
+    return !this.busy && nowMs - this.lastActiveAtMs >= this.idleMs
   }
 
   /** Keep what this returns; it is what `removeCall` takes. */

@@ -1,9 +1,7 @@
 // What sessions promise: bounded, bound to their caller, and nothing left open when they end.
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { ManualClock } from '../base/clock.ts'
-import { silentLog } from '../base/log.ts'
 import type { Principal } from '../identity/principal.ts'
-import { Sessions } from './sessions.ts'
 import {
   closeStore,
   startCalls,
@@ -220,7 +218,7 @@ describe('limits', () => {
   test('an idle session expires, one with a call in flight does not, and none outlives its absolute limit', async () => {
     const clock = new ManualClock()
     await start({ clock, limits: { idleMs: 1000, absoluteMs: 5000 } })
-    await calls.sessions.start()
+    calls.sessions.start()
     const [idle, busy] = [await calls.connect(), await calls.connect('up-2')]
     const reply = calls.ask(toolCall(1), { session: busy })
     clock.advance(1500)
@@ -230,20 +228,5 @@ describe('limits', () => {
     clock.advance(4000)
     await until(() => busy.status === 'expired', 'the busy session to expire')
     expect((await reply.done()).answer?.status).toBe(404)
-  })
-
-  test('sessions that a killed process left open are closed at the next start', async () => {
-    await start()
-    const session = await calls.open()
-    const next = new Sessions({
-      store: calls.sessionStore,
-      clock: new ManualClock(),
-      log: silentLog,
-      limits: { idleMs: 1, absoluteMs: 1, maxPerPrincipal: 1, maxTotal: 1 },
-      endUpstream: () => Promise.resolve(),
-    })
-    await next.start()
-    expect(await calls.sessionStore.find(session.id)).toMatchObject({ status: 'closed' })
-    await next.stop()
   })
 })

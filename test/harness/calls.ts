@@ -31,6 +31,7 @@ import { KeptStreams, type KeptStreamLimits } from '../../src/sessions/kept-stre
 import { Resumption } from '../../src/sessions/resumption.ts'
 import { KeptAnswerStore, keptRow } from '../../src/sessions/kept-store.ts'
 import { SessionStore } from '../../src/sessions/store.ts'
+import type { Ways } from '../../src/sessions/ways.ts'
 import type {
   Upstream,
   UpstreamExchange,
@@ -429,24 +430,25 @@ export async function startCalls(options: CallsOptions = {}) {
     onEnded: (session) => streams.forget(session),
   })
   const failures: UpstreamFailure[] = []
+  const ways: Ways = {
+    shared: () => upstream,
+    forModern: () => upstream,
+    findMember: () => undefined,
+    eraOf: () => undefined,
+    forSession: ({ transport }) => {
+      if (transport.type === 'streamable-http') return undefined
+      const child = new FakeUpstream('stdio')
+      child.script = upstream.script
+      children.push(child)
+      return child
+    },
+  }
   const relay = new Relay({
     metering,
     breakers: new Breakers({ clock, failuresToOpen: 5, firstPauseMs: 1000, maxPauseMs: 30_000 }),
     replays: new Replays(new KeptAnswerStore(db), { maxBytes: 1000 }),
     log,
-    ways: {
-      shared: () => upstream,
-      forModern: () => upstream,
-      findMember: () => undefined,
-      eraOf: () => undefined,
-      forSession: ({ transport }) => {
-        if (transport.type === 'streamable-http') return undefined
-        const child = new FakeUpstream('stdio')
-        child.script = upstream.script
-        children.push(child)
-        return child
-      },
-    },
+    ways,
     reportFailure: (_, failure) => failures.push(failure),
     reportSuccess: () => {},
     onInitializeFailed: (session) => void sessions.close(session),
@@ -454,7 +456,7 @@ export async function startCalls(options: CallsOptions = {}) {
   })
 
   /** Hands a message to the relay as a client transport does. */
-  const ask = (message: object, extra: Partial<Incoming> = {}): FakeReply => {
+  const ask = (message: object, extra: Partial<Incoming> = {}, through?: Reply): FakeReply => {
     const reply = new FakeReply()
     const whole = { jsonrpc: '2.0', ...message } as JsonRpcMessage
     const server = extra.server ?? testServer
@@ -470,7 +472,7 @@ export async function startCalls(options: CallsOptions = {}) {
         client: { ip: '127.0.0.1', userAgent: 'test' },
         ...extra,
       },
-      reply,
+      through ?? reply,
     )
     return reply
   }
@@ -542,6 +544,7 @@ export async function startCalls(options: CallsOptions = {}) {
     relay,
     sessions,
     sessionStore,
+    ways,
     streams,
     resumption,
     db,

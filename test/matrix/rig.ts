@@ -64,7 +64,8 @@ export async function startRig(): Promise<Rig> {
   }
 }
 
-function through(url: string, name: string, key: string): Destination {
+/** Every way to a server through a gateway, with a key. */
+export function through(url: string, name: string, key: string): Destination {
   const endpoint = `${url}/mcp/${name}`
   return {
     streamableHttp: endpoint,

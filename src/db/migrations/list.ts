@@ -9,6 +9,7 @@ import { sessionTables } from './0006-sessions.ts'
 import { idempotencyTables } from './0007-idempotency.ts'
 import { sessionUsage } from './0008-session-usage.ts'
 import { bundleTables } from './0009-bundles.ts'
+import { resumptionTables } from './0010-resumption.ts'
 
 export const migrations: readonly Migration[] = [
   identityTables,
@@ -20,4 +21,5 @@ export const migrations: readonly Migration[] = [
   idempotencyTables,
   sessionUsage,
   bundleTables,
+  resumptionTables,
 ]

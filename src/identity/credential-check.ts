@@ -1,0 +1,69 @@
+// Whether credentials that were used before are still good, without the credentials themselves.
+import type { Clock } from '../base/clock.ts'
+import type { KeyStore, KeyWithUser } from './key-store.ts'
+import type { LoginStore, StoredLogin } from './login-store.ts'
+import type { Principal } from './principal.ts'
+import type { User } from './user-store.ts'
+
+/** What a principal was authenticated by. */
+export interface CredentialReference {
+  readonly userId: string
+  readonly keyId: string | undefined
+  readonly loginId: string | undefined
+}
+
+export interface CredentialCheckOptions {
+  readonly keyStore: KeyStore
+  readonly loginStore: LoginStore
+  readonly clock: Clock
+}
+
+export class CredentialCheck {
+  readonly #options: CredentialCheckOptions
+
+  constructor(options: CredentialCheckOptions) {
+    this.#options = options
+  }
+
+  /**
+   * The callers as they are now, in the order of the references; undefined where the key, the login or the user has
+   * ended or may not log in. Asks the store a few times, however many there are.
+   */
+  async findPrincipals(references: readonly CredentialReference[]): Promise<(Principal | undefined)[]> {
+    const { keyStore, loginStore } = this.#options
+    const [keys, logins] = await Promise.all([
+      keyStore.findManyWithUsers(distinct(references.map(({ keyId }) => keyId))),
+      loginStore.findMany(distinct(references.map(({ loginId }) => loginId))),
+    ])
+    return references.map(({ userId, keyId, loginId }) => {
+      const principal =
+        keyId === undefined ? this.#ofLogin(logins.get(loginId ?? '')) : this.#ofKey(keys.get(keyId))
+      return principal?.userId === userId ? principal : undefined
+    })
+  }
+
+  #ofKey(found: KeyWithUser | undefined): Principal | undefined {
+    if (!found || found.user.disabled) return undefined
+    const { id, servers, expiresAtMs } = found.stored.key
+    if (expiresAtMs !== undefined && this.#options.clock.now() >= expiresAtMs) return undefined
+    return {
+      ...ofUser(found.user),
+      via: 'key',
+      keyId: id,
+      ...(servers !== undefined && { servers }),
+      ...(expiresAtMs !== undefined && { expiresAtMs }),
+    }
+  }
+
+  #ofLogin(login: StoredLogin | undefined): Principal | undefined {
+    if (!login || login.revoked || login.user.disabled) return undefined
+    if (this.#options.clock.now() >= login.expiresAtMs) return undefined
+    return { ...ofUser(login.user), via: 'token', loginId: login.id, expiresAtMs: login.expiresAtMs }
+  }
+}
+
+const distinct = (ids: readonly (string | undefined)[]): string[] => [
+  ...new Set(ids.filter((id) => id !== undefined)),
+]
+
+const ofUser = ({ id, username, roles, accountId }: User) => ({ userId: id, username, roles, accountId })
