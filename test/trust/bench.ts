@@ -315,7 +315,7 @@ const ownIds = /\b(req|use|ses|usr|key|srv|acc|rul|grt)_[0-9a-z]{26}\b/g
 export function essence(answer: RawAnswer, ...named: string[]): object {
   const plain = (text: string): string =>
     named.reduce((rest, word) => rest.replaceAll(word, '(named)'), text).replaceAll(ownIds, '(id)')
-  const { date: _, connection: __, ...headers } = answer.headers
+  const { date: _, connection: __, 'keep-alive': ___, ...headers } = answer.headers
   const shown = Object.entries(headers).map(([name, value]) => [name, plain(String(value))])
   return { status: answer.status, headers: Object.fromEntries(shown), body: plain(answer.text) }
 }
