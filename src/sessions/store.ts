@@ -80,6 +80,8 @@ const shown = [
 ] as const
 /** As the index of open sessions says it; with parameters it would not be found. */
 const isOpen = sql<boolean>`status NOT IN ('closed', 'expired')`
+/** What is let go of when a session has ended: its row stays, to be shown. */
+const nothingToGoOnWith = { token_hash: null, initialize_body: null, upstream_session: null } as const
 /** A larger initialize is not kept: its session cannot be opened again. */
 const maxInitializeBytes = 64 * 1024
 const maxIdsAtOnce = 500
@@ -120,15 +122,20 @@ export class SessionStore {
     const statements = sessions.map((session) =>
       this.#sql
         .updateTable('session')
-        .set({ status: session.status, last_active_at: BigInt(session.lastActiveAtMs) })
+        .set({
+          status: session.status,
+          last_active_at: BigInt(session.lastActiveAtMs),
+          ...(!session.open && nothingToGoOnWith),
+        })
         .where('id', '=', session.id),
     )
     await this.#write(statements)
   }
 
-  /** Writes down all that sessions need to go on in another process; one transaction for all. */
+  /** Writes down all that open sessions need to go on in another process; one transaction for all. */
   async save(sessions: readonly Session[]): Promise<void> {
-    const statements = sessions.map((session) =>
+    const open = sessions.filter((session) => session.open)
+    const statements = open.map((session) =>
       this.#sql.updateTable('session').set(this.#state(session)).where('id', '=', session.id),
     )
     await this.#write(statements)
@@ -159,7 +166,12 @@ export class SessionStore {
     const statements: Compilable[] = []
     for (let from = 0; from < ids.length; from += maxIdsAtOnce) {
       const some = ids.slice(from, from + maxIdsAtOnce)
-      statements.push(this.#sql.updateTable('session').set({ status: as }).where('id', 'in', some))
+      statements.push(
+        this.#sql
+          .updateTable('session')
+          .set({ status: as, ...nothingToGoOnWith })
+          .where('id', 'in', some),
+      )
     }
     await this.#write(statements)
   }

@@ -8,6 +8,7 @@ import { silentLog } from '../../src/base/log.ts'
 import type { Database } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { openPostgres } from '../../src/db/postgres.ts'
+import { rawQuery } from '../../src/db/raw-query.ts'
 import { openSqlite } from '../../src/db/sqlite.ts'
 import { KeptEventStore, ownStream, type KeptEventRow } from '../../src/sessions/kept-event-store.ts'
 import { hashToken } from '../../src/sessions/session-token.ts'
@@ -108,6 +109,27 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
       ['ses_2', 'closed'],
       ['ses_1', 'connected'],
     ])
+  })
+
+  test('of a session that has ended nothing is kept to go on with', async () => {
+    const [closed, late] = [opened({}), opened({ id: 'ses_2', token: 'token-2' })]
+    await sessions.insert(closed)
+    await sessions.insert(late)
+    closed.advance('closed')
+    await sessions.update([closed])
+    await sessions.save([closed])
+    await sessions.end(['ses_2'], 'expired')
+    const rows = await db.read(
+      rawQuery<object>(
+        'SELECT id, status, token_hash, initialize_body, upstream_session FROM session ORDER BY id',
+      ),
+    )
+    const nothing = { token_hash: null, initialize_body: null, upstream_session: null }
+    expect(rows).toEqual([
+      { id: 'ses_1', status: 'closed', ...nothing },
+      { id: 'ses_2', status: 'expired', ...nothing },
+    ])
+    expect(await sessions.takeLeft(10)).toEqual([])
   })
 
   test('what was sealed under another master secret is not known any more, and harms nothing', async () => {

@@ -64,14 +64,15 @@ export async function startRig(): Promise<Rig> {
   }
 }
 
-/** Every way to a server through a gateway, with a key. */
+/** Every way to a server through a gateway, with a key; an empty name means everything that it may use. */
 export function through(url: string, name: string, key: string): Destination {
-  const endpoint = `${url}/mcp/${name}`
+  const named = name === '' ? [] : [name]
+  const endpoint = [url, 'mcp', ...named].join('/')
   return {
     streamableHttp: endpoint,
     sse: `${endpoint}/sse`,
     websocket: `${endpoint.replace('http', 'ws')}/ws`,
-    stdio: [process.execPath, join(root, 'src/cli.ts'), 'connect', name, '--url', url, '--key', key],
+    stdio: [process.execPath, join(root, 'src/cli.ts'), 'connect', ...named, '--url', url, '--key', key],
     headers: { authorization: `Bearer ${key}` },
   }
 }

@@ -48,8 +48,20 @@ const failed = (code: number, data?: unknown): JsonRpcMessage => ({
 
 describe('opening a conversation', () => {
   test('initialize offers the newest legacy revision and exactly what the caller declares', () => {
-    const client = { capabilities: { sampling: { tools: {} }, 'x/own': { a: 1 } }, clientInfo: { name: 'c' } }
+    const clientInfo = { name: 'c', version: '1', 'x/own': true }
+    const client = { capabilities: { sampling: { tools: {} }, 'x/own': { a: 1 } }, clientInfo }
     expect(initializeParams(client)).toEqual({ protocolVersion: '2025-11-25', ...client })
+  })
+
+  test('initialize has a name and a version also for callers who do not say who they are', () => {
+    const infoOf = (clientInfo: object) =>
+      initializeParams({ capabilities: {}, clientInfo: clientInfo as never })['clientInfo']
+    expect(infoOf({})).toEqual({ name: 'unknown', version: 'unknown' })
+    expect(infoOf({ name: 7, version: '2', title: 'T' })).toEqual({
+      name: 'unknown',
+      version: '2',
+      title: 'T',
+    })
   })
 
   test('server/discover tells what initialize told, unknown members included, and is never shared', () => {

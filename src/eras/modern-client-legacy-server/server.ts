@@ -33,10 +33,17 @@ export interface DeclaredClient {
 
 /**
  * Params of the `initialize` that opens a conversation for callers who declare this. Modern capabilities are a subset
- * of the legacy ones (2026-07-28 took away `roots.listChanged` and `tasks`), and unknown ones pass as they are.
+ * of the legacy ones (2026-07-28 took away `roots.listChanged` and `tasks`), and unknown ones pass as they are. A
+ * modern caller need not say who it is (`clientInfo` is a SHOULD), and a legacy server wants a name and a version.
  */
 export function initializeParams({ capabilities, clientInfo }: DeclaredClient): Json {
-  return { protocolVersion: legacyVersions[0], capabilities, clientInfo }
+  const { name, version } = clientInfo
+  const named = {
+    ...clientInfo,
+    name: typeof name === 'string' ? name : 'unknown',
+    version: typeof version === 'string' ? version : 'unknown',
+  }
+  return { protocolVersion: legacyVersions[0], capabilities, clientInfo: named }
 }
 
 /** Undefined where the answer is no InitializeResult of a legacy revision. */
