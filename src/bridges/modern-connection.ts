@@ -2,6 +2,7 @@
 import { subscriptionIdOf, withSubscriptionId } from '../eras/change-filter.ts'
 import { readdressAnswer, readdressProgress, readdressRequest, written } from '../eras/readdress.ts'
 import type { Address, Written } from '../eras/readdress.ts'
+import { cancelAt, tell, unheard } from '../upstreams/tell.ts'
 import type {
   Upstream,
   UpstreamExchange,
@@ -11,7 +12,7 @@ import type {
   UpstreamRequest,
   UpstreamSink,
 } from '../upstreams/upstream.ts'
-import { isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from '../wire/json-rpc.ts'
+import { isRequest, isResponse, type JsonRpcRequest } from '../wire/json-rpc.ts'
 import type { Conversation } from './conversations.ts'
 import { acceptLocally, noWay, refuseLocally } from './local-answer.ts'
 
@@ -25,9 +26,6 @@ interface Opened {
   readonly upstream: Upstream
   readonly calls: Map<number, ConnectionCall>
 }
-
-const nothing = (): void => {}
-const unheard: UpstreamSink = { head: nothing, message: nothing, end: nothing, fail: nothing }
 
 /** Opened at the first request, and again at the next one after it broke. Ids and progress tokens are its own. */
 export class ModernConnection implements Upstream, Conversation {
@@ -92,7 +90,7 @@ export class ModernConnection implements Upstream, Conversation {
     // What names no request comes here: the changes that callers listen to, and logs.
     opened.upstream.listen(
       {},
-      { head: nothing, message: (message) => hear(opened, message), end: lose, fail: lose },
+      { ...unheard, message: (message) => hear(opened, message), end: lose, fail: lose },
     )
     return opened
   }
@@ -117,10 +115,6 @@ function onlyCall(calls: ReadonlyMap<number, ConnectionCall>): ConnectionCall | 
 function refuse(upstream: Upstream, { id, method }: JsonRpcRequest): void {
   const error = { code: -32601, message: `${method} cannot be asked by a server of this revision.` }
   tell(upstream, { jsonrpc: '2.0', id, error })
-}
-
-function tell(upstream: Upstream, message: JsonRpcMessage): void {
-  upstream.send({ body: written(message).bytes, message, headers: {} }, unheard)
 }
 
 /** One caller's request at the connection. */
@@ -149,8 +143,7 @@ class ConnectionCall implements UpstreamSink, UpstreamExchange {
   abort(): void {
     if (!this.#opened.calls.delete(this.#ownId)) return
     this.exchange?.abort()
-    const params = { requestId: this.#ownId }
-    tell(this.#opened.upstream, { jsonrpc: '2.0', method: 'notifications/cancelled', params })
+    cancelAt(this.#opened.upstream, this.#ownId)
   }
 
   pause(): void {

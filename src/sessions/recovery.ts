@@ -1,13 +1,8 @@
 // Opening a server's session again after the server has lost it, so that the client need not notice.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Server } from '../registry/server.ts'
-import type {
-  Upstream,
-  UpstreamExchange,
-  UpstreamHead,
-  UpstreamMessage,
-  UpstreamSink,
-} from '../upstreams/upstream.ts'
+import type { Upstream, UpstreamHead, UpstreamMessage } from '../upstreams/upstream.ts'
+import { tell } from '../upstreams/tell.ts'
 import type { JsonRpcMessage } from '../wire/json-rpc.ts'
 import type { Session } from './session.ts'
 import type { Ways } from './ways.ts'
@@ -60,11 +55,11 @@ async function reopen(session: Session, server: Server, options: RecoveryOptions
     timeoutMs: server.timeouts.connectMs + server.timeouts.callMs,
   })
   if (!session.open && upstreamSessionId !== undefined)
-    void upstream.endSession({ 'mcp-session-id': upstreamSessionId }).catch(nothing)
+    void upstream.endSession({ 'mcp-session-id': upstreamSessionId }).catch(() => {})
   assertOpen(session)
   session.upstreamSessionId = upstreamSessionId
   const initialized: JsonRpcMessage = { jsonrpc: '2.0', method: 'notifications/initialized' }
-  sendSilently(upstream, initialized, {
+  tell(upstream, initialized, {
     ...headers,
     ...(session.upstreamSessionId !== undefined && { 'mcp-session-id': session.upstreamSessionId }),
     ...(session.protocolVersion !== undefined && { 'mcp-protocol-version': session.protocolVersion }),
@@ -108,25 +103,3 @@ function initialize(
 
 const readMessage = (body: Uint8Array | undefined): JsonRpcMessage =>
   JSON.parse(Buffer.from(body ?? '{}').toString()) as JsonRpcMessage
-
-const nothing = (): void => {}
-
-/** Takes an answer that nobody needs. */
-export const ignoredAnswer: UpstreamSink = { head: nothing, message: nothing, end: nothing, fail: nothing }
-
-/** How long a server may take for an answer that nobody needs; then its connection is wanted back. */
-const silentMs = 5000
-
-/** Sends a message of the gateway's own whose answer nobody needs. */
-export function sendSilently(
-  upstream: Upstream,
-  message: JsonRpcMessage,
-  headers: Readonly<Record<string, string>>,
-): UpstreamExchange {
-  const done = (): void => clearTimeout(timer)
-  const sink = { ...ignoredAnswer, end: done, fail: done }
-  const exchange = upstream.send({ body: Buffer.from(JSON.stringify(message)), message, headers }, sink)
-  const timer = setTimeout(() => exchange.abort(), silentMs)
-  timer.unref()
-  return exchange
-}

@@ -6,6 +6,7 @@ import type { Principal } from '../identity/principal.ts'
 import { isRevokedBy, type Revocation } from '../identity/revocations.ts'
 import type { Server } from '../registry/server.ts'
 import type { Client, Transport } from '../usage/record.ts'
+import { tell, unheard } from '../upstreams/tell.ts'
 import type { Upstream, UpstreamExchange, UpstreamFailure, UpstreamSink } from '../upstreams/upstream.ts'
 import type { Ways } from './ways.ts'
 import { formatCallId } from '../base/id.ts'
@@ -17,7 +18,7 @@ import { denied, type Charge, type Metering } from './charge.ts'
 import { Deadlines } from './deadlines.ts'
 import { Notice } from './notice.ts'
 import { originOf } from './origin.ts'
-import { ignoredAnswer, recoverSession, sendSilently } from './recovery.ts'
+import { recoverSession } from './recovery.ts'
 import { refusalAnswer } from './refusal.ts'
 import { fingerprint, repeatedAnswer, type Claim, type Replays } from './replays.ts'
 import type { Reply } from './reply.ts'
@@ -155,9 +156,7 @@ export class Relay implements CallHost {
     const { request, session, headers } = call.input
     const params = { requestId: request.id, reason }
     const message: JsonRpcMessage = { jsonrpc: '2.0', method: 'notifications/cancelled', params }
-    this.#reach(toOf(call), ignoredAnswer, (upstream) =>
-      sendSilently(upstream, message, withSession(headers, session)),
-    )
+    this.#reach(toOf(call), unheard, (upstream) => tell(upstream, message, withSession(headers, session)))
   }
 
   reportFailure(call: Call, failure: UpstreamFailure): void {

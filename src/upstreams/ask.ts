@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { isRequest, isResponse, type JsonRpcMessage } from '../wire/json-rpc.ts'
+import { tell } from './tell.ts'
 import type { Upstream, UpstreamExchange, UpstreamFailure, UpstreamSink } from './upstream.ts'
 
 /** A visit in progress; ids count up. */
@@ -85,11 +86,9 @@ function exchange(
   })
 }
 
-const silent: UpstreamSink = { head: () => {}, message: () => {}, end: () => {}, fail: () => {} }
-
 function answerServer({ upstream }: Visit, { id, method }: JsonRpcMessage, headers: Headers): void {
   const answer = method === 'ping' ? { result: {} } : { error: { code: -32601, message: 'Method not found' } }
-  send(upstream, { jsonrpc: '2.0', id: id ?? null, ...answer }, headers, silent)
+  tell(upstream, { jsonrpc: '2.0', id: id ?? null, ...answer }, headers)
 }
 
 const send = (

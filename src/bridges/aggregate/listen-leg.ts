@@ -8,7 +8,7 @@ import type {
   UpstreamRequest,
 } from '../../upstreams/upstream.ts'
 import { isNotification, isResponse, type JsonRpcMessage } from '../../wire/json-rpc.ts'
-import { cancelAt } from './visit.ts'
+import { cancelAt } from '../../upstreams/tell.ts'
 
 export interface LegLimits {
   /** How long a member may take to acknowledge. */

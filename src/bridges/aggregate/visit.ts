@@ -1,5 +1,6 @@
 // The gateway's own questions to one member for one request of a caller, all within one deadline.
-import type { Upstream, UpstreamExchange, UpstreamRequest, UpstreamSink } from '../../upstreams/upstream.ts'
+import { cancelAt } from '../../upstreams/tell.ts'
+import type { Upstream, UpstreamExchange, UpstreamRequest } from '../../upstreams/upstream.ts'
 import { isResponse, type JsonRpcMessage, type RequestId } from '../../wire/json-rpc.ts'
 import { metaKeys, modernVersions } from '../../wire/protocol-version.ts'
 import { isObject, without, withoutMeta, type Json } from '../../eras/json-object.ts'
@@ -104,15 +105,6 @@ class OpenQuestion {
     if (!this.#ended) cancelAt(this.#way, this.#id)
   }
 }
-
-/** Tells a connection that several share that nobody waits any more; elsewhere the closed stream says it. */
-export function cancelAt(way: Upstream, requestId: RequestId | null | undefined): void {
-  if (!way.multiplexed) return
-  const message: JsonRpcMessage = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId } }
-  way.send({ body: Buffer.from(JSON.stringify(message)), message, headers: {} }, unheard)
-}
-
-const unheard: UpstreamSink = { head: () => {}, message: () => {}, end: () => {}, fail: () => {} }
 
 /** What the gateway asks a member on behalf of a caller's request: the caller's own metadata and params, under another id. */
 export function ownRequest(

@@ -1,5 +1,6 @@
 // One message of a bridge's own to a modern server, from its id to its end.
-import type { JsonRpcMessage, RequestId } from '../../wire/json-rpc.ts'
+import { cancelAt } from '../../upstreams/tell.ts'
+import type { RequestId } from '../../wire/json-rpc.ts'
 import type { Upstream, UpstreamExchange, UpstreamRequest, UpstreamSink } from '../../upstreams/upstream.ts'
 
 /** Where a leg goes: the way as it stands now, and ids that are free there. */
@@ -50,15 +51,9 @@ export class ModernLeg {
     this.#host.freeId(this.id)
     if (this.ended) return
     this.#exchange?.abort()
-    // Over HTTP the closed stream says it; a shared connection has to be told.
-    if (this.answered || !this.#way.multiplexed) return
-    const params = { requestId: this.id }
-    const message: JsonRpcMessage = { jsonrpc: '2.0', method: 'notifications/cancelled', params }
-    this.#way.send({ body: Buffer.from(JSON.stringify(message)), message, headers: {} }, unheard)
+    if (!this.answered) cancelAt(this.#way, this.id)
   }
 }
-
-const unheard: UpstreamSink = { head: () => {}, message: () => {}, end: () => {}, fail: () => {} }
 
 /** Whether an SSE block has nothing but comments; fields such as an event id mean nothing in the modern era. */
 export const isComment = (frame: Uint8Array): boolean =>

@@ -2,8 +2,8 @@
 import type { Clock } from '../../base/clock.ts'
 import { GatewayError } from '../../base/errors.ts'
 import type { Json } from '../../eras/json-object.ts'
-import { written } from '../../eras/readdress.ts'
 import { ask, notify, type Reply } from '../../upstreams/ask.ts'
+import { tell } from '../../upstreams/tell.ts'
 import type {
   Upstream,
   UpstreamExchange,
@@ -35,8 +35,6 @@ export type NotOpened = { readonly reply: Reply } | { readonly failure: Upstream
 /** Between two attempts at the stream of the server's own messages, which servers may end at any time. */
 const firstStreamPauseMs = 1000
 const maxStreamPauseMs = 30_000
-/** How long a server may take for an answer that nobody needs. */
-const silentMs = 5000
 
 /** One conversation. What it says to the server carries this session's own headers, never a tenant's. */
 export class InnerSession {
@@ -103,12 +101,7 @@ export class InnerSession {
 
   /** Sends what needs no answer, and waits for none. */
   tell(message: JsonRpcMessage): void {
-    const { bytes: body } = written(message)
-    const done = (): void => clearTimeout(timer)
-    const sink = { head: nothing, message: nothing, end: done, fail: done }
-    const exchange = this.upstream.send({ body, message, headers: this.headers }, sink)
-    const timer = setTimeout(() => exchange.abort(), silentMs)
-    timer.unref()
+    tell(this.upstream, message, this.headers)
   }
 
   /** Opens the stream of the server's own messages, once for all tenants; it is opened again when the server ends it. */
@@ -143,12 +136,12 @@ export class InnerSession {
     this.#stream = undefined
     clearTimeout(this.#streamPause)
     // It is gone either way; a child that hangs is killed by its own grace time.
-    this.upstream.close().catch(nothing)
+    this.upstream.close().catch(() => {})
   }
 
   async #endAtServer(): Promise<void> {
-    if (!this.upstream.multiplexed && this.hasId) await this.upstream.endSession(this.headers).catch(nothing)
-    await this.upstream.close().catch(nothing)
+    if (!this.upstream.multiplexed && this.hasId) await this.upstream.endSession(this.headers).catch(() => {})
+    await this.upstream.close().catch(() => {})
   }
 
   #standAgain(): void {
@@ -186,5 +179,3 @@ export function failureOf(error: unknown): UpstreamFailure {
 
 const stages = ['egress', 'connect', 'handshake', 'call', 'process'] as const
 const isStage = (stage: unknown): stage is UpstreamFailure['stage'] => stages.some((one) => one === stage)
-
-const nothing = (): void => {}
