@@ -17,6 +17,7 @@ import type { Parkable, Parking } from './parking.ts'
 import { Resumption } from './resumption.ts'
 import type { Round, RoundOwner } from './round.ts'
 import { messagesIn, openingFailure, type LegacySession, type Said } from './session.ts'
+import { Unheard } from './unheard.ts'
 
 /** What a call needs of its conversation. */
 export interface CallHost {
@@ -50,6 +51,7 @@ export class BridgedCall implements UpstreamSink, RoundOwner, Parkable {
   readonly #written: JsonRpcRequest
   readonly #inputs: Inputs
   readonly #resumption: Resumption
+  readonly #unheard = new Unheard()
   /** The caller's request that is being answered; undefined while the call is parked. */
   #round: Round<JsonRpcRequest> | undefined
   #session: LegacySession | undefined
@@ -105,16 +107,16 @@ export class BridgedCall implements UpstreamSink, RoundOwner, Parkable {
     if (fault !== undefined) return fault
     this.#host.parking.take(key)
     this.#attach(round)
-    if (this.#kept) {
-      const kept = this.#kept
-      round.soon(() => {
-        kept(round)
+    round.soon(() => {
+      for (const said of this.#unheard.take()) this.onNotification(said)
+      if (this.#kept) {
+        this.#kept(round)
         this.#end()
-      })
-      return undefined
-    }
-    this.#exchange?.resume()
-    this.#inputs.answer(written ?? {})
+        return
+      }
+      this.#exchange?.resume()
+      this.#inputs.answer(written ?? {})
+    })
     return undefined
   }
 
@@ -178,26 +180,30 @@ export class BridgedCall implements UpstreamSink, RoundOwner, Parkable {
   }
 
   /** A notification of the server during this call. */
-  onNotification({ message: notification, written }: Said): void {
-    if (isChange(notification.method)) return this.#host.changed(notification)
+  onNotification(said: Said): void {
+    const { method, params } = said.message
+    if (isChange(method)) return this.#host.changed(said.message)
+    if (method === 'notifications/cancelled') return this.#inputs.withdraw(params?.['requestId'])
+    // Gone from the modern era: the client learns the outcome by its retry.
+    if (method === 'notifications/elicitation/complete') return
+    if (this.#round) this.#tell(this.#round, said)
+    else this.#unheard.keep(said)
+  }
+
+  #tell(round: Round<JsonRpcRequest>, { message: notification, written }: Said): void {
     switch (notification.method) {
-      case 'notifications/cancelled':
-        return this.#inputs.withdraw(notification.params?.['requestId'])
-      // Gone from the modern era: the client learns the outcome by its retry.
-      case 'notifications/elicitation/complete':
-        return undefined
       case 'notifications/message':
-        if (isLogFor(notification, this.logLevel)) this.#round?.deliver(notification, written)
-        return undefined
+        if (isLogFor(notification, this.logLevel)) round.deliver(notification, written)
+        return
       case 'notifications/progress': {
-        const token = this.#round && progressTokenOf(this.#round.request)
-        if (token === undefined || notification.params?.['progressToken'] !== this.id) return undefined
-        const writtenToken = this.#round && metaOf(this.#round.written)['progressToken']
-        this.#round?.deliver(withProgressToken(notification, token), withProgressToken(written, writtenToken))
-        return undefined
+        const token = progressTokenOf(round.request)
+        if (token === undefined || notification.params?.['progressToken'] !== this.id) return
+        const writtenToken = metaOf(round.written)['progressToken']
+        round.deliver(withProgressToken(notification, token), withProgressToken(written, writtenToken))
+        return
       }
       default:
-        return this.#round?.deliver(notification, written)
+        round.deliver(notification, written)
     }
   }
 

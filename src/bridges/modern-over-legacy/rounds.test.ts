@@ -16,6 +16,7 @@ import {
   stdio,
 } from '../../../test/harness/modern-bridge.ts'
 import { modernRequest, sendTo, until } from '../../../test/harness/modern-calls.ts'
+import type { JsonRpcMessage } from '../../wire/json-rpc.ts'
 import type { ModernOverLegacy } from './bridge.ts'
 
 afterEach(closeBridges)
@@ -84,6 +85,38 @@ describe.each(both)('a conversation %s', (_, make) => {
     const [side] = way.of('tools/call')
     if (side) finishConnection(way, side, { content: ['late'] })
     expect(await call({ requestState }).answer()).toMatchObject({ result: { content: ['late'] } })
+  })
+
+  test('tells a caller, when it is back, what the server said while it was away', async () => {
+    const way = askingServer(make())
+    const { bridge } = bridgeOver(way, { capabilities: asking })
+    const call = (params: object, progressToken: string) =>
+      sendTo(
+        bridge,
+        modernRequest(
+          'tools/call',
+          { name: 'a', ...params },
+          { capabilities: asking, meta: { progressToken } },
+        ),
+      )
+    const { requestState } = await asked(call({}, 'first'))
+    const [side] = way.of('tools/call')
+    if (!side) throw new Error('nothing was sent')
+    const token = side.request.params?._meta as { progressToken: number } | undefined
+    const progress = (value: number): JsonRpcMessage => ({
+      jsonrpc: '2.0',
+      method: 'notifications/progress',
+      params: { progressToken: token?.progressToken, progress: value },
+    })
+    for (const value of [1, 2]) during(way, side, progress(value))
+    const retry = call({ requestState }, 'second')
+    await until(() => retry.messages.length === 2)
+    during(way, side, progress(3))
+    finishConnection(way, side, { content: [] })
+    await retry.answer()
+    expect(retry.messages.slice(0, -1).map(({ params }) => params)).toEqual(
+      [1, 2, 3].map((value) => ({ progressToken: 'second', progress: value })),
+    )
   })
 
   test('refuses a requestState that is not for this request, and sends nothing', async () => {
