@@ -1,9 +1,10 @@
 // What a server's answer means for its call's record, and how the call's cost is put on it.
 import { formatCallId } from '../base/id.ts'
 import { formatAmount } from '../base/money.ts'
-import type { JsonRpcMessage } from '../wire/json-rpc.ts'
+import type { UpstreamMessage } from '../upstreams/upstream.ts'
+import type { JsonRpcMessage, RequestId } from '../wire/json-rpc.ts'
 import { answerOutcome } from '../wire/outcome.ts'
-import type { CallEnd, Settled } from './charge.ts'
+import type { CallEnd } from './charge.ts'
 
 /** Whether an answer is a round that asks for input (MCP 2026-07-28, "Multi Round-Trip Requests"). */
 export const isInterim = (answer: JsonRpcMessage): boolean =>
@@ -15,14 +16,23 @@ export function answerEnd(answer: JsonRpcMessage): Pick<CallEnd, 'outcome' | 'fr
   return { outcome, free: refused || isInterim(answer), ...(error !== undefined && { error }) }
 }
 
+/** What an answer tells of its own cost. */
+export interface CostReport {
+  /** Of the record. */
+  readonly id: bigint
+  readonly cost: bigint
+  readonly currency: string
+  readonly balance: bigint
+}
+
 /** The answer with `_meta["tollbridge/cost"]`, or undefined where it has no result to carry it. */
-export function withCost(answer: JsonRpcMessage, { record, balance }: Settled): Uint8Array | undefined {
+export function withCost(answer: JsonRpcMessage, report: CostReport): Uint8Array | undefined {
   if (!answer.result) return undefined
   const cost = {
-    amount: formatAmount(record.cost),
-    currency: record.currency,
-    balance: formatAmount(balance),
-    callId: formatCallId(record.id),
+    amount: formatAmount(report.cost),
+    currency: report.currency,
+    balance: formatAmount(report.balance),
+    callId: formatCallId(report.id),
   }
   const meta = answer.result['_meta']
   const merged = { ...(typeof meta === 'object' ? meta : {}), 'tollbridge/cost': cost }
@@ -32,3 +42,14 @@ export function withCost(answer: JsonRpcMessage, { record, balance }: Settled): 
 /** Whether an event can be resumed after. */
 export const hasEventId = (frame: Uint8Array): boolean =>
   /^id:/m.test(Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength).toString('latin1'))
+
+/** What stands for a refusal of the server that has no words. */
+export const statusAnswer = (status: number, id: RequestId) =>
+  ({ jsonrpc: '2.0', id, error: { code: -32000, message: `The MCP server answered ${status}` } }) as const
+
+/** An answer whose id is blank, under the id that the client waits for. */
+export const underId = (
+  id: RequestId,
+  { message }: UpstreamMessage,
+  parsed: JsonRpcMessage,
+): UpstreamMessage => ({ message, bytes: Buffer.from(JSON.stringify({ ...parsed, id })) })

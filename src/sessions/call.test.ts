@@ -231,6 +231,45 @@ describe('a call is answered once, recorded once and leaves no hold', () => {
   })
 })
 
+describe('a subscription', () => {
+  const listen = { id: 1, method: 'subscriptions/listen', params: { notifications: {} } }
+  const changed = { jsonrpc: '2.0', method: 'notifications/tools/list_changed' }
+  const startPriced = async (): Promise<void> => {
+    await start()
+    const price = { perCall: '1' }
+    await calls.rules.create({ name: 'listens', currency: 'USD', match: { method: listen.method }, price })
+  }
+
+  test('is billed for what it brought when its client leaves', async () => {
+    await startPriced()
+    const reply = calls.ask(listen)
+    calls.upstream.sent[0]?.head({ contentType: 'event-stream' }).event(changed)
+    reply.leave()
+    await until(() => calls.settled.length === 1, 'the record')
+    expect(calls.settled[0]?.record).toMatchObject({ outcome: 'success', cost: unit, statusCode: 200 })
+    expect(calls.settled[0]?.record.responseBytes).toBeGreaterThan(0)
+    expect(calls.upstream.sent[0]?.aborted).toBe(true)
+    expect(calls.held()).toBe(0n)
+  })
+
+  test('is billed for what it brought when the gateway stops, and says why it ended', async () => {
+    await startPriced()
+    const reply = calls.ask(listen)
+    calls.upstream.sent[0]?.head({ contentType: 'event-stream' }).event(changed)
+    await calls.relay.drain(100)
+    await settledOnce(calls, reply, { outcome: 'success', cost: unit })
+    expect(calls.settled[0]?.record).toMatchObject({ error: 'shutting_down', statusCode: 200 })
+  })
+
+  test('costs nothing where its client leaves before the server took it', async () => {
+    await startPriced()
+    const reply = calls.ask(listen)
+    reply.leave()
+    await until(() => calls.settled.length === 1, 'the record')
+    expect(calls.settled[0]?.record).toMatchObject({ outcome: 'cancelled', cost: 0n })
+  })
+})
+
 describe('time', () => {
   test('a call that hangs is answered, and a legacy server is told', async () => {
     await start()

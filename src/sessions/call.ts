@@ -13,7 +13,7 @@ import type {
 } from '../upstreams/upstream.ts'
 import { isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from '../wire/json-rpc.ts'
 import type { Era } from '../wire/protocol-version.ts'
-import { answerEnd, hasEventId, isInterim, withCost } from './answer.ts'
+import { answerEnd, hasEventId, isInterim, statusAnswer, underId, withCost } from './answer.ts'
 import type { CallEnd, Charge, SettledListener } from './charge.ts'
 import type { Deadline, Deadlines, Expiring } from './deadlines.ts'
 import { failureError, refusalAnswer } from './refusal.ts'
@@ -131,7 +131,7 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
       // An error may come without an id where the server could not read it (JSON-RPC 2.0, section 5).
       const blank = (parsed.id ?? null) === null && parsed.error !== undefined
       if (blank && this.#head?.contentType === 'json')
-        return this.#final(this.#withOwnId(message, parsed), parsed)
+        return this.#final(this.#underOwnId(message, parsed), parsed)
       return this.fail({
         stage: 'call',
         message: 'the server answered with an id that was not asked',
@@ -182,14 +182,14 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
     if (this.#ended) return
     this.#exchange?.abort()
     this.#withheldFor = new GatewayError('invalid_request', { detail: 'The request was cancelled.' })
-    this.#settle(this.#endAs('cancelled'), () => this.input.reply.end())
+    this.#settle(this.#endAs(this.#stands ? 'success' : 'cancelled'), () => this.input.reply.end())
   }
 
   /** Gives up on the server and answers with `error`; the call may have run. */
   abandon(error: GatewayError): void {
     if (this.#ended) return
     this.#giveUp(error.message)
-    this.#cut({ error, outcome: 'unknown', free: false })
+    this.#cut({ error, outcome: this.#stands ? 'success' : 'unknown', free: false })
   }
 
   /** No answer within the time limit, or a stream that stays open after it; called by the deadlines. */
@@ -211,7 +211,12 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
     if (this.#ended || this.input.era === 'legacy') return
     // Modern era: closing the connection is the cancellation (MCP 2026-07-28, "Cancellation"). Legacy: it is not.
     this.#exchange?.abort()
-    this.#settle(this.#endAs('cancelled'), () => {})
+    this.#settle(this.#endAs(this.#stands ? 'success' : 'cancelled'), () => {})
+  }
+
+  /** A stream for as long as somebody wants it: whoever ends it, what it brought until then was delivered. */
+  get #stands(): boolean {
+    return this.input.timeoutMs === undefined && this.#head?.status === 200
   }
 
   /** An event without a message (priming, keep-alive), or a body that is no JSON-RPC at all. */
@@ -232,20 +237,13 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
 
   /** Clients find out the era from a 4xx that is no modern error, so the status stays (MCP, "Backward Compatibility"). */
   #statusAlone(status: number): void {
-    const { id } = this.input.request
-    const answer = {
-      jsonrpc: '2.0',
-      id,
-      error: { code: -32000, message: `The MCP server answered ${status}` },
-    } as const
+    const answer = statusAnswer(status, this.input.request.id)
     this.#final({ message: undefined, bytes: Buffer.from(JSON.stringify(answer)) }, answer)
   }
 
-  /** An answer whose id is blank, under the id that the client waits for; a 4xx stays as it is, since eras are told by it. */
-  #withOwnId(message: UpstreamMessage, parsed: JsonRpcMessage): UpstreamMessage {
-    if ((this.#head?.status ?? 200) >= 400) return message
-    const bytes = Buffer.from(JSON.stringify({ ...parsed, id: this.input.request.id }))
-    return { message: message.message, bytes }
+  /** A 4xx stays as it is, since eras are told by it. */
+  #underOwnId(message: UpstreamMessage, parsed: JsonRpcMessage): UpstreamMessage {
+    return (this.#head?.status ?? 200) >= 400 ? message : underId(this.input.request.id, message, parsed)
   }
 
   #pass(message: UpstreamMessage): void {
@@ -278,7 +276,8 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
     const answer: SettledListener = (error, settled) => {
       if (error) return this.#refuse(error)
       if (session?.open && request.method === 'initialize') readProtocolVersion(session, parsed)
-      const reported = this.input.report ? withCost(parsed, settled) : undefined
+      const { record, balance } = settled
+      const reported = this.input.report ? withCost(parsed, { ...record, balance }) : undefined
       this.input.reply.final({
         status,
         bytes: reported ?? message.bytes,
@@ -305,7 +304,7 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
 
   #cutShort(error: GatewayError): void {
     this.#giveUp(error.message)
-    this.#cut({ error, outcome: 'denied', free: false })
+    this.#cut({ error, outcome: this.#stands ? 'success' : 'denied', free: false })
   }
 
   #giveUp(reason: string): void {
@@ -318,7 +317,8 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
     this.#exchange?.abort()
     this.#withheldFor = error
     const refusal = refusalAnswer(this.input.request, error, this.input.era)
-    const end = { ...this.#endAs(outcome), free, statusCode: refusal.status, error: error.code }
+    const statusCode = this.#stands ? 200 : refusal.status
+    const end = { ...this.#endAs(outcome), free, statusCode, error: error.code }
     // What was never sent may be tried again under the same key; what may have run is answered the same way again.
     const kept = free ? undefined : this.#keep(refusal.status, Buffer.from(refusal.text))
     this.#settle(end, (failure) => this.#refuse(failure ?? error), kept)

@@ -97,6 +97,14 @@ export class Metering {
     return refusal ? { charge, refusal } : { charge }
   }
 
+  /** What an account has now, in its own currency. */
+  balanceOf(accountId: string): { readonly balance: bigint; readonly currency: string } {
+    const { ledger } = this.#options
+    const account = ledger.findAccount(accountId)
+    assert(account, 'every caller has an account')
+    return { balance: ledger.totals(accountId).balance, currency: account.currency }
+  }
+
   /** Whether the store takes records; where it does not, no call is sent upstream. */
   get accepting(): boolean {
     return this.#options.writer.accepting

@@ -7,26 +7,27 @@ import { isRevokedBy, type Revocation } from '../identity/revocations.ts'
 import type { Server } from '../registry/server.ts'
 import type { Client, Transport } from '../usage/record.ts'
 import { tell, unheard } from '../upstreams/tell.ts'
-import type { Upstream, UpstreamExchange, UpstreamFailure, UpstreamSink } from '../upstreams/upstream.ts'
+import type { UpstreamExchange, UpstreamFailure } from '../upstreams/upstream.ts'
 import type { Ways } from './ways.ts'
 import { formatCallId } from '../base/id.ts'
 import { isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from '../wire/json-rpc.ts'
 import type { Era } from '../wire/protocol-version.ts'
 import type { Breakers } from './breakers.ts'
+import { withCost } from './answer.ts'
 import { Call, type CallHost } from './call.ts'
 import { denied, type Charge, type Metering } from './charge.ts'
 import { Deadlines } from './deadlines.ts'
+import type { KeptAnswer } from './kept-store.ts'
 import { Notice } from './notice.ts'
 import { originOf } from './origin.ts'
+import { reach, toOf, withSession, type To } from './reach.ts'
 import { recoverSession } from './recovery.ts'
 import { refusalAnswer } from './refusal.ts'
 import { fingerprint, repeatedAnswer, type Claim, type Replays } from './replays.ts'
 import type { Reply } from './reply.ts'
 import { ServerStream } from './server-stream.ts'
 import type { Session } from './session.ts'
-import { holdOff, noWay } from './unsent.ts'
-
-type Headers = Readonly<Record<string, string>>
+import { holdOff } from './unsent.ts'
 
 /** One message as a client transport hands it over: authenticated, parsed, classified. */
 export interface Incoming {
@@ -38,7 +39,7 @@ export interface Incoming {
   /** The message's original bytes. */
   readonly body: Uint8Array
   /** MCP headers to pass on, in lower case, without the session id. */
-  readonly headers: Headers
+  readonly headers: Readonly<Record<string, string>>
   readonly era: Era
   readonly transport: Transport
   readonly client: Client
@@ -113,7 +114,7 @@ export class Relay implements CallHost {
     const headers = withSession(incoming.headers, session)
     const stream = new ServerStream(session, reply, charge)
     const to = { ...incoming, charge }
-    stream.start((sink) => this.#reach(to, sink, (upstream) => upstream.listen(headers, sink)))
+    stream.start((sink) => reach(this.#options.ways, to, sink, (upstream) => upstream.listen(headers, sink)))
     stream.endAt(expiresAtMs)
   }
 
@@ -144,7 +145,7 @@ export class Relay implements CallHost {
     const heldOffMs = this.#options.breakers.holdOffMs(server)
     if (heldOffMs > 0) return holdOff(call, Math.ceil(heldOffMs / 1000))
     const message = { body, message: request, headers: withSession(headers, session) }
-    return this.#reach(toOf(call), call, (upstream) => upstream.send(message, call))
+    return reach(this.#options.ways, toOf(call), call, (upstream) => upstream.send(message, call))
   }
 
   recover(call: Call): Promise<boolean> {
@@ -156,7 +157,9 @@ export class Relay implements CallHost {
     const { request, session, headers } = call.input
     const params = { requestId: request.id, reason }
     const message: JsonRpcMessage = { jsonrpc: '2.0', method: 'notifications/cancelled', params }
-    this.#reach(toOf(call), unheard, (upstream) => tell(upstream, message, withSession(headers, session)))
+    reach(this.#options.ways, toOf(call), unheard, (upstream) =>
+      tell(upstream, message, withSession(headers, session)),
+    )
   }
 
   reportFailure(call: Call, failure: UpstreamFailure): void {
@@ -201,12 +204,21 @@ export class Relay implements CallHost {
       )
       if (verdict.kind === 'run') return this.#runClaimed(incoming, reply, verdict.claim)
       if (verdict.kind === 'refuse') return this.#refuse(incoming, reply, verdict.error)
-      const { kept } = verdict
-      const bytes = repeatedAnswer(kept, message)
-      reply.final({ status: kept.status, bytes, callId: formatCallId(kept.record), cost: '0' })
+      this.#repeat(incoming, reply, verdict.kept)
     } catch (cause) {
       this.#refuse(incoming, reply, new GatewayError('store_unavailable', { cause, retryAfterS: 1 }))
     }
+  }
+
+  /** A repeat costs nothing, and says so where its caller wants to know. */
+  #repeat({ message, server, principal }: Asking, reply: Reply, kept: KeptAnswer): void {
+    const { accountId } = principal
+    const answer = repeatedAnswer(kept, message)
+    const member = this.#options.ways.findMember(server, principal, message)
+    const cost = { id: kept.record, cost: 0n, ...this.#options.metering.balanceOf(accountId) }
+    const reported = wantsCost(member?.server ?? server, message) ? withCost(answer, cost) : undefined
+    const bytes = reported ?? Buffer.from(JSON.stringify(answer))
+    reply.final({ status: kept.status, bytes, callId: formatCallId(kept.record), cost: '0' })
   }
 
   #runClaimed(incoming: Asking, reply: Reply, claim: Claim): void {
@@ -237,7 +249,6 @@ export class Relay implements CallHost {
         this.#refuse(incoming, reply, failure ?? refusal, charge.callId),
       )
     }
-    const meta = message.params?.['_meta'] as Record<string, unknown> | undefined
     const billed = member?.server ?? server
     const call = new Call(
       {
@@ -251,7 +262,7 @@ export class Relay implements CallHost {
         reply,
         headers: incoming.headers,
         timeoutMs: openEnded.has(message.method) ? undefined : billed.timeouts.callMs,
-        report: billed.reportCost || meta?.['tollbridge/report'] === true,
+        report: wantsCost(billed, message),
         session,
         claim,
       },
@@ -310,7 +321,7 @@ export class Relay implements CallHost {
     this.#notices.add(notice)
     const to = { ...incoming, charge: begun?.charge }
     notice.start((sink) =>
-      this.#reach(to, sink, (upstream) => upstream.send({ body, message, headers }, sink)),
+      reach(this.#options.ways, to, sink, (upstream) => upstream.send({ body, message, headers }, sink)),
     )
     if (message.method === 'notifications/cancelled')
       session?.findCall(message.params?.['requestId'])?.cancel()
@@ -325,68 +336,19 @@ export class Relay implements CallHost {
     if (this.inFlight >= this.#options.maxInFlight) return new GatewayError('overloaded', { retryAfterS: 1 })
     return undefined
   }
+}
 
-  /** What the record says of the way: of an aggregate's, how its member is spoken to. Asked when the call is settled. */
-  #eraOf({ member }: To, way: Upstream): { readonly era?: Era | undefined } {
-    if (!member) return way
-    const { ways } = this.#options
-    return {
-      get era() {
-        return ways.eraOf(member) ?? way.era
-      },
-    }
-  }
-
-  #wayTo({ server, session, era, principal, message }: To): Upstream {
-    const { ways } = this.#options
-    if (session) return session.upstream ?? ways.shared(server)
-    return era === 'modern' && message ? ways.forModern(server, principal, message) : ways.shared(server)
-  }
-
-  /** Uses the way to the server; where there is none (address no longer allowed, shut down), the sink hears of it. */
-  #reach(to: To, sink: UpstreamSink, use: (upstream: Upstream) => UpstreamExchange): UpstreamExchange {
-    try {
-      const way = this.#wayTo(to)
-      if (to.charge) to.charge.way = this.#eraOf(to, way)
-      return use(way)
-    } catch (cause) {
-      return noWay(sink, cause)
-    }
-  }
+/** Whether an answer tells its cost: every one of the server's, or where the client asks for it. */
+function wantsCost(server: Server, { params }: JsonRpcRequest): boolean {
+  const meta = params?.['_meta'] as Record<string, unknown> | undefined
+  return server.reportCost || meta?.['tollbridge/report'] === true
 }
 
 const isAsking = (incoming: Incoming): incoming is Asking => isRequest(incoming.message)
-
-interface To {
-  readonly principal: Principal
-  readonly server: Server
-  readonly session?: Session
-  readonly era: Era
-  readonly message?: JsonRpcMessage
-  /** Whose record names the way; absent where there is no record. */
-  readonly charge?: Charge
-  /** The member of the server, an aggregate, that it is for. */
-  readonly member?: Server
-}
-
-const toOf = ({ input: { principal, server, endpoint, session, era, request, charge } }: Call): To => ({
-  principal,
-  server: endpoint,
-  session,
-  era,
-  message: request,
-  charge,
-  member: server === endpoint ? undefined : server,
-})
 
 /** Records the refusal of a message that gets no JSON-RPC answer, and then says so. */
 function refuseRecorded(charge: Charge, refusal: GatewayError, reply: Reply): void {
   charge.settle(denied(refusal), (failure) =>
     failure ? reply.refuse(failure) : reply.refuse(refusal, charge.callId),
   )
-}
-
-function withSession(headers: Headers, session: Session | undefined): Headers {
-  const id = session?.upstreamSessionId
-  return id === undefined ? headers : { ...headers, 'mcp-session-id': id }
 }

@@ -33,6 +33,18 @@ describe('idempotency', () => {
     expect(replies.every((reply) => reply.answers === 1)).toBe(true)
   })
 
+  test('a repeat tells that it cost nothing where its caller asks for the cost', async () => {
+    await start()
+    calls.upstream.script = (up) => up.succeed()
+    const ask = (id: number) =>
+      calls.ask(toolCall(id, { _meta: { 'tollbridge/report': true } }), keyed).done()
+    const [first, again] = [await ask(1), await ask(2)]
+    const cost = { amount: '1', currency: 'USD', balance: '-1', callId: first.answer?.callId }
+    expect(first.json.result?.['_meta']).toEqual({ 'tollbridge/cost': cost })
+    expect(again.json.result?.['_meta']).toEqual({ 'tollbridge/cost': { ...cost, amount: '0' } })
+    expect(again.answer).toMatchObject({ cost: '0', callId: first.answer?.callId })
+  })
+
   test('another request with the key is a conflict, during the call and after it', async () => {
     await start()
     const first = calls.ask(toolCall(1), keyed)

@@ -1,7 +1,7 @@
 // Idempotency keys of calls: one execution a key, and the same answer for every repeat, for the life of the record.
 import { createHash } from 'node:crypto'
 import { GatewayError } from '../base/errors.ts'
-import type { JsonRpcRequest } from '../wire/json-rpc.ts'
+import type { JsonRpcMessage, JsonRpcRequest } from '../wire/json-rpc.ts'
 import type { KeptAnswer, KeptAnswerStore } from './kept-store.ts'
 
 /** The right to run a call for its key. Finished exactly once. */
@@ -84,7 +84,7 @@ export class Replays {
 }
 
 /** A kept answer under the id of the request that repeats. */
-export function repeatedAnswer(kept: KeptAnswer, request: JsonRpcRequest): Uint8Array {
-  const answer: unknown = JSON.parse(Buffer.from(kept.bytes ?? []).toString())
-  return Buffer.from(JSON.stringify({ ...(answer as object), id: request.id }))
+export function repeatedAnswer(kept: KeptAnswer, request: JsonRpcRequest): JsonRpcMessage {
+  const answer = JSON.parse(Buffer.from(kept.bytes ?? []).toString()) as JsonRpcMessage
+  return { ...answer, id: request.id }
 }

@@ -33,7 +33,7 @@ export class ServerStream implements UpstreamSink, LeftStream {
   #settling = 0
   #expiry: NodeJS.Timeout | undefined
   #absence: NodeJS.Timeout | undefined
-  readonly #end = (): void => this.#close('success')
+  readonly #end = (): void => this.#close()
 
   constructor(session: Session, reply: Reply, charge: Charge) {
     this.#session = session
@@ -55,7 +55,8 @@ export class ServerStream implements UpstreamSink, LeftStream {
     this.#begin()
     if (this.#streaming) reply.stream({ callId: charge.callId })
     this.#exchange?.resume()
-    if (charge.cover(this.#bytes)) this.#close('denied')
+    const refusal = charge.cover(this.#bytes)
+    if (refusal) this.#close(refusal)
     this.endAt(expiresAtMs)
   }
 
@@ -63,19 +64,19 @@ export class ServerStream implements UpstreamSink, LeftStream {
   endAt(expiresAtMs: number | undefined): void {
     if (expiresAtMs === undefined || this.#settled) return
     const delayMs = Math.min(expiresAtMs - Date.now(), 2 ** 31 - 1)
-    const expire = (): void => (this.#reply.absence ? this.#reply.end() : this.#close('success'))
+    const expire = (): void => (this.#reply.absence ? this.#reply.end() : this.#close())
     this.#expiry = setTimeout(expire, Math.max(0, delayMs))
     this.#expiry.unref()
   }
 
   stop(): void {
-    this.#close('success')
+    this.#close()
   }
 
   /** The server has ended the stream; answers that are not durable yet still go out first. */
   end(): void {
     this.#upstreamEnded = true
-    if (this.#settling === 0) this.#close('success')
+    if (this.#settling === 0) this.#close()
   }
 
   head(head: UpstreamHead): void {
@@ -105,8 +106,8 @@ export class ServerStream implements UpstreamSink, LeftStream {
     const call = answer && this.#session.findCall(answer.id)
     if (!answer || !call) {
       this.#bytes += message.bytes.length
-      if (!this.#settled && this.#charge.cover(this.#bytes)) return this.#close('denied')
-      return this.#forward(message)
+      const refusal = this.#settled ? undefined : this.#charge.cover(this.#bytes)
+      return refusal ? this.#close(refusal) : this.#forward(message)
     }
     // The bytes of an answer are its call's, so that they are not charged twice.
     this.#settling++
@@ -126,7 +127,7 @@ export class ServerStream implements UpstreamSink, LeftStream {
     const charge = this.#charge
     charge.keepCovered(
       () => this.#bytes,
-      () => this.#close('denied'),
+      (refusal) => this.#close(refusal),
     )
     this.#reply.onGone(() => {
       if (this.#charge === charge) this.#gone(this.#reply.absence)
@@ -136,7 +137,7 @@ export class ServerStream implements UpstreamSink, LeftStream {
   /** The client has left, or another connection has taken its place. */
   #gone(absence: Absence | undefined): void {
     if (this.#settled) return
-    if (!absence || this.#over || this.#session.left) return this.#close('success')
+    if (!absence || this.#over || this.#session.left) return this.#close()
     this.#settle({ outcome: 'success', statusCode: 200, free: false }, () => {})
     this.#session.left = this
     this.#absence = setTimeout(() => {
@@ -160,10 +161,21 @@ export class ServerStream implements UpstreamSink, LeftStream {
     this.#reply.onDrain(() => this.#exchange?.resume())
   }
 
-  #close(outcome: CallEnd['outcome']): void {
+  /** Whoever ends it, what it brought until then was delivered: a balance that runs out pays for that too. */
+  #close(refusal?: GatewayError): void {
     this.#over = true
     this.#exchange?.abort()
-    this.#settle({ outcome, statusCode: 200, free: false }, () => this.#reply.end())
+    const end = {
+      outcome: 'success',
+      statusCode: 200,
+      free: false,
+      ...(refusal && { error: refusal.code }),
+    } as const
+    this.#settle(end, (unrecorded) => {
+      const why = unrecorded ?? refusal
+      if (why) this.#reply.refuse(why)
+      else this.#reply.end()
+    })
   }
 
   #settle(end: Omit<CallEnd, 'responseBytes'>, done: SettledListener): void {

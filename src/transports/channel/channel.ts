@@ -114,6 +114,7 @@ export class Channel implements ReplyHost, LineListener {
   receive(body: Uint8Array, principal: Principal, taken: Taken): GatewayError | undefined {
     if (this.#gone) return new GatewayError('session_not_found')
     this.lastActiveMs = this.#options.clock.monotonicMs()
+    this.#streams.nudge()
     if (isBatch(body)) return this.#batch(body, principal, taken)
     const message = parseMessage(body, this.#options.maxDepth)
     if (message instanceof GatewayError) return message

@@ -20,6 +20,8 @@ const firstRetryMs = 1000
 const longestRetryMs = 30_000
 /** Attempts in a row that bring nothing. */
 const maxFailures = 5
+/** After the money has run out; a client that says something meanwhile may have been topped up. */
+const unpaidPauseMs = 30_000
 /** Refusals that may pass; any other means that there is no such stream. */
 const passing = new Set(['upstream_unavailable', 'store_unavailable', 'overloaded'])
 
@@ -34,6 +36,8 @@ export class ChannelStream {
   #timer: NodeJS.Timeout | undefined
   #failures = 0
   #finished = false
+  /** Since when, on the monotonic clock, nobody pays for it. */
+  #unpaidSinceMs: number | undefined
 
   constructor(options: ChannelStreamOptions, position = new StreamPosition()) {
     this.#options = options
@@ -44,6 +48,13 @@ export class ChannelStream {
   start(resumed = false): void {
     if (resumed) this.#later()
     else this.#open()
+  }
+
+  /** The client is there: a stream that ended with the account's balance is tried again, now and then. */
+  nudge(): void {
+    if (this.#unpaidSinceMs === undefined || performance.now() - this.#unpaidSinceMs < unpaidPauseMs) return
+    this.#unpaidSinceMs = undefined
+    this.#open()
   }
 
   /** Ends it for good. */
@@ -69,6 +80,10 @@ export class ChannelStream {
   ended(error?: GatewayError): void {
     this.#reply = undefined
     if (this.#finished) return
+    if (error?.code === 'balance_exhausted') {
+      this.#unpaidSinceMs = performance.now()
+      return
+    }
     this.#failures++
     const hopeless = (error && !passing.has(error.code)) || this.#failures > maxFailures
     if (hopeless || !this.#options.wanted()) this.#finish()

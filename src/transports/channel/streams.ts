@@ -35,6 +35,11 @@ export class ChannelStreams {
     this.#standing.start()
   }
 
+  /** The client has sent something. */
+  nudge(): void {
+    this.#standing?.nudge()
+  }
+
   stopStanding(): void {
     this.#stopped = true
     this.#standing?.stop()
