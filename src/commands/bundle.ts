@@ -54,7 +54,6 @@ export function addBundleCommands(program: Command, io: Io): void {
   addReading(bundle, io)
   bundle
     .command('rm <name>')
-    .alias('remove')
     .description('take a bundle away; its servers stay')
     .option('-y, --yes', 'do not ask')
     .addHelpText('after', examples('bundle rm travel', 'bundle rm travel --yes'))
@@ -69,7 +68,6 @@ export function addBundleCommands(program: Command, io: Io): void {
 function addReading(bundle: Command, io: Io): void {
   bundle
     .command('ls')
-    .alias('list')
     .description('list the bundles that you may use')
     .addHelpText('after', examples('bundle ls', 'bundle ls --json'))
     .action(async (_options: object, command: Command) => {

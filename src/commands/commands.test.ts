@@ -155,6 +155,12 @@ describe('a client command', () => {
     expect(heard[0]).toMatchObject({ authorization: 'Bearer k', path: '/api/v1/servers?limit=100' })
   })
 
+  test('takes list for ls', async () => {
+    answer = () => ({ status: 200, body: { items: [], nextCursor: null } })
+    for (const group of ['server', 'bundle', 'key', 'usage', 'rule', 'account'])
+      expect((await cli(`${group} list --key k --json`)).code, group).toBe(0)
+  })
+
   test('shows the tools of a server with their prices', async () => {
     const price = { name: 'basic', currency: 'USD', price: { perCall: '0.01' }, billOn: ['success', 'error'] }
     const items = [

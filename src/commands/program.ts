@@ -59,7 +59,18 @@ function makeProgram(io: Io): Command {
   addAccountCommands(program, io)
   addConnectCommand(program, io)
   addLocalCommands(program, io)
+  for (const group of program.commands) addLongNames(group)
   return program
+}
+
+const longNames: Readonly<Record<string, string>> = { ls: 'list', rm: 'remove' }
+
+/** Who types `list` means `ls`. */
+function addLongNames(group: Command): void {
+  for (const command of group.commands) {
+    const longName = longNames[command.name()]
+    if (longName !== undefined) command.alias(longName)
+  }
 }
 
 const examples = (...lines: string[]): string =>
