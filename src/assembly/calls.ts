@@ -139,7 +139,7 @@ export async function buildCalls(parts: CallParts) {
     onInitializeFailed: (session) => void sessions.close(session),
     maxInFlight: config.calls.maxInFlight,
   })
-  const paramChecks = new ParamChecks(catalogues, (server) => routes.eraOf(server) === 'legacy')
+  const paramChecks = new ParamChecks(catalogues, routes)
   const resumption = new Resumption({ relay, streams })
   return { settled, metering, sessionStore, sessions, relay, resumption, paramChecks }
 }

@@ -1,9 +1,11 @@
 // Whether the `Mcp-Param-*` headers of a modern tool call say what its arguments say.
 import { isObject } from '../eras/json-object.ts'
+import type { Principal } from '../identity/principal.ts'
 import type { Server } from '../registry/server.ts'
 import type { Catalogues } from '../upstreams/catalogue.ts'
 import type { JsonRpcMessage } from '../wire/json-rpc.ts'
 import { mirroredParams, paramMismatch, type MirroredParam } from '../wire/param-headers.ts'
+import type { Ways } from './ways.ts'
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>
 
@@ -19,13 +21,11 @@ export class ParamChecks {
   readonly #catalogues: Catalogues
   /** By schema object, which the catalogue keeps for as long as it is current. */
   readonly #mirrored = new WeakMap<object, readonly MirroredParam[]>()
+  readonly #ways: Pick<Ways, 'eraOf' | 'findMember'>
 
-  readonly #isLegacy: (server: Server) => boolean
-
-  /** `isLegacy`: whether a server is known to speak the legacy era alone. */
-  constructor(catalogues: Catalogues, isLegacy: (server: Server) => boolean) {
+  constructor(catalogues: Catalogues, ways: Pick<Ways, 'eraOf' | 'findMember'>) {
     this.#catalogues = catalogues
-    this.#isLegacy = isLegacy
+    this.#ways = ways
   }
 
   /** Undefined at once where there is nothing to compare; else the first disagreement, as a sentence. */
@@ -35,7 +35,7 @@ export class ParamChecks {
     headers: Headers,
   ): undefined | Promise<string | undefined> {
     if (message.method !== 'tools/call' || server.transport.type === 'aggregate') return undefined
-    if (this.#isLegacy(server)) return this.#compare(server, message, headers)
+    if (this.#ways.eraOf(server) === 'legacy') return this.#compare(server, message, headers)
     for (const name in headers)
       if (name.startsWith('mcp-param-')) return this.#compare(server, message, headers)
     return undefined
@@ -45,23 +45,28 @@ export class ParamChecks {
    * The input schema of the tool that a modern call is for, to make the headers of: undefined at once where there are
    * none to make. Resolves with nothing where the server does not tell in time; it then says itself what it misses.
    */
-  inputSchema(server: Server, message: JsonRpcMessage): Promise<unknown> | undefined {
-    if (message.method !== 'tools/call' || server.transport.type !== 'streamable-http') return undefined
+  inputSchema(server: Server, message: JsonRpcMessage, caller: Principal): Promise<unknown> | undefined {
+    if (message.method !== 'tools/call') return undefined
+    const to =
+      server.transport.type === 'aggregate'
+        ? this.#ways.findMember(server, caller, message)
+        : { server, tool: message.params?.['name'] }
+    if (to?.server.transport.type !== 'streamable-http') return undefined
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(undefined), schemaMs)
-      this.#schemaOf(server, message)
+      this.#schemaOf(to.server, to.tool)
         .then(resolve, () => resolve(undefined))
         .finally(() => clearTimeout(timer))
     })
   }
 
-  async #schemaOf(server: Server, message: JsonRpcMessage): Promise<unknown> {
+  async #schemaOf(server: Server, tool: unknown): Promise<unknown> {
     const { tools } = await this.#catalogues.get(server)
-    return tools.find((tool) => tool.name === message.params?.['name'])?.inputSchema
+    return tools.find(({ name }) => name === tool)?.inputSchema
   }
 
   async #compare(server: Server, message: JsonRpcMessage, headers: Headers): Promise<string | undefined> {
-    const schema = await this.#schemaOf(server, message)
+    const schema = await this.#schemaOf(server, message.params?.['name'])
     if (!isObject(schema)) return undefined
     let mirrored = this.#mirrored.get(schema)
     if (!mirrored) this.#mirrored.set(schema, (mirrored = mirroredParams(schema)))

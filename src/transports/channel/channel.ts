@@ -25,7 +25,11 @@ export interface ChannelOptions {
   readonly maxDepth: number
   readonly maxBodyBytes: number
   /** The input schema of the tool that a modern call is for; undefined at once where no header depends on it. */
-  readonly inputSchema: (server: Incoming['server'], message: JsonRpcMessage) => Promise<unknown> | undefined
+  readonly inputSchema: (
+    server: Incoming['server'],
+    message: JsonRpcMessage,
+    caller: Principal,
+  ) => Promise<unknown> | undefined
 }
 
 export interface ChannelOrigin {
@@ -260,9 +264,9 @@ export class Channel implements ReplyHost, LineListener {
   }
 
   #modern(replying: Replying): void {
-    const { message, reply } = replying
+    const { message, principal, reply } = replying
     if (this.origin.eras === 'legacy') return reply.refuse(new GatewayError('unsupported_era'))
-    const schema = this.#options.inputSchema(this.origin.target.server, message)
+    const schema = this.#options.inputSchema(this.origin.target.server, message, principal)
     if (schema === undefined) return this.#relay(replying, headersOfModern(message))
     schema
       .then((inputSchema) => {
