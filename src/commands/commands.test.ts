@@ -155,10 +155,9 @@ describe('a client command', () => {
     expect(heard[0]).toMatchObject({ authorization: 'Bearer k', path: '/api/v1/servers?limit=100' })
   })
 
-  test('takes list for ls', async () => {
+  test.each(['server', 'key', 'usage'])('takes list for ls (%s)', async (group) => {
     answer = () => ({ status: 200, body: { items: [] } })
-    for (const group of ['server', 'key', 'usage', 'rule'])
-      expect((await cli(`${group} list --key k --json`)).code, group).toBe(0)
+    expect((await cli(`${group} list --key k`)).code).toBe(0)
   })
 
   test('shows the tools of a server with their prices', async () => {
