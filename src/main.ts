@@ -88,7 +88,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const db = await openDatabase({ dataDir, databaseUrl, durability, log }, parts.openStore)
   lifecycle.onStop('store', () => db.close())
 
-  const money = await buildMoney({ config, db, log, metrics, lifecycle })
+  const money = await buildMoney({ config, db, clock, log, metrics, lifecycle })
   const identity = buildIdentity({ config, db, log, keyring, ledger: money.ledger, publicUrl })
   const servers = await buildServers({ config, db, log, keyring, ledger: money.ledger, lifecycle })
   const { credentials } = identity

@@ -1,6 +1,6 @@
 // Builds what counts and charges: prices, the ledger, the writer of usage and its readers.
 import { AuditStore } from '../billing/store.ts'
-import { systemClock as clock } from '../base/clock.ts'
+import { type Clock } from '../base/clock.ts'
 import { Lifecycle } from '../base/lifecycle.ts'
 import { type Log } from '../base/log.ts'
 import type { RunnableConfig } from '../commands/settings.ts'
@@ -21,15 +21,16 @@ import { UsageWriter } from '../usage/writer.ts'
 const probeEveryMs = 500
 
 interface MoneyParts {
-  readonly config: RunnableConfig
+  readonly config: Pick<RunnableConfig, 'accounts'>
   readonly db: Database
+  readonly clock: Clock
   readonly log: Log
-  readonly metrics: GatewayMetrics
+  readonly metrics: Pick<GatewayMetrics, 'storeCommitSeconds'>
   readonly lifecycle: Lifecycle
 }
 
 /** Prices, the ledger and the writer of usage; the writer folds the ledger anew after the store was away. */
-export async function buildMoney({ config, db, log, metrics, lifecycle }: MoneyParts) {
+export async function buildMoney({ config, db, clock, log, metrics, lifecycle }: MoneyParts) {
   const { defaultMode: mode, currency, timeZone } = config.accounts
   const rules = await RuleBook.open({ store: new RuleStore(db), clock })
   const ledger = await Ledger.open(new LedgerStore(db), { clock, defaults: { mode, currency, timeZone } })

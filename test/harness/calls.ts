@@ -149,7 +149,7 @@ function toMessage(message: object | string): { message: JsonRpcMessage | undefi
 }
 
 /** A server that does what the test says; without a script every request waits. */
-class FakeUpstream implements Upstream {
+export class FakeUpstream implements Upstream {
   readonly transport: Upstream['transport']
   readonly multiplexed: boolean
   readonly sent: FakeExchange[] = []
