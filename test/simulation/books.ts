@@ -1,0 +1,73 @@
+// What the disk of a simulation says, read with SQL of its own.
+import { partSeparator } from '../../src/usage/batch.ts'
+import type { Disk } from './store.ts'
+
+export interface BookedRecord {
+  readonly id: bigint
+  readonly accountId: string
+  readonly tool: string
+  readonly outcome: string
+  readonly cost: bigint
+  readonly requestBytes: number
+  readonly responseBytes: number
+  readonly durationUs: number
+  readonly key: string | null
+  /** The number of the call in the simulation. */
+  readonly number: number
+  readonly error: string | null
+}
+
+interface Row {
+  id: bigint
+  account: string
+  tool: string
+  outcome: string
+  client: string
+  cost: bigint
+  request_bytes: bigint
+  response_bytes: bigint
+  duration_us: bigint
+  idempotency_key: string | null
+  error: string | null
+}
+
+export function readRecords(disk: Disk): BookedRecord[] {
+  const text = (column: string) => `(SELECT value FROM dimension WHERE id = r.${column}) AS ${column}`
+  const rows = disk.all<Row>(
+    `SELECT r.id, ${text('account')}, ${text('tool')}, ${text('outcome')}, ${text('client')}, cost, request_bytes,
+     response_bytes, duration_us, idempotency_key, error FROM usage_record r ORDER BY r.id`,
+  )
+  return rows.map((row) => ({
+    id: row.id,
+    accountId: row.account,
+    tool: row.tool,
+    outcome: row.outcome,
+    cost: row.cost,
+    requestBytes: Number(row.request_bytes),
+    responseBytes: Number(row.response_bytes),
+    durationUs: Number(row.duration_us),
+    key: row.idempotency_key,
+    number: Number(row.client.split(partSeparator)[1]?.replace('ask-', '')),
+    error: row.error,
+  }))
+}
+
+/** What each account was granted, and what left it by charges and expiries, by account id. */
+export function readTransfers(
+  disk: Disk,
+): Map<string, { granted: bigint; charged: bigint; expired: bigint }> {
+  const rows = disk.all<{ account: string; kind: string; amount: bigint }>(
+    `SELECT a.account_id AS account, t.kind AS kind, sum(t.amount) AS amount FROM transfer t
+     JOIN ledger_account a ON a.id = CASE t.kind WHEN 'grant' THEN t.credit ELSE t.debit END
+     GROUP BY a.account_id, t.kind`,
+  )
+  const sums = new Map<string, { granted: bigint; charged: bigint; expired: bigint }>()
+  for (const { account, kind, amount } of rows) {
+    const sum = sums.get(account) ?? { granted: 0n, charged: 0n, expired: 0n }
+    if (kind === 'grant') sum.granted += amount
+    else if (kind === 'charge') sum.charged += amount
+    else sum.expired += amount
+    sums.set(account, sum)
+  }
+  return sums
+}
