@@ -4,6 +4,7 @@ import manifest from '../../package.json' with { type: 'json' }
 import { addAccountCommands } from './account.ts'
 import { addBundleCommands } from './bundle.ts'
 import { addConnectCommand } from './connect.ts'
+import { addDeclaredCommands } from './declared/commands.ts'
 import { CliError, type Io } from './io.ts'
 import { addKeyCommands } from './key.ts'
 import { addLocalCommands } from './local.ts'
@@ -57,6 +58,7 @@ function makeProgram(io: Io): Command {
   addUsageCommands(program, io)
   addRuleCommands(program, io)
   addAccountCommands(program, io)
+  addDeclaredCommands(program, io)
   addConnectCommand(program, io)
   addLocalCommands(program, io)
   for (const group of program.commands) addLongNames(group)
