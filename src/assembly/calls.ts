@@ -64,6 +64,8 @@ export async function buildCalls(parts: CallParts) {
     metrics,
     rules,
     ledger,
+    meters,
+    periods,
     writer,
     lastRecord,
     registry,
@@ -83,6 +85,8 @@ export async function buildCalls(parts: CallParts) {
     callIds,
     rules,
     ledger,
+    meters,
+    periods,
     writer,
     onSettled: (call) => settled.publish(call),
   })

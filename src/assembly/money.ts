@@ -11,8 +11,10 @@ import { LedgerStore, transferRows } from '../ledger/store.ts'
 import { RuleBook } from '../pricing/rules.ts'
 import { RuleStore } from '../pricing/store.ts'
 import { type CommitExtra } from '../sessions/charge.ts'
+import { Periods } from '../pricing/periods.ts'
 import { keptRow } from '../sessions/kept-store.ts'
 import { Dimensions } from '../usage/dimensions.ts'
+import { Meters, meterRows, oldestPeriodMs } from '../usage/meters.ts'
 import { UsageQueries } from '../usage/queries.ts'
 import { UsageQueryStore } from '../usage/query-store.ts'
 import { UsageStore } from '../usage/store.ts'
@@ -36,12 +38,18 @@ export async function buildMoney({ config, db, clock, log, metrics, lifecycle }:
   const ledger = await Ledger.open(new LedgerStore(db), { clock, defaults: { mode, currency, timeZone } })
   const usageStore = new UsageStore(db)
   const { known, next } = await usageStore.loadDimensions(50_000)
+  const meters = new Meters()
+  const loadMeters = async (): Promise<void> =>
+    meters.load(await usageStore.loadMeters(oldestPeriodMs(clock.now())))
+  await loadMeters()
   const writer = new UsageWriter<CommitExtra>({
     store: usageStore,
     dimensions: new Dimensions({ known, next, capacity: 100_000 }),
     log,
     extraRows: commitRows,
-    onHeal: () => ledger.reload(),
+    onHeal: async () => {
+      await Promise.all([ledger.reload(), loadMeters()])
+    },
     maxBatch: 512,
     maxQueue: 50_000,
     probeEveryMs,
@@ -56,11 +64,13 @@ export async function buildMoney({ config, db, clock, log, metrics, lifecycle }:
   lifecycle.onStop('grant expiry', () => clearInterval(expiry))
   const queries = new UsageQueries(new UsageQueryStore(db), { clock })
   const auditStore = new AuditStore(db)
-  return { rules, ledger, queries, auditStore, writer, lastRecord: await usageStore.newestRecordId() }
+  const lastRecord = await usageStore.newestRecordId()
+  return { rules, ledger, meters, periods: new Periods(), queries, auditStore, writer, lastRecord }
 }
 
-function commitRows(extras: readonly CommitExtra[]) {
+export function commitRows(extras: readonly CommitExtra[]) {
   const transfers = extras.filter((extra) => 'debit' in extra)
   const kept = extras.filter((extra) => 'fingerprint' in extra)
-  return [...transferRows(transfers), ...kept.map(keptRow)]
+  const counts = extras.filter((extra) => 'meter' in extra)
+  return [...transferRows(transfers), ...kept.map(keptRow), ...meterRows(counts)]
 }

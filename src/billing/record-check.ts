@@ -35,11 +35,21 @@ export function findCostProblem(
   const bytes = Number(record.request_bytes) + Number(record.response_bytes)
   const durationUs = Number(record.duration_us)
   if (bytes < 0 || durationUs < 0) return 'quantities that are not negative'
-  const full = rate(version.rates, { calls: 1, bytes, durationUs })
+  const { counted_before: before, tokens, upstream_cost: upstreamCost } = record
+  if ((before !== null) !== (version.rates.cumulative !== undefined))
+    return version.rates.cumulative ? 'what was counted before' : 'nothing counted before'
+  const counted = before === null || before < 0n ? undefined : before
+  const measured = {
+    calls: 1,
+    bytes,
+    ...(tokens !== null && { tokens: Number(tokens) }),
+    upstreamCost: upstreamCost ?? 0n,
+  }
+  const full = rate(version.rates, { ...measured, durationUs }, counted)
   if (cost === full) return undefined
   if (version.rates.perSecond !== 0n && cost < full) {
     const coveredUs = Math.min(durationUs, Math.max(alwaysCoveredUs, durationUs - uncoveredUs))
-    if (cost >= rate(version.rates, { calls: 1, bytes, durationUs: coveredUs })) return undefined
+    if (cost >= rate(version.rates, { ...measured, durationUs: coveredUs }, counted)) return undefined
   }
   return formatAmount(full)
 }

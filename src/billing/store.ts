@@ -20,6 +20,9 @@ export interface AuditedRecord {
   readonly duration_us: bigint
   readonly rule: bigint | null
   readonly rule_version: bigint | null
+  readonly tokens: bigint | null
+  readonly upstream_cost: bigint | null
+  readonly counted_before: bigint | null
   readonly account_id: string | null
   readonly outcome: string | null
   readonly currency: string | null
@@ -119,6 +122,7 @@ export class AuditStore {
   records({ after, until }: Stretch, limit: number): Promise<AuditedRecord[]> {
     return this.#read(sql<AuditedRecord>`
       select r.id, r.cost, r.request_bytes, r.response_bytes, r.duration_us, r.rule, r.rule_version,
+        r.tokens, r.upstream_cost, r.counted_before,
         a.value as account_id, o.value as outcome, c.value as currency, u.value as rule_id
       from usage_record r left join dimension a on a.id = r.account left join dimension o on o.id = r.outcome
         left join dimension c on c.id = r.currency left join dimension u on u.id = r.rule
@@ -144,8 +148,8 @@ export class AuditStore {
     const [low, high] = [CallIds.firstAt(bucket * rollupMs), CallIds.firstAt((bucket + 1) * rollupMs)]
     return this.#read(sql<ChargeDifference>`
       select r.id, r.cost, coalesce(t.charged, 0) as charged from usage_record r left join (
-        select record, sum(amount) as charged from transfer
-        where kind = 'charge' and record >= ${low} and record < ${high} group by record) t on t.record = r.id
+        select record, sum(case kind when 'charge' then amount else -amount end) as charged from transfer
+        where kind in ('charge', 'reprice') and record >= ${low} and record < ${high} group by record) t on t.record = r.id
       where r.id >= ${low} and r.id < ${high} and r.cost <> coalesce(t.charged, 0) order by r.id limit ${limit}`)
   }
 

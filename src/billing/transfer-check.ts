@@ -6,6 +6,7 @@ import type { AuditedTransfer } from './store.ts'
 const ends: Readonly<Record<string, { from: readonly string[]; to: string }>> = {
   grant: { from: ['funding'], to: 'grant' },
   charge: { from: ['grant', 'receivable'], to: 'revenue' },
+  reprice: { from: ['revenue'], to: 'receivable' },
   expiry: { from: ['grant'], to: 'breakage' },
 }
 
@@ -15,7 +16,7 @@ export function findTransferProblem(
 ): { expected: string; actual: string } | undefined {
   const { kind, record, debit_kind, credit_kind } = transfer
   const end = ends[kind]
-  if (!end) return { expected: 'grant, charge or expiry', actual: kind }
+  if (!end) return { expected: Object.keys(ends).join(', '), actual: kind }
   if (!end.from.includes(debit_kind ?? '') || credit_kind !== end.to)
     return {
       expected: `${kind} from ${end.from.join(' or ')} to ${end.to}`,
@@ -26,7 +27,8 @@ export function findTransferProblem(
       expected: transfer.debit_currency ?? '',
       actual: transfer.credit_currency ?? '',
     }
-  if (kind === 'charge') return findChargeProblem(transfer)
+  if (kind === 'charge') return findChargeProblem(transfer, transfer.debit_account)
+  if (kind === 'reprice') return findChargeProblem(transfer, transfer.credit_account)
   if (record !== null) return { expected: 'no record', actual: 'a record' }
   if (kind === 'expiry' && transfer.debit_account !== transfer.credit_account)
     return { expected: transfer.debit_account ?? '', actual: transfer.credit_account ?? '' }
@@ -38,13 +40,14 @@ export function findTransferProblem(
   return undefined
 }
 
-function findChargeProblem(transfer: AuditedTransfer): { expected: string; actual: string } | undefined {
+/** `account` is whose money it is. */
+function findChargeProblem(
+  transfer: AuditedTransfer,
+  account: string | null,
+): { expected: string; actual: string } | undefined {
   if (transfer.found_record === null) return { expected: 'a record', actual: 'none' }
-  if (transfer.record_account !== transfer.debit_account)
-    return {
-      expected: `paid by ${transfer.record_account ?? 'nobody'}`,
-      actual: transfer.debit_account ?? 'nobody',
-    }
+  if (transfer.record_account !== account)
+    return { expected: `paid by ${transfer.record_account ?? 'nobody'}`, actual: account ?? 'nobody' }
   if (transfer.record_currency !== transfer.debit_currency)
     return { expected: transfer.record_currency ?? '', actual: transfer.debit_currency ?? '' }
   return undefined

@@ -134,6 +134,7 @@ class Audit {
         const problem = findTransferProblem(transfer)
         if (problem) this.differences.add('transfer', transfer.id.toString(), problem)
         if (kind === 'charge' && record !== null) this.#weigh(record, -amount)
+        if (kind === 'reprice' && record !== null) this.#weigh(record, amount)
         this.#foldOf(debit).debits += amount
         this.#foldOf(credit).credits += amount
       },

@@ -40,7 +40,8 @@ export interface Grant {
  */
 export type LedgerAccountKind = 'funding' | 'revenue' | 'breakage' | 'grant' | 'receivable'
 
-export type TransferKind = 'grant' | 'charge' | 'expiry'
+/** `reprice` gives back what a volume price charged too much before it fell; it belongs to the record that made it fall. */
+export type TransferKind = 'grant' | 'charge' | 'reprice' | 'expiry'
 
 /** One movement: `amount` nano-units leave `debit` and arrive at `credit`. Append-only, never changed. */
 export interface Transfer {
@@ -49,7 +50,7 @@ export interface Transfer {
   readonly debit: number
   readonly credit: number
   readonly amount: bigint
-  /** The usage record that was charged, for a `charge`. */
+  /** The usage record that was charged, for a `charge` or a `reprice`. */
   readonly record?: bigint
   readonly atMs: number
 }

@@ -59,8 +59,9 @@ export class Ledger {
   readonly #breakage = new Map<string, number>()
   #nextLedgerAccount = 1
   #turn: Promise<unknown> = Promise.resolve()
-  /** Expiries that are applied in memory and whose commit failed; tried again with the next ones. */
-  readonly #unwritten: Transfer[] = []
+  /** Expiries that are applied in memory and not written yet: those whose commit failed are tried again. */
+  readonly #unwritten: Transfer[][] = []
+  #expiring: Promise<number> | undefined
 
   private constructor(
     store: LedgerStore,
@@ -235,18 +236,27 @@ export class Ledger {
     return true
   }
 
-  /** Replaces the hold by the real cost; returns the transfers to commit together with the usage record. */
+  /**
+   * Replaces the hold by the real cost; returns the transfers to commit together with the usage record. A cost below
+   * zero is given back.
+   */
   settle(hold: Hold, cost: bigint, record: bigint): Transfer[] {
     const live = liveHold(hold)
     live.state = 'settled'
     const wallet = this.#wallet(hold.accountId)
     wallet.release(live.amount)
     if (cost === 0n) return []
-    assert(cost > 0n, 'a charge is never negative')
+    if (cost < 0n) return [this.#refund(wallet, -cost, record)]
     assert(wallet.account.mode === 'postpaid' || cost <= live.amount, 'a charge never passes its hold')
     const now = this.#clock.now()
     const credit = this.#systemAccount('revenue', wallet.account.currency)
     return wallet.charge(cost).map((draw) => this.#transfer('charge', draw, { credit, now, record }))
+  }
+
+  #refund(wallet: Wallet, amount: bigint, record: bigint): Transfer {
+    const { ledgerAccount: credit } = wallet.refund(amount)
+    const draw = { ledgerAccount: this.#systemAccount('revenue', wallet.account.currency), amount }
+    return this.#transfer('reprice', draw, { credit, now: this.#clock.now(), record })
   }
 
   /** Gives the hold back without a charge. */
@@ -256,8 +266,14 @@ export class Ledger {
     this.#wallet(hold.accountId).release(live.amount)
   }
 
-  /** Moves what expired grants have left to breakage; call it now and then. Returns how many transfers were made. */
+  /** Moves what expired grants have left to breakage; call it now and then. Returns how many transfers were written. */
   expireGrants(): Promise<number> {
+    // Another one would find nothing more to do.
+    this.#expiring ??= this.#expire().finally(() => (this.#expiring = undefined))
+    return this.#expiring
+  }
+
+  #expire(): Promise<number> {
     return this.#inTurn(async () => {
       const now = this.#clock.now()
       const transfers = [...this.#wallets].flatMap(([id, wallet]) => {
@@ -265,12 +281,24 @@ export class Ledger {
         assert(credit !== undefined, 'every account has a breakage account')
         return wallet.expire(now).map((draw) => this.#transfer('expiry', draw, { credit, now }))
       })
-      this.#unwritten.push(...transfers)
-      const due = [...this.#unwritten]
-      if (due.length > 0) await this.#store.commitTransfers(due)
-      this.#unwritten.length = 0
-      return due.length
+      if (transfers.length > 0) this.#unwritten.push(transfers)
+      let written = 0
+      for (let due = this.#unwritten[0]; due; due = this.#unwritten[0]) {
+        await this.#writeOnce(due)
+        written += due.length
+        this.#unwritten.shift()
+      }
+      return written
     })
+  }
+
+  /** A commit whose failure was reported may have reached the store all the same; its ids are ours alone. */
+  async #writeOnce(transfers: readonly Transfer[]): Promise<void> {
+    try {
+      await this.#store.commitTransfers(transfers)
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.code !== 'conflict') throw error
+    }
   }
 
   listGrants(accountId: string): Promise<Grant[]> {

@@ -122,6 +122,13 @@ export class Wallet {
     return draws
   }
 
+  /** Gives `amount` back: it is owed less, or kept as a credit that stands behind the grants. */
+  refund(amount: bigint): Draw {
+    this.#owed -= amount
+    this.#spent -= amount
+    return { ledgerAccount: this.#receivable, amount }
+  }
+
   addGrant(grant: Grant): void {
     this.#granted += grant.amount
     this.#purses.push({ grant, remaining: grant.amount })

@@ -11,14 +11,74 @@ export const outcomes = [
 ] as const
 export type Outcome = (typeof outcomes)[number]
 
-/** A price: decimal strings with at most 12 decimals. A KB is 1024 bytes of request + response. */
+export const units = ['call', 'kb', 'second', 'token'] as const
+/** What steps and packages count; a KB is 1024 bytes of request + response. */
+export type Unit = (typeof units)[number]
+
+export const pricePeriods = ['month', 'day'] as const
+/** A calendar period in the account's time zone, at whose start quantities begin anew. */
+export type PricePeriod = (typeof pricePeriods)[number]
+
+export const counterSubjects = ['account', 'key', 'session'] as const
+/** Whose calls are counted together; a call without a key or session counts with its account. */
+export type CounterSubject = (typeof counterSubjects)[number]
+
+/** A quantity belongs to the first step whose `upTo` is not below it; the last step has none. */
+export interface TierStep {
+  readonly upTo: string | null
+  readonly unitPrice: string
+  readonly flatPrice?: string
+}
+
+/**
+ * Graduated: each part of the quantity at the price of its own step, and a step's flat price once the quantity enters
+ * it. Volume: the whole quantity at the price of the step that it reaches, with that step's flat price.
+ */
+export interface Tiers {
+  readonly mode: 'graduated' | 'volume'
+  readonly unit: Unit
+  readonly period: PricePeriod
+  readonly per: CounterSubject
+  readonly steps: readonly TierStep[]
+}
+
+/** Each started package of `size` units costs `price`; the first `free` units of the period are not counted. */
+export interface Package {
+  readonly unit: Unit
+  readonly size: string
+  readonly price: string
+  readonly free?: string
+  readonly period: PricePeriod
+  readonly per: CounterSubject
+}
+
+/**
+ * A share of what the server says that the call cost it: `rate` is a fraction ("0.2" is 20 %). The first `free` of the
+ * period's upstream cost is not counted. `fixed` is added for each call that cost the server something.
+ */
+export interface Percentage {
+  readonly rate: string
+  readonly of: 'upstreamCost'
+  readonly fixed?: string
+  readonly free?: string
+  readonly period: PricePeriod
+  readonly per: CounterSubject
+}
+
+/** A price: decimal strings with at most 12 decimals. At most one of `tiers`, `package` and `percentage`. */
 export interface Price {
   readonly perCall?: string
   readonly perKb?: string
   readonly perSecond?: string
+  readonly perToken?: string
+  /** Once for each account and period in which a call was charged; the period of `tiers`…, else a month. */
+  readonly flat?: string
   /** Clamps of one call's cost. */
   readonly minimum?: string
   readonly maximum?: string
+  readonly tiers?: Tiers
+  readonly package?: Package
+  readonly percentage?: Percentage
 }
 
 /** Globs over a call; an absent member matches anything. `*` matches within a segment, `**` across segments. */
@@ -66,4 +126,8 @@ export interface Quantities {
   /** Request + response body bytes. */
   readonly bytes: number
   readonly durationUs: number
+  /** As the server reports them; absent where it reports none. */
+  readonly tokens?: number
+  /** What the call cost the server, as it says, in nano-units of the account's currency. */
+  readonly upstreamCost?: bigint
 }

@@ -2,13 +2,17 @@
 import { GatewayError, type FieldError } from '../base/errors.ts'
 import { formatDecimal, parseDecimal, rateScale } from '../base/money.ts'
 import type { Price } from './price.ts'
-import { compilePrice, exactScale, rateExactly, type PriceLine } from './rating.ts'
+import { exactScale } from './cumulative.ts'
+import { compilePrice, rateExactly, type PriceLine } from './rating.ts'
 
-/** Quantities as decimal strings with at most 12 decimals; what is absent is zero. */
+/** Quantities of a whole period as decimal strings with at most 12 decimals; what is absent is zero. */
 export interface QuoteUsage {
   readonly calls?: string
   readonly kb?: string
   readonly seconds?: string
+  readonly tokens?: string
+  /** In the currency of the quote. */
+  readonly upstreamCost?: string
 }
 
 export interface Quote {
@@ -17,7 +21,7 @@ export interface Quote {
   readonly lines: readonly PriceLine[]
 }
 
-const quantityNames: readonly string[] = ['calls', 'kb', 'seconds']
+const quantityNames: readonly string[] = ['calls', 'kb', 'seconds', 'tokens', 'upstreamCost']
 export const quantityPattern = /^\d{1,30}(?:\.\d{1,12})?$/
 export const quantityText = 'must be a decimal string such as "2.5", not negative, with at most 12 decimals'
 
@@ -43,6 +47,8 @@ export function quote(price: Price, usage: QuoteUsage, currency = 'USD'): Quote 
     calls: readQuantity(usage.calls),
     kb: readQuantity(usage.kb),
     seconds: readQuantity(usage.seconds),
+    tokens: readQuantity(usage.tokens),
+    upstreamCost: readQuantity(usage.upstreamCost),
   })
   return { amount: formatDecimal(amount, exactScale), currency, lines }
 }

@@ -208,11 +208,11 @@ describe('quotes', () => {
   })
 
   test('name every quantity that is unknown, negative or malformed', () => {
-    const usage = { calls: '-1', kb: '1e3', seconds: '0.0000000000001', tokens: '4' }
+    const usage = { calls: '-1', kb: '1e3', seconds: '0.0000000000001', minutes: '4' } as object
     expect(() => quote({ perCall: '1' }, usage)).toThrow(
       expect.objectContaining({
         code: 'validation_failed',
-        fields: ['/usage/calls', '/usage/kb', '/usage/seconds', '/usage/tokens'].map((field) =>
+        fields: ['/usage/calls', '/usage/kb', '/usage/seconds', '/usage/minutes'].map((field) =>
           expect.objectContaining({ field }),
         ),
       }),

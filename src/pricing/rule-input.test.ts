@@ -38,8 +38,6 @@ test('a patch keeps only what it names', () => {
 describe('a rule and a patch with a faulty field are refused, naming it', () => {
   test.each<[object, ...string[]]>([
     [{ colour: 'red', size: 1 }, '/colour', '/size'],
-    [{ price: { perToken: '1', tiers: {} } }, '/price/perToken', '/price/tiers'],
-    [{ price: { perCall: '1', package: {}, percentage: {} } }, '/price/package', '/price/percentage'],
     [{ match: { 'to/ol~': 'x' } }, '/match/to~1ol~0'],
     [{ price: {} }, '/price'],
     [{ price: { perCall: 0.001 } }, '/price/perCall'],
@@ -77,18 +75,41 @@ test.each([undefined, null, 7, 'rule', [], {}])('%j is neither a rule nor a patc
   expect(refusal(rulePatch, body).code).toBe('validation_failed')
 })
 
-test('components that come later are told apart from misspelt ones', () => {
-  const { fields } = refusal(ruleInput, { ...valid, price: { flat: '1', perCal: '1' } })
-  expect(fields).toEqual([
-    { field: '/price/flat', message: expect.stringMatching(/unknown for now/) },
-    { field: '/price/perCal', message: 'is unknown; remove it' },
-  ])
+const steps = (...ends: (string | null)[]) => ({
+  mode: 'graduated',
+  unit: 'call',
+  steps: ends.map((upTo) => ({ upTo, unitPrice: '1' })),
+})
+
+test.each([
+  [{ tiers: steps() }, '/price/tiers/steps'],
+  [{ tiers: steps('1') }, '/price/tiers/steps/0/upTo'],
+  [{ tiers: steps(null, null) }, '/price/tiers/steps/0/upTo'],
+  [{ tiers: steps('2', '2.0', null) }, '/price/tiers/steps/1/upTo'],
+  [{ tiers: steps('0', null) }, '/price/tiers/steps/0/upTo'],
+  [{ tiers: { ...steps(null), mode: 'stairs' } }, '/price/tiers/mode'],
+  [{ tiers: { ...steps(null), period: 'year' } }, '/price/tiers/period'],
+  [{ package: { unit: 'call', size: '0', price: '1' } }, '/price/package/size'],
+  [{ package: { unit: 'hour', size: '1', price: '1' } }, '/price/package/unit'],
+  [{ percentage: { rate: '1001', of: 'upstreamCost' } }, '/price/percentage/rate'],
+  [{ percentage: { rate: '0.2', of: 'profit' } }, '/price/percentage/of'],
+  [{ tiers: steps(null), package: { unit: 'call', size: '1', price: '1' } }, '/price/package'],
+])('a price that counts over a period is refused where it cannot be meant: %j', (price, field) => {
+  expect(refusal(ruleInput, { ...valid, price }).fields).toEqual([{ field, message: expect.any(String) }])
+})
+
+test('a price that counts over a period counts months and accounts where it says nothing', () => {
+  const read = (price: object) => readInput(ruleInput, { ...valid, price }).price
+  expect(read({ tiers: steps('1', null) })).toMatchObject({ tiers: { period: 'month', per: 'account' } })
+  expect(read({ package: { unit: 'kb', size: '10', price: '1' } })).toMatchObject({
+    package: { period: 'month', per: 'account' },
+  })
 })
 
 test('a quote names every faulty quantity', () => {
-  const usage = { calls: '-1', kb: 3, seconds: '2', tokens: '1' }
+  const usage = { calls: '-1', kb: 3, seconds: '2', hours: '1' }
   expect(fieldsOf(quoteInput, { price: { perCall: '1' }, usage }).sort()).toEqual(
-    ['/usage/calls', '/usage/kb', '/usage/tokens'].sort(),
+    ['/usage/calls', '/usage/kb', '/usage/hours'].sort(),
   )
   expect(readInput(quoteInput, { price: { perCall: '1' }, usage: { kb: '2.5' } })).toEqual({
     price: { perCall: '1' },

@@ -4,13 +4,9 @@ import { GatewayError, type FieldError } from '../base/errors.ts'
 import { parseDecimal, rateScale } from '../base/money.ts'
 import { isCurrency } from './currency.ts'
 import { globProblem, maxGlobLength } from '../base/glob.ts'
+import { packageInput, percentageInput, rateInput, tiersInput } from './price-input.ts'
 import { outcomes, type Match, type Outcome, type Price, type RuleVersion } from './price.ts'
 import { quantityPattern, quantityText } from './quote.ts'
-
-const decimalText =
-  'must be a decimal string such as "0.001", not negative, below 10^9, with at most 12 decimals'
-
-const rateInput = z.string({ error: decimalText }).regex(/^\d{1,9}(?:\.\d{1,12})?$/, decimalText)
 
 const globInput = z
   .string()
@@ -20,32 +16,33 @@ const globInput = z
     if (problem) context.addIssue({ code: 'custom', message: problem })
   })
 
-/** Members that the contract has and this gateway does not rate yet: refused, so that no price is half applied. */
-const laterMembers = new Set(['perToken', 'flat', 'tiers', 'package', 'percentage', 'tokens'])
-const laterText = 'is unknown for now: this gateway cannot rate it yet'
-
-/** As a strict object, with words for the members that will be rated later. */
-const ratedObject = <Shape extends z.ZodRawShape>(shape: Shape) =>
-  z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys' && issue.keys.every((key) => laterMembers.has(key))
-        ? laterText
-        : undefined,
+/** A price: at least one component; `minimum` not above `maximum`; at most one of tiers, package and percentage. */
+export const priceInput = z
+  .strictObject({
+    perCall: rateInput.optional(),
+    perKb: rateInput.optional(),
+    perSecond: rateInput.optional(),
+    perToken: rateInput.optional(),
+    flat: rateInput.optional(),
+    minimum: rateInput.optional(),
+    maximum: rateInput.optional(),
+    tiers: tiersInput.optional(),
+    package: packageInput.optional(),
+    percentage: percentageInput.optional(),
   })
-
-/** A price: at least one component; `minimum` not above `maximum`. */
-export const priceInput = ratedObject({
-  perCall: rateInput.optional(),
-  perKb: rateInput.optional(),
-  perSecond: rateInput.optional(),
-  minimum: rateInput.optional(),
-  maximum: rateInput.optional(),
-}).superRefine((price, context) => {
-  if (Object.keys(price).length === 0)
-    context.addIssue({ code: 'custom', message: 'names no component; a free rule says {"perCall": "0"}' })
-  if (isAbove(price.minimum, price.maximum))
-    context.addIssue({ code: 'custom', path: ['minimum'], message: 'must not be above `maximum`' })
-})
+  .superRefine((price, context) => {
+    if (Object.keys(price).length === 0)
+      context.addIssue({ code: 'custom', message: 'names no component; a free rule says {"perCall": "0"}' })
+    if (isAbove(price.minimum, price.maximum))
+      context.addIssue({ code: 'custom', path: ['minimum'], message: 'must not be above `maximum`' })
+    const counted = (['tiers', 'package', 'percentage'] as const).filter((name) => price[name] !== undefined)
+    if (counted.length > 1)
+      context.addIssue({
+        code: 'custom',
+        path: [counted[1] ?? ''],
+        message: `cannot stand beside \`${counted[0]}\`; use one of tiers, package and percentage`,
+      })
+  })
 
 const isAbove = (low = '0', high?: string): boolean => {
   const [least, most] = [parseDecimal(low, rateScale), parseDecimal(high ?? '', rateScale)]
@@ -112,10 +109,12 @@ const quantityInput = z.string({ error: quantityText }).regex(quantityPattern, q
 /** The body of POST /quote. */
 export const quoteInput = z.strictObject({
   price: priceInput,
-  usage: ratedObject({
+  usage: z.strictObject({
     calls: quantityInput.optional(),
     kb: quantityInput.optional(),
     seconds: quantityInput.optional(),
+    tokens: quantityInput.optional(),
+    upstreamCost: quantityInput.optional(),
   }),
   currency: currencyInput.default('USD'),
 })
@@ -134,14 +133,15 @@ export function readInput<Schema extends z.ZodType>(schema: Schema, input: unkno
   const fields = issues.flatMap((issue): FieldError[] => {
     const own = pointer(issue.path)
     if (issue.code === 'unrecognized_keys')
-      return issue.keys.map((key) => ({ field: pointer([...issue.path, key]), message: unknownMember(key) }))
+      return issue.keys.map((key) => ({
+        field: pointer([...issue.path, key]),
+        message: 'is unknown; remove it',
+      }))
     // What an object lacks is not worth saying while it holds members that are none.
     return issue.code === 'custom' && strange.has(own) ? [] : [{ field: own, message: issue.message }]
   })
   throw new GatewayError('validation_failed', { fields })
 }
-
-const unknownMember = (key: string): string => (laterMembers.has(key) ? laterText : 'is unknown; remove it')
 
 /** RFC 6901. */
 const pointer = (path: readonly PropertyKey[]): string =>

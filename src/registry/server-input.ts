@@ -117,6 +117,25 @@ const limits = z.strictObject({
   maxSessions: whole(1, 100_000, 1000),
 })
 
+const metaKey = plainText(200).min(1)
+const maxCostText = 'must be a decimal string such as "0.50", below 10^6, with at most 9 decimals'
+
+/** Names keys of `_meta` that the operator trusts this server to report its use in. */
+export const usageReport = z
+  .strictObject({
+    tokens: z.strictObject({ key: metaKey, max: z.int().min(1).max(1_000_000_000) }).optional(),
+    cost: z
+      .strictObject({
+        key: metaKey,
+        max: z.string({ error: maxCostText }).regex(/^\d{1,6}(?:\.\d{1,9})?$/, maxCostText),
+      })
+      .optional(),
+  })
+  .refine(
+    (report) => report.tokens !== undefined || report.cost !== undefined,
+    'names neither tokens nor cost',
+  )
+
 /** The body of `POST /servers`. Unknown members are errors. */
 export const serverInput = z
   .strictObject({
@@ -133,6 +152,7 @@ export const serverInput = z
     timeouts: timeouts.prefault({}),
     limits: limits.prefault({}),
     reportCost: z.boolean().default(false),
+    usageReport: usageReport.optional(),
   })
   .check(({ value, issues }) => {
     const isPublic = value.access === 'public'
@@ -167,8 +187,8 @@ export function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
 /** A server as the registration that would make it, secrets included. */
 function inputOf(server: Server): Record<string, unknown> {
   const { name, description, iconUrl, repositoryUrl, transport, auth, access, sharing, timeouts } = server
-  const { limits, reportCost, publicAccountId: account } = server
-  const optional = { description, iconUrl, repositoryUrl, account }
+  const { limits, reportCost, usageReport: report, publicAccountId: account } = server
+  const optional = { description, iconUrl, repositoryUrl, account, usageReport: report }
   const present = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined))
   return { ...present, name, transport, auth, access, sharing, timeouts, limits, reportCost }
 }

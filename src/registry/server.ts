@@ -90,6 +90,13 @@ export interface ServerLimits {
   readonly maxSessions: number
 }
 
+/** Keys of a result's `_meta`, and what is taken at most of a single call. */
+export interface UsageReport {
+  readonly tokens?: { readonly key: string; readonly max: number }
+  /** `max` is a decimal string in the currency of the account that pays. */
+  readonly cost?: { readonly key: string; readonly max: string }
+}
+
 export type ServerStatus = 'registered' | 'active' | 'inactive' | 'error'
 
 /** Why the server's last handshake or call failed. Times in milliseconds since the epoch. */
@@ -117,6 +124,8 @@ export interface Server {
   readonly limits: ServerLimits
   /** Whether answers carry `_meta["tollbridge/cost"]` without being asked. */
   readonly reportCost: boolean
+  /** What its answers are trusted to say of its own use. */
+  readonly usageReport?: UsageReport
   readonly status: ServerStatus
   readonly lastFailure?: LastFailure
   readonly createdAtMs: number

@@ -4,16 +4,21 @@ import { formatAmount } from '../base/money.ts'
 import type { UpstreamMessage } from '../upstreams/upstream.ts'
 import type { JsonRpcMessage, RequestId } from '../wire/json-rpc.ts'
 import { answerOutcome } from '../wire/outcome.ts'
-import type { CallEnd } from './charge.ts'
+import type { CallEnd, Charge } from './charge.ts'
+import { measureOf, type Measure } from './measure.ts'
 
 /** Whether an answer is a round that asks for input (MCP 2026-07-28, "Multi Round-Trip Requests"). */
 export const isInterim = (answer: JsonRpcMessage): boolean =>
   answer.result?.['resultType'] === 'input_required'
 
-/** The record's end for a final answer; a round that asks for input is not a completed call and costs nothing. */
-export function answerEnd(answer: JsonRpcMessage): Pick<CallEnd, 'outcome' | 'free' | 'error'> {
+/** The record's end for a final answer to a charge's call; a round that asks for input is not a completed call and costs nothing. */
+export function answerEnd(
+  answer: JsonRpcMessage,
+  { report, currency }: Pick<Charge, 'report' | 'currency'>,
+): Pick<CallEnd, 'outcome' | 'free' | 'error' | keyof Measure> {
   const { outcome, refused, error } = answerOutcome(answer)
-  return { outcome, free: refused || isInterim(answer), ...(error !== undefined && { error }) }
+  const end = { outcome, free: refused || isInterim(answer), ...(error !== undefined && { error }) }
+  return report ? { ...end, ...measureOf(answer, report, currency) } : end
 }
 
 /** What an answer tells of its own cost. */

@@ -99,9 +99,7 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
   start(): void {
     const { timeoutMs, session, charge, reply } = this.input
     this.#inSession = session?.addCall(this)
-    if (timeoutMs !== undefined) {
-      this.#expireAt(performance.now() + timeoutMs)
-    }
+    if (timeoutMs !== undefined) this.#expireAt(performance.now() + timeoutMs)
     charge.keepCovered(
       () => this.#responseBytes,
       (refusal) => this.#cutShort(refusal),
@@ -172,7 +170,8 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
     const refusal = this.input.charge.cover(this.#responseBytes)
     if (refusal) return this.#cutShort(refusal)
     this.#exchange?.abort()
-    const end = { ...answerEnd(parsed), statusCode: 200, responseBytes: this.#responseBytes }
+    const said = answerEnd(parsed, this.input.charge)
+    const end = { ...said, statusCode: 200, responseBytes: this.#responseBytes }
     const ended: SettledListener = (error) => (error ? this.#refuse(error) : this.input.reply.end())
     this.#settle(end, ended, this.#keep(200, message.bytes, parsed))
   }
@@ -272,7 +271,8 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
     if (refusal) return this.#cutShort(refusal)
     const status = this.#head?.status ?? 200
     this.#host.reportAnswer(this, !parsed.error)
-    const end = { ...answerEnd(parsed), statusCode: status, responseBytes: this.#responseBytes }
+    const said = answerEnd(parsed, this.input.charge)
+    const end = { ...said, statusCode: status, responseBytes: this.#responseBytes }
     const answer: SettledListener = (error, settled) => {
       if (error) return this.#refuse(error)
       if (session?.open && request.method === 'initialize') readProtocolVersion(session, parsed)

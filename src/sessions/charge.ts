@@ -6,12 +6,17 @@ import { formatAmount } from '../base/money.ts'
 import type { Transfer } from '../ledger/account.ts'
 import type { Hold, Ledger } from '../ledger/ledger.ts'
 import type { CompiledRule } from '../pricing/choice.ts'
-import type { Outcome } from '../pricing/price.ts'
-import { rate, worstCase } from '../pricing/rating.ts'
+import type { Outcome, Quantities } from '../pricing/price.ts'
+import { rate, worstCase, type CallCaps } from '../pricing/rating.ts'
+import type { Periods } from '../pricing/periods.ts'
 import type { RuleBook } from '../pricing/rules.ts'
+import type { UsageReport } from '../registry/server.ts'
+import type { MeterCount, Meters } from '../usage/meters.ts'
 import type { UsageRecord } from '../usage/record.ts'
 import type { UsageWriter } from '../usage/writer.ts'
+import { Counting } from './counting.ts'
 import type { KeptAnswer } from './kept-store.ts'
+import { maxCostOf, type Measure } from './measure.ts'
 
 /** What is known of a call when it arrives; everything on its record that does not depend on the answer. */
 export type CallOrigin = Pick<
@@ -33,8 +38,8 @@ export type CallOrigin = Pick<
   | 'idempotencyKey'
 >
 
-/** How a call ended. */
-export interface CallEnd {
+/** How a call ended, and what the server reports of it. */
+export interface CallEnd extends Measure {
   readonly outcome: Outcome
   readonly statusCode: number
   /** Bytes of all messages that the server sent for this call, without their framing. */
@@ -62,13 +67,15 @@ export interface Settled {
 export type SettledListener = (error: GatewayError | undefined, settled: Settled) => void
 
 /** What commits together with a usage record. */
-export type CommitExtra = Transfer | KeptAnswer
+export type CommitExtra = Transfer | KeptAnswer | MeterCount
 
 export interface MeteringOptions {
   readonly clock: Clock
   readonly callIds: CallIds
   readonly rules: RuleBook
   readonly ledger: Ledger
+  readonly meters: Meters
+  readonly periods: Periods
   readonly writer: UsageWriter<CommitExtra>
   /** Hears of each call once it is durable. */
   readonly onSettled: (settled: Settled) => void
@@ -88,10 +95,14 @@ export class Metering {
 
   /**
    * Chooses the rule and holds the worst case of the first stretch. Where the account does not cover it, the charge
-   * comes with a `refusal` and must be settled as `denied`; nothing may be sent upstream.
+   * comes with a `refusal` and must be settled as `denied`; nothing may be sent upstream. `report` bounds what the
+   * server may say of its own use.
    */
-  begin(origin: CallOrigin): { readonly charge: Charge; readonly refusal?: GatewayError } {
-    const charge = new Charge(origin, this.#options)
+  begin(
+    origin: CallOrigin,
+    report?: UsageReport,
+  ): { readonly charge: Charge; readonly refusal?: GatewayError } {
+    const charge = new Charge(origin, report, this.#options)
     const refusal = charge.open()
     this.#options.writer.announce()
     return refusal ? { charge, refusal } : { charge }
@@ -120,7 +131,9 @@ export class Charge {
   readonly #options: MeteringOptions
   readonly #startedMs: number
   readonly #rule: CompiledRule | undefined
-  readonly #currency: string
+  readonly currency: string
+  readonly report: UsageReport | undefined
+  readonly #counting: Counting | undefined
   /** How it was sent; knows the era in which the server was spoken to, where that is not the caller's. */
   way: { readonly era?: CallOrigin['upstreamEra'] | undefined } | undefined
   #hold: Hold | undefined
@@ -129,7 +142,7 @@ export class Charge {
   #settled = false
   #coverTimer: NodeJS.Timeout | undefined
 
-  constructor(origin: CallOrigin, options: MeteringOptions) {
+  constructor(origin: CallOrigin, report: UsageReport | undefined, options: MeteringOptions) {
     const { clock, callIds, ledger, rules } = options
     const account = ledger.findAccount(origin.accountId)
     assert(account, 'every caller has an account')
@@ -138,8 +151,10 @@ export class Charge {
     this.callId = formatCallId(this.id)
     this.#options = options
     this.#startedMs = clock.monotonicMs()
-    this.#currency = account.currency
+    this.currency = account.currency
+    this.report = report
     this.#coveredBytes = origin.requestBytes + firstCoverBytes
+    const atMs = clock.now()
     this.#rule = rules.findRule({
       server: origin.server,
       method: origin.method,
@@ -147,9 +162,26 @@ export class Charge {
       account: origin.accountId,
       transport: origin.transport,
       currency: account.currency,
-      atMs: clock.now(),
+      atMs,
       tool: origin.tool,
     })
+    this.#counting = this.#startCounting(account.timeZone, atMs)
+  }
+
+  /** Where the price goes by the quantities of a period: of the one in which the call arrived. */
+  #startCounting(timeZone: string, atMs: number): Counting | undefined {
+    const cumulative = this.#rule?.rates.cumulative
+    if (!this.#rule || !cumulative) return undefined
+    const { meters, periods } = this.#options
+    const { accountId, keyId, sessionId } = this.origin
+    const subjects = { account: accountId, key: keyId, session: sessionId }
+    const meter = meters.of({
+      ruleId: this.#rule.rule.ruleId,
+      unit: cumulative.unit,
+      subject: subjects[cumulative.per] ?? accountId,
+      periodMs: periods.startOf(cumulative.period, timeZone, atMs),
+    })
+    return new Counting(meters, meter, cumulative)
   }
 
   /** Takes the first hold; returns the refusal where the account does not cover it. */
@@ -209,8 +241,12 @@ export class Charge {
     clearTimeout(this.#coverTimer)
     const { ledger, writer, onSettled } = this.#options
     const durationUs = Math.max(0, Math.round(this.elapsedMs * 1000))
-    const cost = this.#cost(end, durationUs)
-    const record = this.#record(end, { durationUs, cost })
+    this.#counting?.release()
+    const isBilled = this.#isBilled(end)
+    const before = this.#counting?.before
+    const cost = isBilled ? this.#cost(end, durationUs) : 0n
+    const counted = isBilled && this.#counting ? (before === undefined ? {} : { before }) : undefined
+    const record = this.#record(end, { durationUs, cost, counted })
     if (!writer.accepting) {
       if (this.#hold) ledger.release(this.#hold)
       const error = new GatewayError('store_unavailable', { retryAfterS: 1 })
@@ -218,6 +254,7 @@ export class Charge {
     }
     const extras: CommitExtra[] = this.#hold ? ledger.settle(this.#hold, cost, this.id) : []
     if (kept) extras.push(kept)
+    if (counted && this.#counting) extras.push(this.#counting.count(this.#quantities(end, durationUs)))
     const finish = (error?: GatewayError) => {
       const settled = { record, balance: this.#balance() }
       if (!error) onSettled(settled)
@@ -226,10 +263,23 @@ export class Charge {
     writer.submit({ record, done: finish }, extras)
   }
 
+  #isBilled({ free, outcome }: CallEnd): boolean {
+    return (
+      this.#rule !== undefined &&
+      this.#hold !== undefined &&
+      !free &&
+      this.#rule.rule.billOn.includes(outcome)
+    )
+  }
+
+  #quantities({ responseBytes, tokens, upstreamCost }: CallEnd, durationUs: number): Quantities {
+    const bytes = this.origin.requestBytes + responseBytes
+    return { calls: 1, bytes, durationUs, tokens: tokens ?? 0, upstreamCost: upstreamCost ?? 0n }
+  }
+
   #cost(end: CallEnd, durationUs: number): bigint {
-    if (!this.#rule || !this.#hold || end.free || !this.#rule.rule.billOn.includes(end.outcome)) return 0n
-    const bytes = this.origin.requestBytes + end.responseBytes
-    const cost = rate(this.#rule.rates, { calls: 1, bytes, durationUs })
+    if (!this.#rule || !this.#hold) return 0n
+    const cost = rate(this.#rule.rates, this.#quantities(end, durationUs), this.#counting?.before)
     if (this.#options.ledger.extend(this.#hold, cost)) return cost
     // The time that passed since the hold was last looked after is the only thing it may not cover.
     return this.#hold.amount
@@ -237,8 +287,16 @@ export class Charge {
 
   #worst(bytes: number, us: number): bigint {
     if (!this.#rule) return 0n
-    const caps = { requestBytes: 0, responseBytes: Math.ceil(bytes), durationUs: Math.ceil(us) }
-    return worstCase(this.#rule.rates, caps)
+    const caps: CallCaps = {
+      requestBytes: 0,
+      responseBytes: Math.ceil(bytes),
+      durationUs: Math.ceil(us),
+      tokens: this.report?.tokens?.max ?? 0,
+      upstreamCost: this.report?.cost ? maxCostOf(this.report) : 0n,
+    }
+    if (!this.#counting) return worstCase(this.#rule.rates, caps)
+    const most = { ...caps, calls: 1, bytes: caps.responseBytes }
+    return worstCase(this.#rule.rates, caps, this.#counting.reserve(most))
   }
 
   #balance(): bigint {
@@ -248,12 +306,15 @@ export class Charge {
   #exhausted(required: bigint): GatewayError {
     const { balance, held } = this.#options.ledger.totals(this.origin.accountId)
     const [has, needs, inUse] = [balance, required, held].map(formatAmount)
-    const data = { balance: has, required: needs, held: inUse, currency: this.#currency }
-    const detail = `The account balance of ${has} ${this.#currency} does not cover this call, which may cost ${needs}; top up the account and try again.`
+    const data = { balance: has, required: needs, held: inUse, currency: this.currency }
+    const detail = `The account balance of ${has} ${this.currency} does not cover this call, which may cost ${needs}; top up the account and try again.`
     return new GatewayError('balance_exhausted', { detail, data })
   }
 
-  #record(end: CallEnd, { durationUs, cost }: { durationUs: number; cost: bigint }): UsageRecord {
+  #record(
+    end: CallEnd,
+    { durationUs, cost, counted }: { durationUs: number; cost: bigint; counted: UsageRecord['counted'] },
+  ): UsageRecord {
     const { origin } = this
     const rule = this.#rule?.rule
     // Every member is named, so that all records have one shape: this is made for each call.
@@ -277,13 +338,16 @@ export class Charge {
       responseBytes: end.responseBytes,
       durationUs,
       cost,
-      currency: this.#currency,
+      currency: this.currency,
       ruleId: rule?.ruleId,
       ruleVersion: rule?.version,
       priced: rule !== undefined,
       error: end.error,
       client: origin.client,
       idempotencyKey: origin.idempotencyKey,
+      tokens: end.tokens,
+      upstreamCost: end.upstreamCost,
+      counted,
     }
   }
 }

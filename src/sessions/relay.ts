@@ -242,14 +242,17 @@ export class Relay implements CallHost {
       return this.#refuse(incoming, reply, new GatewayError('invalid_request', { detail: usedId }))
     }
     const member = this.#options.ways.findMember(server, incoming.principal, message)
-    const { charge, refusal } = this.#options.metering.begin(originOf(incoming, message.method, member))
+    const billed = member?.server ?? server
+    const { charge, refusal } = this.#options.metering.begin(
+      originOf(incoming, message.method, member),
+      billed.usageReport,
+    )
     if (refusal) {
       claim?.finish(undefined)
       return charge.settle(denied(refusal), (failure) =>
         this.#refuse(incoming, reply, failure ?? refusal, charge.callId),
       )
     }
-    const billed = member?.server ?? server
     const call = new Call(
       {
         principal: incoming.principal,

@@ -79,6 +79,9 @@ class UsageBatch {
         record.ruleVersion ?? null,
         record.error ?? null,
         record.idempotencyKey ?? null,
+        record.tokens ?? null,
+        record.upstreamCost ?? null,
+        countedBefore(record),
       ],
     })
     const bucket = Math.floor(CallIds.timeMs(record.id) / rollupMs)
@@ -146,6 +149,9 @@ function addTo(rollup: Rollup, record: UsageRecord): void {
   rollup.durationUs += record.durationUs
   rollup.latency[bucket] = (rollup.latency[bucket] ?? 0) + 1
 }
+
+/** Below zero at the first call of a period; nothing where nothing is counted. */
+const countedBefore = ({ counted }: UsageRecord): bigint | null => (counted ? (counted.before ?? -1n) : null)
 
 function clientText(client: Client): string {
   let text = clientTexts.get(client)

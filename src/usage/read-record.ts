@@ -41,5 +41,11 @@ export function toRecord(row: RecordRow, texts: ReadonlyMap<bigint, string>): Us
     ...(row.error !== null && { error: row.error }),
     client: { ip, userAgent, ...(info.join(partSeparator) !== '' && { info: info.join(partSeparator) }) },
     ...(row.idempotency_key !== null && { idempotencyKey: row.idempotency_key }),
+    ...(row.tokens !== null && { tokens: Number(row.tokens) }),
+    ...(row.upstream_cost !== null && { upstreamCost: row.upstream_cost }),
+    ...(row.counted_before !== null && { counted: countedOf(row.counted_before) }),
   }
 }
+
+/** What `counted_before` holds: a number below zero at the first call of a period. */
+const countedOf = (before: bigint): { before?: bigint } => (before < 0n ? {} : { before })

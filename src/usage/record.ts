@@ -42,6 +42,12 @@ export interface UsageRecord {
   readonly error?: string
   readonly client: Client
   readonly idempotencyKey?: string
+  /** As the server reported them. */
+  readonly tokens?: number
+  /** What the call cost the server, as it reported, in nano-units of `currency`. */
+  readonly upstreamCost?: bigint
+  /** There where the price counts over a period: what it had counted before this call, in base units; absent at the first one. */
+  readonly counted?: { readonly before?: bigint }
 }
 
 /** Upper bounds in microseconds of the rollups' latency buckets; the last bucket is open. */

@@ -2,6 +2,7 @@
 import { HotBatch, type HotRow } from '../db/batch.ts'
 import type { Database } from '../db/database.ts'
 import type { Dimension, DimensionKind } from './dimensions.ts'
+import type { StoredMeter } from './meters.ts'
 
 export type { HotRow, HotTable } from '../db/batch.ts'
 
@@ -29,7 +30,11 @@ export interface UsageTables {
     rule_version: bigint | null
     error: string | null
     idempotency_key: string | null
+    tokens: bigint | null
+    upstream_cost: bigint | null
+    counted_before: bigint | null
   }
+  usage_meter: { rule_id: string; unit: string; subject: string; period: bigint; quantity: bigint }
 }
 
 export class UsageStore {
@@ -56,6 +61,18 @@ export class UsageStore {
       this.#sql.selectFrom('usage_record').select((e) => e.fn.max('id').as('id')),
     )
     return row?.id ?? 0n
+  }
+
+  /** What was counted in periods that began at or after `fromMs`. */
+  async loadMeters(fromMs: number): Promise<StoredMeter[]> {
+    const query = this.#sql.selectFrom('usage_meter').selectAll().where('period', '>=', BigInt(fromMs))
+    return (await this.#db.read(query)).map(({ rule_id, unit, subject, period, quantity }) => ({
+      ruleId: rule_id,
+      unit,
+      subject,
+      periodMs: Number(period),
+      quantity,
+    }))
   }
 
   /** The newest dimensions, oldest first, and the next free integer. */

@@ -47,7 +47,15 @@ export const recordTable: HotTable = {
     ),
     error: 'text',
     idempotency_key: 'text',
+    ...integers('tokens', 'upstream_cost', 'counted_before'),
   },
+}
+
+export const meterTable: HotTable = {
+  name: 'usage_meter',
+  mode: 'add',
+  keys: ['rule_id', 'unit', 'subject', 'period'],
+  columns: { rule_id: 'text', unit: 'text', subject: 'text', ...integers('period', 'quantity') },
 }
 
 export const rollupTable: HotTable = {

@@ -175,12 +175,13 @@ describe('rules', () => {
     expect(problem.errors.map((error: { field: string }) => error.field)).toContain(field)
   })
 
-  test('a price that cannot be rated yet is told apart from a misspelt one', async () => {
-    const tiers = { mode: 'graduated', unit: 'call', period: 'month', steps: [] }
-    const later = await ask('root', '/rules', { name: 'x', currency: 'USD', price: { tiers } })
-    expect([later.status, later.body.errors]).toEqual([
+  test('a price whose steps do not add up is refused where the fault is', async () => {
+    const step = (upTo: string | null) => ({ upTo, unitPrice: '1' })
+    const tiers = { mode: 'graduated', unit: 'call', period: 'month', steps: [step('2'), step('3')] }
+    const faulty = await ask('root', '/rules', { name: 'x', currency: 'USD', price: { tiers } })
+    expect([faulty.status, faulty.body.errors]).toEqual([
       400,
-      [{ field: '/price/tiers', message: expect.stringMatching(/cannot rate it yet/) }],
+      [{ field: '/price/tiers/steps/1/upTo', message: expect.stringMatching(/last step/) }],
     ])
     const misspelt = await ask('root', '/rules', { name: 'x', currency: 'USD', price: { teirs: tiers } })
     expect(misspelt.body.errors).toEqual([{ field: '/price/teirs', message: 'unknown field' }])

@@ -53,10 +53,6 @@ test('a fault stops before anything behind it is changed, and says what was done
   const applied = await cli(first, 'import apply - --yes', file)
   expect(applied.code).toBe(1)
   expect(applied.talk).toMatch(/\+ rules bad: .*perCall.*\n1 of 3 changes were made/s)
-  const names = (await rules(first)).map(({ name }) => name)
-  expect([names.includes('good'), names.includes('bad'), names.includes('late')]).toEqual([
-    true,
-    false,
-    false,
-  ])
+  const names = new Set((await rules(first)).map(({ name }) => name))
+  expect([names.has('good'), names.has('bad'), names.has('late')]).toEqual([true, false, false])
 })

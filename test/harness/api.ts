@@ -1,4 +1,5 @@
 // The resource routes of the HTTP API on a real socket, over real stores, in this process and with a clock to move.
+import { commitRows } from '../../src/assembly/money.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -29,7 +30,8 @@ import { Tokens } from '../../src/identity/tokens.ts'
 import { UserStore } from '../../src/identity/user-store.ts'
 import { Users } from '../../src/identity/users.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
-import { LedgerStore, transferRows } from '../../src/ledger/store.ts'
+import { LedgerStore } from '../../src/ledger/store.ts'
+import { Periods } from '../../src/pricing/periods.ts'
 import { RuleBook } from '../../src/pricing/rules.ts'
 import { RuleStore } from '../../src/pricing/store.ts'
 import { Bundles } from '../../src/registry/bundles.ts'
@@ -46,6 +48,7 @@ import { Upstreams } from '../../src/upstreams/pool.ts'
 import { Dimensions } from '../../src/usage/dimensions.ts'
 import { UsageQueries } from '../../src/usage/queries.ts'
 import { UsageQueryStore } from '../../src/usage/query-store.ts'
+import { Meters } from '../../src/usage/meters.ts'
 import { UsageStore } from '../../src/usage/store.ts'
 import { UsageWriter } from '../../src/usage/writer.ts'
 import { ApiCaller } from './gateway.ts'
@@ -68,7 +71,7 @@ async function buildMoney(db: Database, clock: ManualClock) {
     store: new UsageStore(db),
     dimensions: new Dimensions({ known: [], next: 1, capacity: 1000 }),
     log,
-    extraRows: (extras) => transferRows(extras.filter((extra) => 'debit' in extra)),
+    extraRows: commitRows,
     onHeal: () => ledger.reload(),
     maxBatch: 64,
     maxQueue: 1000,
@@ -80,6 +83,8 @@ async function buildMoney(db: Database, clock: ManualClock) {
     callIds: new CallIds(clock),
     rules,
     ledger,
+    meters: new Meters(),
+    periods: new Periods(),
     writer,
     onSettled: (call) => settled.publish(call),
   })

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { commitRows } from '../../src/assembly/money.ts'
 import { systemClock, type Clock } from '../../src/base/clock.ts'
 import { GatewayError } from '../../src/base/errors.ts'
 import { CallIds } from '../../src/base/id.ts'
@@ -15,7 +16,8 @@ import { rawQuery } from '../../src/db/raw-query.ts'
 import { openSqlite } from '../../src/db/sqlite.ts'
 import type { Principal } from '../../src/identity/principal.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
-import { LedgerStore, transferRows } from '../../src/ledger/store.ts'
+import { LedgerStore } from '../../src/ledger/store.ts'
+import { Periods } from '../../src/pricing/periods.ts'
 import { RuleBook } from '../../src/pricing/rules.ts'
 import { RuleStore } from '../../src/pricing/store.ts'
 import type { Server } from '../../src/registry/server.ts'
@@ -29,7 +31,7 @@ import { Breakers } from '../../src/sessions/breakers.ts'
 import { KeptEventStore } from '../../src/sessions/kept-event-store.ts'
 import { KeptStreams, type KeptStreamLimits } from '../../src/sessions/kept-streams.ts'
 import { Resumption } from '../../src/sessions/resumption.ts'
-import { KeptAnswerStore, keptRow } from '../../src/sessions/kept-store.ts'
+import { KeptAnswerStore } from '../../src/sessions/kept-store.ts'
 import { SessionStore } from '../../src/sessions/store.ts'
 import type { Ways } from '../../src/sessions/ways.ts'
 import type {
@@ -42,6 +44,7 @@ import type {
   UpstreamSink,
 } from '../../src/upstreams/upstream.ts'
 import { Dimensions } from '../../src/usage/dimensions.ts'
+import { Meters } from '../../src/usage/meters.ts'
 import { UsageStore } from '../../src/usage/store.ts'
 import { UsageWriter } from '../../src/usage/writer.ts'
 import type { JsonRpcMessage } from '../../src/wire/json-rpc.ts'
@@ -389,10 +392,7 @@ export async function startCalls(options: CallsOptions = {}) {
     store: usageStore,
     dimensions: new Dimensions({ known: [], next: 1, capacity: 1000 }),
     log,
-    extraRows: (extras) => [
-      ...transferRows(extras.filter((extra) => 'debit' in extra)),
-      ...extras.filter((extra) => 'fingerprint' in extra).map(keptRow),
-    ],
+    extraRows: commitRows,
     onHeal: () => ledger.reload(),
     maxBatch: 100,
     maxQueue: 1000,
@@ -404,6 +404,8 @@ export async function startCalls(options: CallsOptions = {}) {
     callIds: new CallIds(clock),
     rules,
     ledger,
+    meters: new Meters(),
+    periods: new Periods(),
     writer,
     onSettled: (call) => settled.push(call),
   })

@@ -1,4 +1,5 @@
 // Everything that a metered call costs, over a real store: rules, ledger, writer and queries, with a movable clock.
+import { commitRows } from '../../src/assembly/money.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,9 +12,9 @@ import type { Database } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { openSqlite } from '../../src/db/sqlite.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
-import { LedgerStore, transferRows } from '../../src/ledger/store.ts'
-import type { Transfer } from '../../src/ledger/account.ts'
+import { LedgerStore } from '../../src/ledger/store.ts'
 import type { Outcome } from '../../src/pricing/price.ts'
+import { Periods } from '../../src/pricing/periods.ts'
 import { RuleBook } from '../../src/pricing/rules.ts'
 import { RuleStore } from '../../src/pricing/store.ts'
 import { Metering, type CallOrigin, type CommitExtra, type Settled } from '../../src/sessions/charge.ts'
@@ -21,6 +22,7 @@ import { SettledCalls } from '../../src/sessions/settled.ts'
 import { Dimensions } from '../../src/usage/dimensions.ts'
 import { UsageQueries } from '../../src/usage/queries.ts'
 import { UsageQueryStore } from '../../src/usage/query-store.ts'
+import { Meters } from '../../src/usage/meters.ts'
 import { UsageStore } from '../../src/usage/store.ts'
 import { UsageWriter } from '../../src/usage/writer.ts'
 
@@ -50,7 +52,7 @@ export async function openMoney(options: { startMs?: number; database?: Database
     store: usageStore,
     dimensions,
     log,
-    extraRows: (extras) => transferRows(extras as readonly Transfer[]),
+    extraRows: commitRows,
     onHeal: () => ledger.reload(),
     maxBatch: 64,
     maxQueue: 10_000,
@@ -62,6 +64,8 @@ export async function openMoney(options: { startMs?: number; database?: Database
     callIds: new CallIds(clock),
     rules,
     ledger,
+    meters: new Meters(),
+    periods: new Periods(),
     writer,
     onSettled: (call) => settled.publish(call),
   })

@@ -4,7 +4,10 @@ import { schemaText } from './store.ts'
 import { World } from './world.ts'
 
 /** Seeds that once found a fault. */
-const kept: readonly number[] = []
+const kept: readonly number[] = [
+  // An expiry that reached the disk although its commit was reported as failed.
+  2091831456,
+]
 const count = Number(process.env['TOLLBRIDGE_TEST_SIMULATIONS'] ?? 1000)
 const first = Number(process.env['TOLLBRIDGE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 const atOnce = 50

@@ -10,6 +10,7 @@ import { idempotencyTables } from './0007-idempotency.ts'
 import { sessionUsage } from './0008-session-usage.ts'
 import { bundleTables } from './0009-bundles.ts'
 import { resumptionTables } from './0010-resumption.ts'
+import { meterTables } from './0011-meters.ts'
 
 export const migrations: readonly Migration[] = [
   identityTables,
@@ -22,4 +23,5 @@ export const migrations: readonly Migration[] = [
   sessionUsage,
   bundleTables,
   resumptionTables,
+  meterTables,
 ]

@@ -85,7 +85,7 @@ const grantShape = z
 const transferShape = z
   .strictObject({
     id: z.string(),
-    kind: z.enum(['grant', 'charge', 'expiry']),
+    kind: z.enum(['grant', 'charge', 'reprice', 'expiry']),
     time: timeShape,
     amount,
     currency: z.string(),

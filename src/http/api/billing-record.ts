@@ -4,7 +4,8 @@ import { CallIds, formatCallId } from '../../base/id.ts'
 import { formatAmount, formatDecimal, ledgerScale, parseDecimal, rescale } from '../../base/money.ts'
 import type { CompiledRule } from '../../pricing/choice.ts'
 import { outcomes } from '../../pricing/price.ts'
-import { breakdown, exactScale, type PriceLine } from '../../pricing/rating.ts'
+import { exactScale } from '../../pricing/cumulative.ts'
+import { breakdown, type PriceLine } from '../../pricing/rating.ts'
 import { priceInput } from '../../pricing/rule-input.ts'
 import type { UsageRecord } from '../../usage/record.ts'
 import { priceLineShape } from './billing-pricing.ts'
@@ -43,6 +44,16 @@ export const recordShape = z
     userAgent: z.string(),
     clientInfo: z.string().optional().describe('What the client says of itself, name/version.'),
     idempotencyKey: z.string().optional(),
+    tokens: z.int().optional().describe('As the server reported them.'),
+    upstreamCost: z.string().optional().describe('What the call cost the server, as it reported.'),
+    counted: z
+      .strictObject({
+        before: z.string().optional().describe('Calls, bytes, microseconds, tokens or nano-units.'),
+      })
+      .optional()
+      .describe(
+        'What a price that counts over a period had counted before; absent inside at its first call.',
+      ),
   })
   .meta({ id: 'UsageRecord' })
 
@@ -54,7 +65,7 @@ export const pricedRecordShape = recordShape
   .meta({ id: 'PricedUsageRecord' })
 
 export function recordView(record: UsageRecord): z.input<typeof recordShape> {
-  const { id, durationUs, cost, client, ...rest } = record
+  const { id, durationUs, cost, client, upstreamCost, counted, ...rest } = record
   return {
     ...rest,
     id: formatCallId(id),
@@ -63,6 +74,8 @@ export function recordView(record: UsageRecord): z.input<typeof recordShape> {
     cost: formatAmount(cost),
     clientIp: client.ip,
     userAgent: client.userAgent,
+    ...(upstreamCost !== undefined && { upstreamCost: formatAmount(upstreamCost) }),
+    ...(counted && { counted: counted.before === undefined ? {} : { before: counted.before.toString() } }),
     ...(client.info !== undefined && { clientInfo: client.info }),
   }
 }
@@ -80,12 +93,15 @@ export function pricedRecordView(
 }
 
 function linesOf(record: UsageRecord, rule: CompiledRule): PriceLine[] {
-  const { requestBytes, responseBytes, durationUs, cost } = record
-  const { amount, lines } = breakdown(rule.rates, {
+  const { requestBytes, responseBytes, durationUs, cost, tokens, upstreamCost, counted } = record
+  const quantities = {
     calls: 1,
     bytes: requestBytes + responseBytes,
     durationUs,
-  })
+    ...(tokens !== undefined && { tokens }),
+    ...(upstreamCost !== undefined && { upstreamCost }),
+  }
+  const { amount, lines } = breakdown(rule.rates, quantities, counted?.before)
   const charged = formatAmount(cost)
   if (amount === charged) return lines
   // A prepaid account did not cover the last stretch of a call that is paid by time.

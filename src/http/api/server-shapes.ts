@@ -4,6 +4,7 @@ import type { Principal } from '../../identity/principal.ts'
 import { mayManage } from '../../policy/access.ts'
 import { may } from '../../policy/roles.ts'
 import { accessLevels, sharings, type Server } from '../../registry/server.ts'
+import { usageReport } from '../../registry/server-input.ts'
 import { serverView, statusView } from '../../registry/server-view.ts'
 import { isoTime, timeShape } from './view.ts'
 
@@ -86,6 +87,7 @@ export const serverShape = z
       .optional()
       .describe(insider),
     reportCost: z.boolean().optional().describe(insider),
+    usageReport: usageReport.optional().describe(`Keys of _meta in which it reports its use. ${insider}`),
     lastFailure: failureShape.optional(),
     revision: z.int().optional().describe(insider),
   })
