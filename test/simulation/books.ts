@@ -58,7 +58,7 @@ export function readTransfers(
 ): Map<string, { granted: bigint; charged: bigint; expired: bigint }> {
   const rows = disk.all<{ account: string; kind: string; amount: bigint }>(
     `SELECT a.account_id AS account, t.kind AS kind, sum(t.amount) AS amount FROM transfer t
-     JOIN ledger_account a ON a.id = CASE t.kind WHEN 'grant' THEN t.credit ELSE t.debit END
+     JOIN ledger_account a ON a.id = CASE WHEN t.kind IN ('grant', 'reprice') THEN t.credit ELSE t.debit END
      GROUP BY a.account_id, t.kind`,
   )
   const sums = new Map<string, { granted: bigint; charged: bigint; expired: bigint }>()
@@ -66,6 +66,7 @@ export function readTransfers(
     const sum = sums.get(account) ?? { granted: 0n, charged: 0n, expired: 0n }
     if (kind === 'grant') sum.granted += amount
     else if (kind === 'charge') sum.charged += amount
+    else if (kind === 'reprice') sum.charged -= amount
     else sum.expired += amount
     sums.set(account, sum)
   }

@@ -59,3 +59,54 @@ export function costOf(rules: readonly ModelRule[], call: ModelCall): bigint {
   if (maximum !== undefined && sum > pico(maximum) * parts) sum = pico(maximum) * parts
   return (sum + 500n * parts) / (1000n * parts)
 }
+
+/** Prices of a whole month, by the tools that they are for: each is set once and stays. */
+export const monthly = {
+  calls: {
+    tool: 'steps',
+    price: {
+      flat: '0.05',
+      tiers: {
+        mode: 'graduated',
+        unit: 'call',
+        steps: [
+          { upTo: '3', unitPrice: '0.1' },
+          { upTo: '7', unitPrice: '0.03', flatPrice: '0.2' },
+          { upTo: null, unitPrice: '0.001' },
+        ],
+      },
+    },
+  },
+  volume: {
+    tool: 'volume',
+    price: {
+      tiers: {
+        mode: 'volume',
+        unit: 'call',
+        steps: [
+          { upTo: '4', unitPrice: '0.1' },
+          { upTo: null, unitPrice: '0.02', flatPrice: '0.01' },
+        ],
+      },
+    },
+  },
+  packages: {
+    tool: 'packages',
+    price: { package: { unit: 'kb', size: '5', price: '0.07', free: '2' } },
+  },
+} as const
+
+/** What one account's calls of one tool cost in one month together, in nano-units. */
+export function monthlyCost(tool: string, { calls, bytes }: { calls: number; bytes: number }): bigint {
+  if (calls === 0) return 0n
+  const cents = 10_000_000n
+  if (tool === monthly.volume.tool)
+    return calls <= 4 ? BigInt(calls) * 10n * cents : BigInt(calls) * 2n * cents + cents
+  if (tool === monthly.packages.tool) return BigInt(Math.ceil(Math.max(0, bytes - 2048) / 5120)) * 7n * cents
+  let sum = 5n * cents
+  for (let call = 1; call <= calls; call++) {
+    if (call === 4) sum += 20n * cents
+    sum += call <= 3 ? 10n * cents : call <= 7 ? 3n * cents : cents / 10n
+  }
+  return sum
+}

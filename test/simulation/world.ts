@@ -8,7 +8,7 @@ import { formatAmount, parseAmount } from '../../src/base/money.ts'
 import { verify } from '../../src/billing/verify.ts'
 import type { FakeExchange, FakeReply } from '../harness/calls.ts'
 import { readRecords, readTransfers, type BookedRecord } from './books.ts'
-import { costOf, type ModelPrice, type ModelRule } from './model.ts'
+import { costOf, monthly, monthlyCost, type ModelPrice, type ModelRule } from './model.ts'
 import { server, startProcess, type Asked, type SimulatedProcess } from './process.ts'
 import { Random } from './random.ts'
 import { Disk, SimulatedStore } from './store.ts'
@@ -38,7 +38,8 @@ const prices: readonly ModelPrice[] = [
 ]
 const everyOutcome = ['success', 'tool_error', 'error', 'timeout', 'cancelled', 'unknown'] as const
 const prefixes = ['', 'a', 'ab', 'b'] as const
-const tools = ['a1', 'ab1', 'ab2', 'b1', 'c1'] as const
+const monthlyTools: ReadonlySet<string> = new Set(Object.values(monthly).map(({ tool }) => tool))
+const tools = ['a1', 'ab1', 'ab2', 'b1', 'c1', ...monthlyTools] as const
 /** Turns of the event loop after which nothing moves any more by itself; a commit waits up to 16 for company. */
 const restTurns = 20
 
@@ -92,6 +93,10 @@ export class World {
       await this.#through(this.#gateway.ledger.addAccount({ id, kind: 'user', name: id }))
       if (!prepaid) await this.#through(this.#gateway.ledger.changeAccount(id, { mode: 'postpaid' }))
       this.#accounts.push({ id, prepaid })
+    }
+    for (const { tool, price } of Object.values(monthly)) {
+      const input = { name: tool, currency: 'USD', priority: 100, match: { tool }, price }
+      await this.#through(this.#gateway.rules.create(input))
     }
     await this.#grant()
     await this.#changeRule()
@@ -348,6 +353,7 @@ export class World {
     for (const told of this.#told) this.#checkAnswer(told, byId)
     for (const record of records) this.#checkRecord(record)
     checkKeys(records)
+    checkMonths(records)
     this.#checkBalances(records)
     const { auditStore, rules } = this.#gateway
     const { ok, differences } = await this.#through(verify({ store: auditStore, rules }))
@@ -389,6 +395,8 @@ export class World {
       bytes: record.requestBytes + record.responseBytes,
       durationUs: record.durationUs,
     }
+    // These are checked as sums.
+    if (monthlyTools.has(record.tool)) return
     const expected = costOf(this.#rules, call)
     // What the balance does not cover of the last moments is the only thing that is not charged.
     const isPrepaid = this.#accounts.some(({ id, prepaid }) => id === record.accountId && prepaid)
@@ -421,6 +429,21 @@ function checkRefusal(reply: FakeReply): void {
 const isRefusal = (reply: FakeReply): boolean => reply.answer?.cost === '0'
 const storeFailed = (reply: FakeReply): boolean =>
   Buffer.from(reply.answer?.bytes ?? []).includes('store_unavailable')
+
+/** The calls of a month cost together what their sums cost, whatever the order in which they came and were settled. */
+function checkMonths(records: readonly BookedRecord[]): void {
+  const billed = records.filter(({ tool, outcome }) => monthlyTools.has(tool) && outcome === 'success')
+  const months = Map.groupBy(billed, ({ id, accountId, tool }) => {
+    const month = new Date(CallIds.timeMs(id)).toISOString().slice(0, 7)
+    return `${tool} ${accountId} ${month}`
+  })
+  for (const [name, all] of months) {
+    const [tool = ''] = name.split(' ')
+    const bytes = all.reduce((sum, { requestBytes, responseBytes }) => sum + requestBytes + responseBytes, 0)
+    const cost = all.reduce((sum, record) => sum + record.cost, 0n)
+    assert.equal(cost, monthlyCost(tool, { calls: all.length, bytes }), name)
+  }
+}
 
 /** One key, one call that ran and is recorded, whatever was tried with it. */
 function checkKeys(records: readonly BookedRecord[]): void {
