@@ -39,7 +39,7 @@ const prices: readonly ModelPrice[] = [
 const everyOutcome = ['success', 'tool_error', 'error', 'timeout', 'cancelled', 'unknown'] as const
 const prefixes = ['', 'a', 'ab', 'b'] as const
 const monthlyTools: ReadonlySet<string> = new Set(Object.values(monthly).map(({ tool }) => tool))
-const tools = ['a1', 'ab1', 'ab2', 'b1', 'c1', ...monthlyTools] as const
+const tools = ['a1', 'ab1', 'ab2', 'b1', 'c1'] as const
 /** Turns of the event loop after which nothing moves any more by itself; a commit waits up to 16 for company. */
 const restTurns = 20
 
@@ -138,7 +138,7 @@ export class World {
     const again = before !== undefined && random.chance(15)
     const key = again ? before.key : random.chance(30) ? `key-${this.#keys++}` : undefined
     const accountId = again ? before.accountId : random.pick(this.#accounts).id
-    const tool = again ? before.tool : random.pick(tools)
+    const tool = again ? before.tool : random.pick(random.chance(50) ? [...monthlyTools] : tools)
     const padding = again ? before.padding : random.whole(0, 3000)
     const asked: Asked = { number: this.#told.length, accountId, tool, key, padding }
     const told = { ...asked, ...this.#gateway.ask(asked), askedAtMs: this.#clock.now() }
