@@ -34,10 +34,20 @@ export class ApiClient {
   }
 
   get<Answer>(path: string, query: Query = {}): Promise<Answer> {
-    const search = new URLSearchParams()
-    for (const [name, value] of Object.entries(query))
-      if (value !== undefined) search.set(name, String(value))
-    return this.#send('GET', search.size > 0 ? `${path}?${search.toString()}` : path)
+    return this.#send('GET', withQuery(path, query))
+  }
+
+  /** An answer that is too long to be held, line by line and without line ends. */
+  async *lines(path: string, query: Query = {}): AsyncGenerator<string> {
+    const response = await this.#answer('GET', withQuery(path, query), undefined)
+    if (!response.ok || !response.body) return readAnswer(response)
+    let rest = ''
+    for await (const part of response.body.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + part).split(/\r?\n/)
+      rest = lines.pop() ?? ''
+      yield* lines
+    }
+    if (rest !== '') yield rest
   }
 
   post<Answer>(path: string, body?: Body): Promise<Answer> {
@@ -85,6 +95,10 @@ export class ApiClient {
   }
 
   async #send<Answer>(method: string, path: string, body?: Body): Promise<Answer> {
+    return readAnswer(await this.#answer(method, path, body))
+  }
+
+  async #answer(method: string, path: string, body: Body | undefined): Promise<Response> {
     const credential = await this.credential()
     if (credential === undefined)
       throw new CliError(`Not logged in to ${this.url}; run \`tollbridge login\`, or pass --key.`)
@@ -92,10 +106,10 @@ export class ApiClient {
     if (response.status === 401 && this.#key === undefined) {
       const fresh = await this.#refresh(credential)
       if (fresh !== undefined) {
-        return readAnswer(await this.#fetch(method, `/api/v1${path}`, { body, credential: fresh }))
+        return this.#fetch(method, `/api/v1${path}`, { body, credential: fresh })
       }
     }
-    return readAnswer(response)
+    return response
   }
 
   async #savedToken(): Promise<string | undefined> {
@@ -142,6 +156,12 @@ export class ApiClient {
       throw new CliError(`No gateway answers at ${this.url}; start one with \`npm start\`, or pass --url.`)
     }
   }
+}
+
+function withQuery(path: string, query: Query): string {
+  const search = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, String(value))
+  return search.size > 0 ? `${path}?${search.toString()}` : path
 }
 
 export interface TokenAnswer {

@@ -75,6 +75,23 @@ export function addUsageCommands(program: Command, io: Io): void {
     .action(async (id: string, _options: object, command: Command) =>
       showThing(io, command, await clientOf(io, command).get(`/billing/usage/${segment(id)}`)),
     )
+  withFilters(usage.command('export').description('write records, oldest first, to standard output'))
+    .addOption(
+      new Option('--format <format>', 'what to write')
+        .choices(['csv', 'jsonl', 'focus', 'cloudevents'])
+        .default('csv'),
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'usage export > usage.csv',
+        'usage export --format focus --from 2026-11-01T00:00:00Z > focus.csv',
+      ),
+    )
+    .action(async (options: Filters & { format: string }, command: Command) => {
+      const query = { ...queryOf(options), format: options.format }
+      for await (const line of clientOf(io, command).lines('/billing/export', query)) io.out(line)
+    })
   withFilters(usage.command('summary').description('sums over records'))
     .option('--group-by <names>', 'server,tool,method,user,account,key,outcome,day,hour')
     .option('--time-zone <zone>', 'whose days and hours')

@@ -70,6 +70,21 @@ export class UsageQueries {
     return this.#toRecords(rows)
   }
 
+  /** All matching records, oldest first, in pages; what arrives meanwhile may or may not be among them. */
+  async *eachPage(filter: UsageFilter): AsyncGenerator<UsageRecord[]> {
+    const where = await this.#store.resolve(filter)
+    if (!where) return
+    const { pageRows } = this.#limits
+    const { low, high } = idsOf(filter)
+    for (let next = low; next < high;) {
+      const rows = await this.#store.oldest(where, { low: next, high }, pageRows)
+      if (rows.length > 0) yield await this.#toRecords(rows)
+      const last = rows.at(-1)
+      if (!last || rows.length < pageRows) return
+      next = last.id + 1n
+    }
+  }
+
   async findRecord(id: bigint): Promise<UsageRecord | undefined> {
     const row = await this.#store.findRecord(id)
     return row && (await this.#toRecords([row]))[0]

@@ -53,6 +53,7 @@ beforeAll(async () => {
     verify: (signal) => verify({ store: audit, rules, signal }),
     isStoreReady: () => store.ready,
     sessionStore: { find: async (id) => sessionOf(id) },
+    publicUrl: () => 'http://gateway.test',
     costStreams: { keepAliveMs: 20, maxStreams: 2, maxQueued: 3 },
   })
   expect(looseBodies(documentOf(routes))).toEqual([])

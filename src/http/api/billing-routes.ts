@@ -2,6 +2,7 @@
 import { billingAccountRoutes, type BillingAccountDeps } from './billing-accounts.ts'
 import { billingAuditRoutes, type BillingAuditDeps } from './billing-audit.ts'
 import { billingCostRoutes, type BillingCostDeps } from './billing-cost.ts'
+import { billingExportRoutes, type BillingExportDeps } from './billing-export.ts'
 import { billingPricingRoutes, type BillingPricingDeps } from './billing-pricing.ts'
 import { billingRuleRoutes, type BillingRuleDeps } from './billing-rules.ts'
 import { billingSummaryRoutes, type BillingSummaryDeps } from './billing-summary.ts'
@@ -11,6 +12,7 @@ import type { Route } from './route.ts'
 export type BillingRouteDeps = BillingRuleDeps &
   BillingPricingDeps &
   BillingUsageDeps &
+  BillingExportDeps &
   BillingSummaryDeps &
   BillingCostDeps &
   BillingAccountDeps &
@@ -21,6 +23,7 @@ export function billingRoutes(deps: BillingRouteDeps): Route[] {
     ...billingRuleRoutes(deps),
     ...billingPricingRoutes(deps),
     ...billingUsageRoutes(deps),
+    ...billingExportRoutes(deps),
     ...billingSummaryRoutes(deps),
     ...billingCostRoutes(deps),
     ...billingAccountRoutes(deps),
