@@ -40,7 +40,8 @@ export class ApiClient {
   /** An answer that is too long to be held, line by line and without line ends. */
   async *lines(path: string, query: Query = {}): AsyncGenerator<string> {
     const response = await this.#answer('GET', withQuery(path, query), undefined)
-    if (!response.ok || !response.body) return readAnswer(response)
+    if (!response.ok) await readAnswer(response)
+    if (!response.body) return
     let rest = ''
     for await (const part of response.body.pipeThrough(new TextDecoderStream())) {
       const lines = (rest + part).split(/\r?\n/)

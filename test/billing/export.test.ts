@@ -68,13 +68,11 @@ test('CSV has every own call once, oldest first, and its costs sum to the summar
   expect(headers.get('content-disposition')).toBe('attachment; filename="usage.csv"')
   const rows = readCsv(text)
   expect(rows.length).toBe(tools.length * perTool)
-  const ids = rows.map(({ id }) => id)
-  expect(ids).toEqual([...new Set(ids)].toSorted())
+  const ids = rows.map(({ id = '' }) => id)
+  expect(ids).toEqual([...new Set(ids)].toSorted((a, b) => (a < b ? -1 : 1)))
   expect(sum(rows.map(({ cost }) => cost))).toBe(await totalOf(ann))
   const shown = new Set(rows.map(({ tool }) => tool))
-  expect([...shown].toSorted()).toEqual(
-    tools.map((name) => (/^[=-]/.test(name) ? `'${name}` : name)).toSorted(),
-  )
+  expect(shown).toEqual(new Set(tools.map((name) => (/^[=-]/.test(name) ? `'${name}` : name))))
 })
 
 test('an auditor or administrator exports all, a member its own alone', async () => {
