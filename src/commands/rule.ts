@@ -1,11 +1,12 @@
 // `rule`: prices and which calls they are for.
 import { Option, type Command } from 'commander'
 import type { ApiClient } from './client.ts'
+import { addSimulateCommand } from './declared/commands.ts'
 import { CliError, confirm, type Io } from './io.ts'
 import { clientOf, compact, examples, segment, showList, showThing, words } from './show.ts'
 
 const matchNames = ['server', 'tool', 'method', 'user', 'account', 'transport'] as const
-const priceNames = ['perCall', 'perKb', 'perSecond', 'minimum', 'maximum'] as const
+const priceNames = ['perCall', 'perKb', 'perSecond', 'perToken', 'flat', 'minimum', 'maximum'] as const
 
 type RuleOptions = Partial<Record<(typeof matchNames)[number] | (typeof priceNames)[number], string>> & {
   readonly name?: string
@@ -125,6 +126,7 @@ export function addRuleCommands(program: Command, io: Io): void {
       )
     })
   addReading(rule, io)
+  addSimulateCommand(rule, io)
 }
 
 function addReading(rule: Command, io: Io): void {

@@ -163,6 +163,11 @@ export class RuleBook {
     return chooseRule([...this.#histories.values()], facts)
   }
 
+  /** Every rule with all its versions, retired ones too. */
+  histories(): readonly RuleHistory[] {
+    return [...this.#histories.values()]
+  }
+
   #live(): RuleHistory[] {
     return [...this.#histories.values()].filter((history) => history.retiredAtMs === undefined)
   }

@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { ApiClient } from '../client.ts'
 import { CliError, confirm, type Io } from '../io.ts'
-import { clientOf, examples, segment, wantsJson } from '../show.ts'
-import { readDeclarations, writeDeclarations } from './file.ts'
+import { clientOf, examples, segment, showThing, wantsJson } from '../show.ts'
+import { readDeclarations, writeDeclarations, type Declarations } from './file.ts'
 import { kinds, type Item } from './kinds.ts'
 import { PlanFaults, planOf, type Plan, type Step } from './plan.ts'
 
@@ -60,13 +60,36 @@ async function readPresent(client: ApiClient): Promise<Map<string, readonly Item
   return present
 }
 
+/** `rule simulate`: what past usage would have cost under the rules of a file. */
+export function addSimulateCommand(rule: Command, io: Io): void {
+  rule
+    .command('simulate <file>')
+    .description('what past usage would have cost under the rules of a file; nothing is changed')
+    .option('--from <time>', 'calls from this time on, ISO 8601; the last month where it is absent')
+    .option('--to <time>', 'calls before this time')
+    .option('--account <id>', 'of this account alone')
+    .option('--keep', 'leave the published rules in force beside them')
+    .addHelpText(
+      'after',
+      examples('rule simulate prices.yaml', 'rule simulate draft.yaml --keep --account acc_01j…'),
+    )
+    .action(async (file: string, options: Record<string, string | boolean>, command: Command) => {
+      const { rules = [] } = Object.fromEntries(await readFileOf(io, file))
+      showThing(io, command, await clientOf(io, command).post('/billing/simulate', { rules, ...options }))
+    })
+}
+
+async function readFileOf(io: Io, file: string): Promise<Declarations> {
+  const text = file === '-' ? await io.readInput() : readFile(file)
+  return readDeclarations(text, file === '-' ? 'standard input' : file)
+}
+
 async function planFor(
   io: Io,
   command: Command,
   { file, options }: { file: string; options: PlanOptions },
 ): Promise<Plan> {
-  const text = file === '-' ? await io.readInput() : readFile(file)
-  const declared = readDeclarations(text, file === '-' ? 'standard input' : file)
+  const declared = await readFileOf(io, file)
   const present = await readPresent(clientOf(io, command))
   const given = kinds.map((kind) => ({
     kind,

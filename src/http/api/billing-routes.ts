@@ -5,6 +5,7 @@ import { billingCostRoutes, type BillingCostDeps } from './billing-cost.ts'
 import { billingExportRoutes, type BillingExportDeps } from './billing-export.ts'
 import { billingPricingRoutes, type BillingPricingDeps } from './billing-pricing.ts'
 import { billingRuleRoutes, type BillingRuleDeps } from './billing-rules.ts'
+import { billingSimulateRoutes, type BillingSimulateDeps } from './billing-simulate.ts'
 import { billingSummaryRoutes, type BillingSummaryDeps } from './billing-summary.ts'
 import { billingUsageRoutes, type BillingUsageDeps } from './billing-usage.ts'
 import type { Route } from './route.ts'
@@ -13,6 +14,7 @@ export type BillingRouteDeps = BillingRuleDeps &
   BillingPricingDeps &
   BillingUsageDeps &
   BillingExportDeps &
+  BillingSimulateDeps &
   BillingSummaryDeps &
   BillingCostDeps &
   BillingAccountDeps &
@@ -22,6 +24,7 @@ export function billingRoutes(deps: BillingRouteDeps): Route[] {
   return [
     ...billingRuleRoutes(deps),
     ...billingPricingRoutes(deps),
+    ...billingSimulateRoutes(deps),
     ...billingUsageRoutes(deps),
     ...billingExportRoutes(deps),
     ...billingSummaryRoutes(deps),
