@@ -64,6 +64,8 @@ export async function buildCalls(parts: CallParts) {
     metrics,
     rules,
     ledger,
+    funds,
+    budgets,
     writer,
     lastRecord,
     registry,
@@ -83,6 +85,7 @@ export async function buildCalls(parts: CallParts) {
     callIds,
     rules,
     ledger,
+    funds,
     writer,
     onSettled: (call) => settled.publish(call),
   })
@@ -94,7 +97,10 @@ export async function buildCalls(parts: CallParts) {
     log,
     limits: config.sessions,
     endUpstream: sessionEnd({ registry, upstreams, graceMs: stepMs }),
-    onEnded: (session) => streams.forget(session),
+    onEnded: (session) => {
+      streams.forget(session)
+      budgets.forgetSession(session.id)
+    },
   })
   metrics.registry.beforeRender(() => metrics.sessions.set(sessions.count))
   registry.onChange((change) => {

@@ -7,6 +7,7 @@ const ends: Readonly<Record<string, { from: readonly string[]; to: string }>> = 
   grant: { from: ['funding'], to: 'grant' },
   charge: { from: ['grant', 'receivable'], to: 'revenue' },
   expiry: { from: ['grant'], to: 'breakage' },
+  void: { from: ['grant'], to: 'funding' },
 }
 
 /** What the transfer should be and is not, or undefined where it is right. */
@@ -15,7 +16,7 @@ export function findTransferProblem(
 ): { expected: string; actual: string } | undefined {
   const { kind, record, debit_kind, credit_kind } = transfer
   const end = ends[kind]
-  if (!end) return { expected: 'grant, charge or expiry', actual: kind }
+  if (!end) return { expected: 'grant, charge, expiry or void', actual: kind }
   if (!end.from.includes(debit_kind ?? '') || credit_kind !== end.to)
     return {
       expected: `${kind} from ${end.from.join(' or ')} to ${end.to}`,

@@ -209,7 +209,10 @@ class Pair {
     if (step.do === 'grant') {
       const expiresAtMs = step.lastsMs === null ? undefined : now + step.lastsMs
       const given = { amount: step.amount, priority: step.priority, createdBy: 'usr_1' }
-      const grant = await ledger.grant(id, { ...given, ...(expiresAtMs !== undefined && { expiresAtMs }) })
+      const { grant } = await ledger.grant(id, {
+        ...given,
+        ...(expiresAtMs !== undefined && { expiresAtMs }),
+      })
       const { priority, ledgerAccount } = grant
       model.grants.push({
         id: grant.id,

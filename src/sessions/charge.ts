@@ -2,9 +2,8 @@
 import { assert, GatewayError } from '../base/errors.ts'
 import type { Clock } from '../base/clock.ts'
 import { formatCallId, type CallIds } from '../base/id.ts'
-import { formatAmount } from '../base/money.ts'
-import type { Transfer } from '../ledger/account.ts'
-import type { Hold, Ledger } from '../ledger/ledger.ts'
+import type { CallHold, Funds, FundsEntry } from '../ledger/funds.ts'
+import type { Ledger } from '../ledger/ledger.ts'
 import type { CompiledRule } from '../pricing/choice.ts'
 import type { Outcome } from '../pricing/price.ts'
 import { rate, worstCase } from '../pricing/rating.ts'
@@ -62,13 +61,15 @@ export interface Settled {
 export type SettledListener = (error: GatewayError | undefined, settled: Settled) => void
 
 /** What commits together with a usage record. */
-export type CommitExtra = Transfer | KeptAnswer
+export type CommitExtra = FundsEntry | KeptAnswer
 
 export interface MeteringOptions {
   readonly clock: Clock
   readonly callIds: CallIds
   readonly rules: RuleBook
   readonly ledger: Ledger
+  /** The wallets of the ledger and the budgets, together. */
+  readonly funds: Funds
   readonly writer: UsageWriter<CommitExtra>
   /** Hears of each call once it is durable. */
   readonly onSettled: (settled: Settled) => void
@@ -123,7 +124,7 @@ export class Charge {
   readonly #currency: string
   /** How it was sent; knows the era in which the server was spoken to, where that is not the caller's. */
   way: { readonly era?: CallOrigin['upstreamEra'] | undefined } | undefined
-  #hold: Hold | undefined
+  #hold: CallHold | undefined
   #coveredBytes: number
   #coveredUs = firstCoverUs
   #settled = false
@@ -155,7 +156,7 @@ export class Charge {
   /** Takes the first hold; returns the refusal where the account does not cover it. */
   open(): GatewayError | undefined {
     const required = this.#worst(this.#coveredBytes, this.#coveredUs)
-    this.#hold = this.#options.ledger.hold(this.origin.accountId, required)
+    this.#hold = this.#options.funds.hold(this.origin, this.id, required)
     return this.#hold ? undefined : this.#exhausted(required)
   }
 
@@ -187,12 +188,12 @@ export class Charge {
     if (!this.#hold || (bytes <= this.#coveredBytes && us < this.#coveredUs)) return undefined
     const least = this.#worst(Math.max(bytes, this.#coveredBytes), Math.max(us, this.#coveredUs))
     const ample = { bytes: Math.max(2 * bytes, this.#coveredBytes), us: Math.max(2 * us, this.#coveredUs) }
-    if (this.#options.ledger.extend(this.#hold, this.#worst(ample.bytes, ample.us))) {
+    if (this.#options.funds.extend(this.#hold, this.#worst(ample.bytes, ample.us))) {
       this.#coveredBytes = ample.bytes
       this.#coveredUs = ample.us
       return undefined
     }
-    if (!this.#options.ledger.extend(this.#hold, least)) return this.#exhausted(least)
+    if (!this.#options.funds.extend(this.#hold, least)) return this.#exhausted(least)
     this.#coveredBytes = Math.max(bytes, this.#coveredBytes)
     this.#coveredUs = Math.max(us, this.#coveredUs)
     return undefined
@@ -207,16 +208,16 @@ export class Charge {
     assert(!this.#settled, 'a call is settled exactly once')
     this.#settled = true
     clearTimeout(this.#coverTimer)
-    const { ledger, writer, onSettled } = this.#options
+    const { funds, writer, onSettled } = this.#options
     const durationUs = Math.max(0, Math.round(this.elapsedMs * 1000))
     const cost = this.#cost(end, durationUs)
     const record = this.#record(end, { durationUs, cost })
     if (!writer.accepting) {
-      if (this.#hold) ledger.release(this.#hold)
+      if (this.#hold) funds.release(this.#hold)
       const error = new GatewayError('store_unavailable', { retryAfterS: 1 })
       return done(error, { record, balance: this.#balance() })
     }
-    const extras: CommitExtra[] = this.#hold ? ledger.settle(this.#hold, cost, this.id) : []
+    const extras: CommitExtra[] = this.#hold ? funds.settle(this.#hold, cost, this.id) : funds.settleNothing()
     if (kept) extras.push(kept)
     const finish = (error?: GatewayError) => {
       const settled = { record, balance: this.#balance() }
@@ -230,9 +231,9 @@ export class Charge {
     if (!this.#rule || !this.#hold || end.free || !this.#rule.rule.billOn.includes(end.outcome)) return 0n
     const bytes = this.origin.requestBytes + end.responseBytes
     const cost = rate(this.#rule.rates, { calls: 1, bytes, durationUs })
-    if (this.#options.ledger.extend(this.#hold, cost)) return cost
+    if (this.#options.funds.extend(this.#hold, cost)) return cost
     // The time that passed since the hold was last looked after is the only thing it may not cover.
-    return this.#hold.amount
+    return this.#hold.hold.amount
   }
 
   #worst(bytes: number, us: number): bigint {
@@ -245,12 +246,8 @@ export class Charge {
     return this.#options.ledger.totals(this.origin.accountId).balance
   }
 
-  #exhausted(required: bigint): GatewayError {
-    const { balance, held } = this.#options.ledger.totals(this.origin.accountId)
-    const [has, needs, inUse] = [balance, required, held].map(formatAmount)
-    const data = { balance: has, required: needs, held: inUse, currency: this.#currency }
-    const detail = `The account balance of ${has} ${this.#currency} does not cover this call, which may cost ${needs}; top up the account and try again.`
-    return new GatewayError('balance_exhausted', { detail, data })
+  #exhausted(amount: bigint): GatewayError {
+    return this.#options.funds.refusal(this.origin, this.id, { amount, held: this.#hold })
   }
 
   #record(end: CallEnd, { durationUs, cost }: { durationUs: number; cost: bigint }): UsageRecord {

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { ManualClock } from '../../src/base/clock.ts'
 import { verify } from '../../src/billing/verify.ts'
 import { AuditStore } from '../../src/billing/store.ts'
+import { buildFunds, commitRows } from '../../src/assembly/money.ts'
 import { GatewayError } from '../../src/base/errors.ts'
 import { CallIds } from '../../src/base/id.ts'
 import { Keyring } from '../../src/base/keyring.ts'
@@ -29,7 +30,7 @@ import { Tokens } from '../../src/identity/tokens.ts'
 import { UserStore } from '../../src/identity/user-store.ts'
 import { Users } from '../../src/identity/users.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
-import { LedgerStore, transferRows } from '../../src/ledger/store.ts'
+import { LedgerStore } from '../../src/ledger/store.ts'
 import { RuleBook } from '../../src/pricing/rules.ts'
 import { RuleStore } from '../../src/pricing/store.ts'
 import { Bundles } from '../../src/registry/bundles.ts'
@@ -68,23 +69,28 @@ async function buildMoney(db: Database, clock: ManualClock) {
     store: new UsageStore(db),
     dimensions: new Dimensions({ known: [], next: 1, capacity: 1000 }),
     log,
-    extraRows: (extras) => transferRows(extras.filter((extra) => 'debit' in extra)),
-    onHeal: () => ledger.reload(),
+    extraRows: commitRows,
+    onHeal: async () => {
+      await ledger.reload()
+      await parts.budgets.reload()
+    },
     maxBatch: 64,
     maxQueue: 1000,
     probeEveryMs: 100,
   })
+  const parts = await buildFunds({ db, clock, log, ledger, writer })
   const settled = new SettledCalls()
   const metering = new Metering({
     clock,
     callIds: new CallIds(clock),
     rules,
     ledger,
+    funds: parts.funds,
     writer,
     onSettled: (call) => settled.publish(call),
   })
   const queries = new UsageQueries(new UsageQueryStore(db), { clock })
-  return { rules, ledger, writer, metering, queries, auditStore: new AuditStore(db), settled }
+  return { rules, ledger, ...parts, writer, metering, queries, auditStore: new AuditStore(db), settled }
 }
 
 function buildIdentity(db: Database, options: TestApiOptions & { clock: ManualClock; ledger: Ledger }) {

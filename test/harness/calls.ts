@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { systemClock, type Clock } from '../../src/base/clock.ts'
+import { buildFunds, commitRows } from '../../src/assembly/money.ts'
 import { GatewayError } from '../../src/base/errors.ts'
 import { CallIds } from '../../src/base/id.ts'
 import { Keyring } from '../../src/base/keyring.ts'
@@ -15,7 +16,7 @@ import { rawQuery } from '../../src/db/raw-query.ts'
 import { openSqlite } from '../../src/db/sqlite.ts'
 import type { Principal } from '../../src/identity/principal.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
-import { LedgerStore, transferRows } from '../../src/ledger/store.ts'
+import { LedgerStore } from '../../src/ledger/store.ts'
 import { RuleBook } from '../../src/pricing/rules.ts'
 import { RuleStore } from '../../src/pricing/store.ts'
 import type { Server } from '../../src/registry/server.ts'
@@ -29,7 +30,7 @@ import { Breakers } from '../../src/sessions/breakers.ts'
 import { KeptEventStore } from '../../src/sessions/kept-event-store.ts'
 import { KeptStreams, type KeptStreamLimits } from '../../src/sessions/kept-streams.ts'
 import { Resumption } from '../../src/sessions/resumption.ts'
-import { KeptAnswerStore, keptRow } from '../../src/sessions/kept-store.ts'
+import { KeptAnswerStore } from '../../src/sessions/kept-store.ts'
 import { SessionStore } from '../../src/sessions/store.ts'
 import type { Ways } from '../../src/sessions/ways.ts'
 import type {
@@ -389,21 +390,23 @@ export async function startCalls(options: CallsOptions = {}) {
     store: usageStore,
     dimensions: new Dimensions({ known: [], next: 1, capacity: 1000 }),
     log,
-    extraRows: (extras) => [
-      ...transferRows(extras.filter((extra) => 'debit' in extra)),
-      ...extras.filter((extra) => 'fingerprint' in extra).map(keptRow),
-    ],
-    onHeal: () => ledger.reload(),
+    extraRows: commitRows,
+    onHeal: async () => {
+      await ledger.reload()
+      await parts.budgets.reload()
+    },
     maxBatch: 100,
     maxQueue: 1000,
     probeEveryMs: 20,
   })
+  const parts = await buildFunds({ db, clock, log, ledger, writer })
   const settled: Settled[] = []
   const metering = new Metering({
     clock,
     callIds: new CallIds(clock),
     rules,
     ledger,
+    funds: parts.funds,
     writer,
     onSettled: (call) => settled.push(call),
   })

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ManualClock } from '../../src/base/clock.ts'
+import { buildFunds, commitRows } from '../../src/assembly/money.ts'
 import type { GatewayError } from '../../src/base/errors.ts'
 import { CallIds, newId } from '../../src/base/id.ts'
 import { silentLog as log } from '../../src/base/log.ts'
@@ -11,8 +12,7 @@ import type { Database } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { openSqlite } from '../../src/db/sqlite.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
-import { LedgerStore, transferRows } from '../../src/ledger/store.ts'
-import type { Transfer } from '../../src/ledger/account.ts'
+import { LedgerStore } from '../../src/ledger/store.ts'
 import type { Outcome } from '../../src/pricing/price.ts'
 import { RuleBook } from '../../src/pricing/rules.ts'
 import { RuleStore } from '../../src/pricing/store.ts'
@@ -50,18 +50,23 @@ export async function openMoney(options: { startMs?: number; database?: Database
     store: usageStore,
     dimensions,
     log,
-    extraRows: (extras) => transferRows(extras as readonly Transfer[]),
-    onHeal: () => ledger.reload(),
+    extraRows: commitRows,
+    onHeal: async () => {
+      await ledger.reload()
+      await parts.budgets.reload()
+    },
     maxBatch: 64,
     maxQueue: 10_000,
     probeEveryMs: 5,
   })
+  const parts = await buildFunds({ db, clock, log, ledger, writer })
   const settled = new SettledCalls()
   const metering = new Metering({
     clock,
     callIds: new CallIds(clock),
     rules,
     ledger,
+    funds: parts.funds,
     writer,
     onSettled: (call) => settled.publish(call),
   })
@@ -85,6 +90,8 @@ export async function openMoney(options: { startMs?: number; database?: Database
     db,
     clock,
     ledger,
+    ...parts,
+    metering,
     rules,
     writer,
     settled,

@@ -10,6 +10,8 @@ import { idempotencyTables } from './0007-idempotency.ts'
 import { sessionUsage } from './0008-session-usage.ts'
 import { bundleTables } from './0009-bundles.ts'
 import { resumptionTables } from './0010-resumption.ts'
+import { budgetTables } from './0012-budgets.ts'
+import { grantStates } from './0013-grant-states.ts'
 
 export const migrations: readonly Migration[] = [
   identityTables,
@@ -22,4 +24,6 @@ export const migrations: readonly Migration[] = [
   sessionUsage,
   bundleTables,
   resumptionTables,
+  budgetTables,
+  grantStates,
 ]

@@ -1,7 +1,10 @@
 // Every route under `/api/v1/billing`, in the order of the reference.
 import { billingAccountRoutes, type BillingAccountDeps } from './billing-accounts.ts'
 import { billingAuditRoutes, type BillingAuditDeps } from './billing-audit.ts'
+import { billingBudgetRoutes, type BillingBudgetDeps } from './billing-budgets.ts'
 import { billingCostRoutes, type BillingCostDeps } from './billing-cost.ts'
+import { billingEventRoutes, type BillingEventDeps } from './billing-events.ts'
+import { billingGrantRoutes, type BillingGrantDeps } from './billing-grants.ts'
 import { billingPricingRoutes, type BillingPricingDeps } from './billing-pricing.ts'
 import { billingRuleRoutes, type BillingRuleDeps } from './billing-rules.ts'
 import { billingSummaryRoutes, type BillingSummaryDeps } from './billing-summary.ts'
@@ -14,6 +17,9 @@ export type BillingRouteDeps = BillingRuleDeps &
   BillingSummaryDeps &
   BillingCostDeps &
   BillingAccountDeps &
+  BillingGrantDeps &
+  BillingBudgetDeps &
+  BillingEventDeps &
   BillingAuditDeps
 
 export function billingRoutes(deps: BillingRouteDeps): Route[] {
@@ -24,6 +30,9 @@ export function billingRoutes(deps: BillingRouteDeps): Route[] {
     ...billingSummaryRoutes(deps),
     ...billingCostRoutes(deps),
     ...billingAccountRoutes(deps),
+    ...billingGrantRoutes(deps),
+    ...billingBudgetRoutes(deps),
+    ...billingEventRoutes(deps),
     ...billingAuditRoutes(deps),
   ]
 }
