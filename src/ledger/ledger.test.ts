@@ -381,64 +381,6 @@ describe('a wallet', () => {
     expect(ledger.totals(id)).toMatchObject({ balance: 0n, held: 0n, granted: 10n, spent: 4n, expired: 6n })
   })
 
-  test('a grant that is taken back leaves what running calls hold, and the rest goes back to funding', async () => {
-    const id = await account()
-    const { grant } = await ledger.grant(id, { amount: 10n, priority: 0, createdBy: 'usr_1' })
-    const hold = ledger.hold(id, 4n)
-    if (!hold) throw new Error('not held')
-    expect(await ledger.voidGrant(id, grant.id)).toMatchObject({ remaining: 4n, state: 'voided' })
-    expect(ledger.hold(id, 1n)).toBeUndefined()
-    await store.commitTransfers(settle(hold, 3n))
-    await ledger.expireGrants()
-    expect(ledger.totals(id)).toMatchObject({ balance: 0n, spent: 3n, voided: 7n, expired: 0n })
-    const back = (await ledger.listTransfers(id, { limit: 10 })).filter(({ kind }) => kind === 'void')
-    expect(back.map(({ amount }) => amount)).toEqual([1n, 6n])
-    await ledger.reload()
-    expect(ledger.totals(id)).toMatchObject({ balance: 0n, spent: 3n, voided: 7n, expired: 0n })
-    await expect(ledger.voidGrant(await account(), grant.id)).rejects.toMatchObject({ code: 'not_found' })
-  })
-
-  test('a grant says what becomes of it: scheduled, active, exhausted, expired, voided', async () => {
-    const id = await account()
-    const now = clock.now()
-    const give = { amount: 5n, priority: 0, createdBy: 'usr_1' }
-    await ledger.grant(id, { ...give, priority: 9, startsAtMs: now + 100, expiresAtMs: now + 200 })
-    clock.advance(1)
-    await ledger.grant(id, give)
-    clock.advance(1)
-    await ledger.grant(id, { ...give, priority: 5 })
-    const states = async () =>
-      (await ledger.listGrants(id)).map(({ state, remaining }) => `${state} ${remaining}`)
-    expect(await states()).toEqual(['scheduled 5', 'active 5', 'active 5'])
-    expect(ledger.hold(id, 11n)).toBeUndefined()
-    const hold = ledger.hold(id, 5n)
-    if (!hold) throw new Error('not held')
-    await store.commitTransfers(settle(hold, 5n))
-    await ledger.voidGrant(id, (await ledger.listGrants(id))[2]?.grant.id ?? '')
-    expect(await states()).toEqual(['scheduled 5', 'exhausted 0', 'voided 0'])
-    clock.advance(100)
-    expect(await states()).toEqual(['active 5', 'exhausted 0', 'voided 0'])
-    expect(ledger.totals(id).balance).toBe(5n)
-    clock.advance(100)
-    expect((await states())[0]).toBe('expired 5')
-  })
-
-  test('an account may be in any currency, and is charged in it', async () => {
-    const made = await ledger.addAccount({
-      id: newId('acc', clock.now()),
-      kind: 'team',
-      name: 'kr',
-      currency: 'JPY',
-    })
-    await ledger.grant(made.id, { amount: 5n, priority: 0, createdBy: 'usr_1' })
-    const hold = ledger.hold(made.id, 5n)
-    if (!hold) throw new Error('not held')
-    await store.commitTransfers(settle(hold, 5n))
-    const again = await Ledger.open(store, { clock, defaults })
-    expect(again.findAccount(made.id)).toMatchObject({ currency: 'JPY', mode: 'prepaid', timeZone: 'UTC' })
-    expect(again.totals(made.id)).toMatchObject({ balance: 0n, spent: 5n })
-  })
-
   test('grants that are made at once and folded meanwhile are neither lost nor counted twice', async () => {
     const id = await account()
     const work = Array.from({ length: 30 }, (_, n) =>

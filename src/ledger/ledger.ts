@@ -12,6 +12,7 @@ import {
   type LedgerAccountKind,
   type Transfer,
 } from './account.ts'
+import { Reclaimed } from './reclaimed.ts'
 import type { AccountChange, LedgerStore } from './store.ts'
 import { Wallet, type Draw, type WalletTotals } from './wallet.ts'
 
@@ -73,14 +74,14 @@ export class Ledger {
   readonly #breakage = new Map<string, number>()
   #nextLedgerAccount = 1
   #turn: Promise<unknown> = Promise.resolve()
-  /** Expiries that are applied in memory and whose commit failed; tried again with the next ones. */
-  readonly #unwritten: Transfer[] = []
+  readonly #reclaimed: Reclaimed
 
   private constructor(
     store: LedgerStore,
     options: { clock: Clock; defaults: AccountDefaults; lastTransfer: bigint },
   ) {
     this.#store = store
+    this.#reclaimed = new Reclaimed(store)
     this.#clock = options.clock
     this.#defaults = options.defaults
     this.#transferIds = new CallIds(options.clock, { last: options.lastTransfer })
@@ -115,7 +116,7 @@ export class Ledger {
       this.#store.listLedgerAccounts(),
       this.#store.listGrants(),
     ])
-    this.#unwritten.length = 0
+    this.#reclaimed.clear()
     const byId = new Map(rows.map((row) => [row.id, row]))
     const rowOf = new Map(rows.map((row) => [`${row.kind}:${row.accountId ?? row.currency}`, row]))
     for (const row of rows) this.#nextLedgerAccount = Math.max(this.#nextLedgerAccount, row.id + 1)
@@ -297,7 +298,7 @@ export class Ledger {
     return this.#inTurn(async () => {
       const now = this.#clock.now()
       for (const [id, wallet] of this.#wallets) this.#reclaim(id, wallet, now)
-      return this.#writeReclaimed()
+      return this.#reclaimed.write()
     })
   }
 
@@ -307,15 +308,8 @@ export class Ledger {
     const funding = this.#systemAccount('funding', wallet.account.currency)
     for (const draw of wallet.reclaim(now)) {
       const credit = draw.kind === 'void' ? funding : breakage
-      this.#unwritten.push(this.#transfer(draw.kind, draw, { credit, now }))
+      this.#reclaimed.add(this.#transfer(draw.kind, draw, { credit, now }))
     }
-  }
-
-  async #writeReclaimed(): Promise<number> {
-    const due = [...this.#unwritten]
-    if (due.length > 0) await this.#store.commitTransfers(due)
-    this.#unwritten.length = 0
-    return due.length
   }
 
   /**
@@ -332,7 +326,7 @@ export class Ledger {
       if (found.voidedAtMs === undefined) await this.#store.voidGrant(grantId, now)
       wallet.voidGrant(grant)
       this.#reclaim(accountId, wallet, now)
-      await this.#writeReclaimed()
+      await this.#reclaimed.write()
       return { grant, remaining: wallet.remaining(grantId), state: 'voided' }
     })
   }

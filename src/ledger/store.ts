@@ -110,6 +110,7 @@ interface TransferPage {
 
 /** SQLite takes at most 500 parts of a union; each ledger account needs two. */
 const maxAccountsInQuery = 100
+const maxIdsInQuery = 500
 
 /** `parentId` null takes an account out of the tree. */
 export type AccountChange = Partial<Pick<Account, 'name' | 'mode' | 'timeZone'>> & {
@@ -165,6 +166,17 @@ export class LedgerStore {
       .where('kind', '=', 'void')
       .groupBy('debit')
     return new Map((await this.#db.read(query)).map(({ debit, amount }) => [Number(debit), amount]))
+  }
+
+  /** Which of these transfers there are. */
+  async listWritten(ids: readonly bigint[]): Promise<Set<bigint>> {
+    const found = new Set<bigint>()
+    for (let at = 0; at < ids.length; at += maxIdsInQuery) {
+      const some = ids.slice(at, at + maxIdsInQuery)
+      const query = this.#sql.selectFrom('transfer').select('id').where('id', 'in', some)
+      for (const { id } of await this.#db.read(query)) found.add(id)
+    }
+    return found
   }
 
   async newestTransferId(): Promise<bigint> {

@@ -7,6 +7,7 @@ import { CallIds, parseCallId } from '../../src/base/id.ts'
 import { formatAmount, parseAmount } from '../../src/base/money.ts'
 import { verify } from '../../src/billing/verify.ts'
 import type { FakeExchange, FakeReply } from '../harness/calls.ts'
+import { budgets, checkHeld, checkSpent } from './budgets.ts'
 import { readRecords, readTransfers, type BookedRecord } from './books.ts'
 import { costOf, type ModelPrice, type ModelRule } from './model.ts'
 import { server, startProcess, type Asked, type SimulatedProcess } from './process.ts'
@@ -93,6 +94,7 @@ export class World {
       if (!prepaid) await this.#through(this.#gateway.ledger.changeAccount(id, { mode: 'postpaid' }))
       this.#accounts.push({ id, prepaid })
     }
+    for (const budget of budgets) await this.#through(this.#gateway.budgets.create(budget))
     await this.#grant()
     await this.#changeRule()
   }
@@ -297,6 +299,7 @@ export class World {
       assert.ok(held >= 0n, `${id} holds ${held}`)
       if (prepaid) assert.ok(balance >= 0n, `${id} has ${formatAmount(balance)}`)
     }
+    checkHeld(this.#gateway.budgets)
     for (const { reply, number } of this.#told)
       assert.ok(reply.answers <= 1, `call ${number} is answered once`)
   }
@@ -318,7 +321,7 @@ export class World {
 
   /** The store takes everything until nothing waits, and a failed writer has healed. */
   async #settle(): Promise<void> {
-    for (let rounds = 0; rounds < 50; rounds++) {
+    for (let rounds = 0; rounds < 300; rounds++) {
       this.#store.decide('done')
       await this.#rest()
       if (this.#store.waiting > 0) continue
@@ -331,10 +334,14 @@ export class World {
 
   /** A process that starts over this disk finds the same balances. */
   async #lastProcess(): Promise<void> {
-    const before = this.#accounts.map(({ id }) => this.#gateway.ledger.totals(id))
+    const figures = () => [
+      ...this.#accounts.map(({ id }) => this.#gateway.ledger.totals(id)),
+      ...this.#gateway.budgets.list().map(({ id }) => this.#gateway.budgets.state(id).spent),
+    ]
+    const before = figures()
     vi.clearAllTimers()
     await this.#boot()
-    const after = this.#accounts.map(({ id }) => this.#gateway.ledger.totals(id))
+    const after = figures()
     assert.deepEqual(after, before)
   }
 
@@ -345,6 +352,7 @@ export class World {
     for (const record of records) this.#checkRecord(record)
     checkKeys(records)
     this.#checkBalances(records)
+    checkSpent(this.#gateway.budgets, this.#disk, records)
     const { auditStore, rules } = this.#gateway
     const { ok, differences } = await this.#through(verify({ store: auditStore, rules }))
     assert.ok(ok, JSON.stringify(differences))
@@ -386,9 +394,8 @@ export class World {
       durationUs: record.durationUs,
     }
     const expected = costOf(this.#rules, call)
-    // What the balance does not cover of the last moments is the only thing that is not charged.
-    const isPrepaid = this.#accounts.some(({ id, prepaid }) => id === record.accountId && prepaid)
-    if (isPrepaid && record.cost < expected && record.durationUs > 1_000_000) return
+    // What the balance or a budget does not cover of the last moments is the only thing that is not charged.
+    if (record.cost < expected && record.durationUs > 1_000_000) return
     assert.equal(record.cost, expected, `cost of call ${record.number} (${record.tool}, ${record.outcome})`)
   }
 

@@ -14,26 +14,9 @@ import {
   type Spender,
 } from './budget.ts'
 import { BudgetIndex, type ParentOf } from './budget-index.ts'
-import type { Cell, Count } from './count.ts'
+import type { Claim, Refusal, Share } from './claim.ts'
 import { LiveBudget } from './live-budget.ts'
 import type { BudgetStore } from './store.ts'
-
-/** A call's part in one budget. */
-interface Share {
-  readonly live: LiveBudget
-  readonly count: Count
-  readonly cell: Cell
-}
-
-/** What a call holds of every budget that it counts against. Resolved exactly once. */
-export interface Claim {
-  readonly spender: Spender
-  readonly currency: string
-  /** When the call arrived: that decides in which windows it counts. */
-  readonly atMs: number
-  amount: bigint
-  shares: readonly Share[]
-}
 
 /** What was spent before a budget was made, by the records, less what is counted for it already. */
 export type ReadHistory = (budget: Budget, fromMs: number) => Promise<BudgetSpend[]>
@@ -69,6 +52,7 @@ export class Budgets {
   #events: BillingEvent[] = []
   /** Ended sessions whose rows can go. */
   readonly #forgotten: string[] = []
+  #isSweeping = false
   #turn: Promise<unknown> = Promise.resolve()
 
   private constructor(options: BudgetsOptions) {
@@ -303,13 +287,22 @@ export class Budgets {
   }
 
   /** Forgets what can matter no more, in memory and in the store; call it now and then. */
-  sweep(): Promise<void> {
-    return this.inTurn(async () => {
-      const now = this.#options.clock.now()
-      for (const live of this.#index.all()) live.prune(now)
-      await this.#options.store.sweep(now - 2 * horizonMs)
-      await this.#options.store.forgetSubjects(this.#forgotten.splice(0, 500))
-    })
+  async sweep(): Promise<void> {
+    if (this.#isSweeping || this.#index.size === 0) return
+    this.#isSweeping = true
+    try {
+      await this.inTurn(() => this.#sweep())
+    } finally {
+      this.#isSweeping = false
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    const { store, clock } = this.#options
+    const now = clock.now()
+    for (const live of this.#index.all()) live.prune(now)
+    await store.sweep(now - 2 * horizonMs)
+    await store.forgetSubjects(this.#forgotten.splice(0, 500))
   }
 
   #sharesOf({ spender, currency, atMs }: Pick<Claim, 'spender' | 'currency' | 'atMs'>): readonly Share[] {
@@ -402,13 +395,4 @@ export class Budgets {
     if (!live) throw new GatewayError('not_found')
     return live
   }
-}
-
-/** The budget that refuses a call. */
-export interface Refusal {
-  readonly budget: Budget
-  readonly state: BudgetState
-  readonly nowMs: number
-  /** When enough of it will be free, should nothing else be spent; absent where that never comes. */
-  readonly freesAtMs?: number
 }

@@ -104,10 +104,13 @@ export class LiveBudget {
   #shown(nowMs: number, subject?: string): { name?: string; count?: Count | undefined } {
     if (!this.isForEach) return { count: this.#counts.get('') }
     if (subject !== undefined) return { name: subject, count: this.#counts.get(subject) }
-    let most: { name: string; count: Count; used: bigint } | undefined
+    let most: { name: string; count: Count } | undefined
+    let used = 0n
     for (const [name, count] of this.#counts) {
       const { spent, held } = count.figures(nowMs)
-      if (!most || spent + held > most.used) most = { name, count, used: spent + held }
+      if (spent + held <= used) continue
+      used = spent + held
+      most = { name, count }
     }
     return most ?? {}
   }
