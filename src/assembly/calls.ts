@@ -66,6 +66,8 @@ export async function buildCalls(parts: CallParts) {
     ledger,
     meters,
     periods,
+    funds,
+    budgets,
     writer,
     lastRecord,
     registry,
@@ -87,6 +89,7 @@ export async function buildCalls(parts: CallParts) {
     ledger,
     meters,
     periods,
+    funds,
     writer,
     onSettled: (call) => settled.publish(call),
   })
@@ -98,7 +101,10 @@ export async function buildCalls(parts: CallParts) {
     log,
     limits: config.sessions,
     endUpstream: sessionEnd({ registry, upstreams, graceMs: stepMs }),
-    onEnded: (session) => streams.forget(session),
+    onEnded: (session) => {
+      streams.forget(session)
+      budgets.forgetSession(session.id)
+    },
   })
   metrics.registry.beforeRender(() => metrics.sessions.set(sessions.count))
   registry.onChange((change) => {

@@ -8,6 +8,7 @@ const ends: Readonly<Record<string, { from: readonly string[]; to: string }>> = 
   charge: { from: ['grant', 'receivable'], to: 'revenue' },
   reprice: { from: ['revenue'], to: 'receivable' },
   expiry: { from: ['grant'], to: 'breakage' },
+  void: { from: ['grant'], to: 'funding' },
 }
 
 /** What the transfer should be and is not, or undefined where it is right. */

@@ -34,7 +34,7 @@ function sessionOf(id: string) {
 
 beforeAll(async () => {
   money = await openMoney({ startMs: Date.UTC(2026, 6, 31, 23, 30) })
-  const { rules, ledger, queries, clock, audit, settled } = money
+  const { rules, ledger, budgets, accounts, events, queries, clock, audit, settled } = money
   for (const [name, role] of [
     ['ann', 'member'],
     ['bob', 'member'],
@@ -45,9 +45,13 @@ beforeAll(async () => {
   const routes = billingRoutes({
     rules,
     ledger,
+    budgets,
+    accounts,
+    events,
     queries,
     clock,
     revocations,
+    findSubjects: async () => [],
     onSettled: (listener) => settled.listen(listener),
     findAccountId: async (userId) => [...callers.values()].find((each) => each.userId === userId)?.accountId,
     verify: (signal) => verify({ store: audit, rules, signal }),

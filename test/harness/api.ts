@@ -1,5 +1,4 @@
 // The resource routes of the HTTP API on a real socket, over real stores, in this process and with a clock to move.
-import { commitRows } from '../../src/assembly/money.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -8,6 +7,7 @@ import { join } from 'node:path'
 import { ManualClock } from '../../src/base/clock.ts'
 import { verify } from '../../src/billing/verify.ts'
 import { AuditStore } from '../../src/billing/store.ts'
+import { buildFunds, commitRows } from '../../src/assembly/money.ts'
 import { GatewayError } from '../../src/base/errors.ts'
 import { CallIds } from '../../src/base/id.ts'
 import { Keyring } from '../../src/base/keyring.ts'
@@ -72,11 +72,15 @@ async function buildMoney(db: Database, clock: ManualClock) {
     dimensions: new Dimensions({ known: [], next: 1, capacity: 1000 }),
     log,
     extraRows: commitRows,
-    onHeal: () => ledger.reload(),
+    onHeal: async () => {
+      await ledger.reload()
+      await parts.budgets.reload()
+    },
     maxBatch: 64,
     maxQueue: 1000,
     probeEveryMs: 100,
   })
+  const parts = await buildFunds({ db, clock, log, ledger, writer })
   const settled = new SettledCalls()
   const metering = new Metering({
     clock,
@@ -85,11 +89,12 @@ async function buildMoney(db: Database, clock: ManualClock) {
     ledger,
     meters: new Meters(),
     periods: new Periods(),
+    funds: parts.funds,
     writer,
     onSettled: (call) => settled.publish(call),
   })
   const queries = new UsageQueries(new UsageQueryStore(db), { clock })
-  return { rules, ledger, writer, metering, queries, auditStore: new AuditStore(db), settled }
+  return { rules, ledger, ...parts, writer, metering, queries, auditStore: new AuditStore(db), settled }
 }
 
 function buildIdentity(db: Database, options: TestApiOptions & { clock: ManualClock; ledger: Ledger }) {

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { commitRows } from '../../src/assembly/money.ts'
 import { systemClock, type Clock } from '../../src/base/clock.ts'
+import { buildFunds, commitRows } from '../../src/assembly/money.ts'
 import { GatewayError } from '../../src/base/errors.ts'
 import { CallIds } from '../../src/base/id.ts'
 import { Keyring } from '../../src/base/keyring.ts'
@@ -393,11 +393,15 @@ export async function startCalls(options: CallsOptions = {}) {
     dimensions: new Dimensions({ known: [], next: 1, capacity: 1000 }),
     log,
     extraRows: commitRows,
-    onHeal: () => ledger.reload(),
+    onHeal: async () => {
+      await ledger.reload()
+      await parts.budgets.reload()
+    },
     maxBatch: 100,
     maxQueue: 1000,
     probeEveryMs: 20,
   })
+  const parts = await buildFunds({ db, clock, log, ledger, writer })
   const settled: Settled[] = []
   const metering = new Metering({
     clock,
@@ -406,6 +410,7 @@ export async function startCalls(options: CallsOptions = {}) {
     ledger,
     meters: new Meters(),
     periods: new Periods(),
+    funds: parts.funds,
     writer,
     onSettled: (call) => settled.push(call),
   })

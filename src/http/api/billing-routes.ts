@@ -1,8 +1,11 @@
 // Every route under `/api/v1/billing`, in the order of the reference.
 import { billingAccountRoutes, type BillingAccountDeps } from './billing-accounts.ts'
 import { billingAuditRoutes, type BillingAuditDeps } from './billing-audit.ts'
+import { billingBudgetRoutes, type BillingBudgetDeps } from './billing-budgets.ts'
 import { billingCostRoutes, type BillingCostDeps } from './billing-cost.ts'
 import { billingExportRoutes, type BillingExportDeps } from './billing-export.ts'
+import { billingEventRoutes, type BillingEventDeps } from './billing-events.ts'
+import { billingGrantRoutes, type BillingGrantDeps } from './billing-grants.ts'
 import { billingPricingRoutes, type BillingPricingDeps } from './billing-pricing.ts'
 import { billingRuleRoutes, type BillingRuleDeps } from './billing-rules.ts'
 import { billingSimulateRoutes, type BillingSimulateDeps } from './billing-simulate.ts'
@@ -18,6 +21,9 @@ export type BillingRouteDeps = BillingRuleDeps &
   BillingSummaryDeps &
   BillingCostDeps &
   BillingAccountDeps &
+  BillingGrantDeps &
+  BillingBudgetDeps &
+  BillingEventDeps &
   BillingAuditDeps
 
 export function billingRoutes(deps: BillingRouteDeps): Route[] {
@@ -30,6 +36,9 @@ export function billingRoutes(deps: BillingRouteDeps): Route[] {
     ...billingSummaryRoutes(deps),
     ...billingCostRoutes(deps),
     ...billingAccountRoutes(deps),
+    ...billingGrantRoutes(deps),
+    ...billingBudgetRoutes(deps),
+    ...billingEventRoutes(deps),
     ...billingAuditRoutes(deps),
   ]
 }
