@@ -2,8 +2,10 @@
 import { Command, CommanderError, Option } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
 import { addAccountCommands } from './account.ts'
+import { addBudgetCommands } from './budget.ts'
 import { addBundleCommands } from './bundle.ts'
 import { addConnectCommand } from './connect.ts'
+import { addGrantCommands } from './grant.ts'
 import { CliError, type Io } from './io.ts'
 import { addKeyCommands } from './key.ts'
 import { addLocalCommands } from './local.ts'
@@ -57,6 +59,8 @@ function makeProgram(io: Io): Command {
   addUsageCommands(program, io)
   addRuleCommands(program, io)
   addAccountCommands(program, io)
+  addGrantCommands(program, io)
+  addBudgetCommands(program, io)
   addConnectCommand(program, io)
   addLocalCommands(program, io)
   for (const group of program.commands) addLongNames(group)
