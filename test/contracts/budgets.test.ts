@@ -376,4 +376,44 @@ describe.each([
       { seed, numRuns: Number(process.env['TOLLBRIDGE_TEST_RUNS'] ?? runs) },
     )
   }, 60_000)
+
+  test.each(['day', { rollingSeconds: 7200 }] as const)(
+    'made while calls settle count each of them once (%j)',
+    async (window) => {
+      const { clock, rules, budgets, writer } = money
+      const made = await rules.create({ name: 'all', currency: 'USD', price: { perCall: '0.25' } })
+      const accountId = await money.addAccount('usr_busy')
+      const call = () => money.call({ accountId, userId: accountId, keyId: 'key_busy' })
+      const open = { more: true }
+      let calls = 0
+      const load = Array.from({ length: 8 }, async () => {
+        for (; open.more; calls++) await call()
+      })
+      const ids: string[] = []
+      for (const subject of [accountId, '*', accountId, '*', accountId]) {
+        const before = calls
+        const rest = {
+          amount: 10n ** 15n,
+          currency: 'USD',
+          timeZone: 'UTC',
+          mode: 'hard',
+          createdBy: 'test',
+        } as const
+        const scope = { kind: 'user', subject } as const
+        ids.push((await budgets.create({ ...rest, scope, window, thresholds: [] })).id)
+        while (calls < before + 20) await new Promise((resolve) => setImmediate(resolve))
+      }
+      open.more = false
+      await Promise.all(load)
+      await writer.flush()
+      const spent = () => ids.map((id) => budgets.state(id, accountId).spent)
+      const whole = 250_000_000n * BigInt(calls)
+      expect(spent()).toEqual(ids.map(() => whole))
+      await budgets.reload()
+      expect(spent()).toEqual(ids.map(() => whole))
+      for (const id of ids) await budgets.delete(id)
+      await rules.change(made.ruleId, { active: false })
+      clock.advance(3 * 86_400_000)
+    },
+  )
 })
