@@ -5,7 +5,7 @@ import { formatAmount } from '../base/money.ts'
 import type { Transfer } from './account.ts'
 import type { BudgetSpend, BudgetWindow, Spender } from './budgets/budget.ts'
 import type { Budgets } from './budgets/budgets.ts'
-import type { Claim, Refusal } from './budgets/claim.ts'
+import type { Stake, Refusal } from './budgets/stake.ts'
 import type { BillingEvent } from './event.ts'
 import type { Hold, Ledger } from './ledger.ts'
 
@@ -15,7 +15,7 @@ export type FundsEntry = Transfer | BudgetSpend | BillingEvent
 /** What one call holds. It is resolved exactly once: settled or released. */
 export interface CallHold {
   readonly hold: Hold
-  readonly claim: Claim
+  readonly stake: Stake
 }
 
 export interface FundsParts {
@@ -35,28 +35,28 @@ export class Funds {
 
   /** Sets `amount` aside for the call with this record id; undefined where it is not covered. */
   hold(spender: Spender, record: bigint, amount: bigint): CallHold | undefined {
-    const claim = this.#budgets.claim(spender, { ...this.#arrival(spender, record), amount })
-    if (!claim) return undefined
+    const stake = this.#budgets.stake(spender, { ...this.#arrival(spender, record), amount })
+    if (!stake) return undefined
     const hold = this.#ledger.hold(spender.accountId, amount)
-    if (hold) return { hold, claim }
-    this.#budgets.settle(claim, 0n)
+    if (hold) return { hold, stake }
+    this.#budgets.settle(stake, 0n)
     return undefined
   }
 
   /** Makes a hold larger; false where the wallet or a budget does not cover the rest. */
-  extend({ hold, claim }: CallHold, amount: bigint): boolean {
-    const before = claim.amount
-    if (!this.#budgets.grow(claim, amount)) return false
+  extend({ hold, stake }: CallHold, amount: bigint): boolean {
+    const before = stake.amount
+    if (!this.#budgets.grow(stake, amount)) return false
     if (this.#ledger.extend(hold, amount)) return true
-    this.#budgets.shrink(claim, before)
+    this.#budgets.shrink(stake, before)
     return false
   }
 
   /** Replaces a hold by the real cost; returns what commits with the record. */
-  settle({ hold, claim }: CallHold, cost: bigint, record: bigint): FundsEntry[] {
-    assert(cost <= claim.amount, 'a charge never passes what its budgets hold')
+  settle({ hold, stake }: CallHold, cost: bigint, record: bigint): FundsEntry[] {
+    assert(cost <= stake.amount, 'a charge never passes what its budgets hold')
     const transfers = this.#ledger.settle(hold, cost, record)
-    return [...transfers, ...this.#budgets.settle(claim, cost), ...this.#budgets.takeEvents()]
+    return [...transfers, ...this.#budgets.settle(stake, cost), ...this.#budgets.takeEvents()]
   }
 
   /** What commits with the record of a call that holds nothing, such as one that was refused. */
@@ -65,9 +65,9 @@ export class Funds {
   }
 
   /** Gives a hold back without a charge. */
-  release({ hold, claim }: CallHold): void {
+  release({ hold, stake }: CallHold): void {
     this.#ledger.release(hold)
-    this.#budgets.settle(claim, 0n)
+    this.#budgets.settle(stake, 0n)
   }
 
   /** Why a call does not get `amount`: `budget_exhausted` or `balance_exhausted`, with the figures. */
@@ -76,8 +76,8 @@ export class Funds {
     record: bigint,
     { amount, held }: { amount: bigint; held?: CallHold | undefined },
   ) {
-    const claim = held?.claim ?? { spender, ...this.#arrival(spender, record), amount: 0n }
-    const short = this.#budgets.findRefusal(claim, amount)
+    const stake = held?.stake ?? { spender, ...this.#arrival(spender, record), amount: 0n, shares: [] }
+    const short = this.#budgets.findRefusal(stake, amount)
     return short ? this.#budgetError(short, amount) : this.#balanceError(spender.accountId, amount)
   }
 

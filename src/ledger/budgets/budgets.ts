@@ -14,7 +14,7 @@ import {
   type Spender,
 } from './budget.ts'
 import { BudgetIndex, type ParentOf } from './budget-index.ts'
-import type { Claim, Refusal, Share } from './claim.ts'
+import type { Stake, Refusal, Share } from './stake.ts'
 import { LiveBudget } from './live-budget.ts'
 import type { BudgetStore } from './store.ts'
 
@@ -48,7 +48,7 @@ export class Budgets {
   readonly #options: BudgetsOptions
   readonly #index: BudgetIndex
   /** Everything that is held, so that a new budget counts the calls that run already. */
-  readonly #claims = new Set<Claim>()
+  readonly #stakes = new Set<Stake>()
   #events: BillingEvent[] = []
   /** Ended sessions whose rows can go. */
   readonly #forgotten: string[] = []
@@ -101,50 +101,50 @@ export class Budgets {
    * Holds `amount` of every budget that the call counts against; undefined where a hard one does not have it. An
    * amount of nothing is not looked up: it is when the call grows.
    */
-  claim(spender: Spender, given: { currency: string; atMs: number; amount: bigint }): Claim | undefined {
+  stake(spender: Spender, given: { currency: string; atMs: number; amount: bigint }): Stake | undefined {
     const { currency, atMs, amount } = given
-    const claim: Claim = { spender, currency, atMs, amount: 0n, shares: none }
-    if (amount > 0n && !this.grow(claim, amount)) return undefined
-    this.#claims.add(claim)
-    return claim
+    const stake: Stake = { spender, currency, atMs, amount: 0n, shares: none }
+    if (amount > 0n && !this.grow(stake, amount)) return undefined
+    this.#stakes.add(stake)
+    return stake
   }
 
-  /** Makes a claim larger, in one step for all its budgets; false where a hard one does not have the rest. */
-  grow(claim: Claim, amount: bigint): boolean {
-    const more = amount - claim.amount
+  /** Makes a stake larger, in one step for all its budgets; false where a hard one does not have the rest. */
+  grow(stake: Stake, amount: bigint): boolean {
+    const more = amount - stake.amount
     if (more <= 0n) return true
-    const first = claim.amount === 0n
-    const shares = first ? this.#sharesOf(claim) : claim.shares
+    const first = stake.amount === 0n
+    const shares = first ? this.#sharesOf(stake) : stake.shares
     if (this.#findShort(shares, more)) return false
     for (const { live, count, cell } of shares) {
-      if (first && live.budget.mode !== 'hard') this.#noteExcess({ live, count, cell }, claim, more)
+      if (first && live.budget.mode !== 'hard') this.#noteExcess({ live, count, cell }, stake, more)
       if (first) count.hold(cell, more)
       else count.grow(cell, more)
     }
-    claim.shares = shares
-    claim.amount = amount
+    stake.shares = shares
+    stake.amount = amount
     return true
   }
 
-  /** Takes back the last growth of a claim, which the wallet did not cover. */
-  shrink(claim: Claim, amount: bigint): void {
-    const less = claim.amount - amount
-    for (const { count, cell } of claim.shares)
+  /** Takes back the last growth of a stake, which the wallet did not cover. */
+  shrink(stake: Stake, amount: bigint): void {
+    const less = stake.amount - amount
+    for (const { count, cell } of stake.shares)
       if (amount === 0n) count.settle(cell, less, 0n)
       else count.grow(cell, -less)
-    claim.amount = amount
-    if (amount === 0n) claim.shares = none
+    stake.amount = amount
+    if (amount === 0n) stake.shares = none
   }
 
-  /** Ends a claim, of which `cost` was spent; returns what has to commit with the record. */
-  settle(claim: Claim, cost: bigint): BudgetSpend[] {
-    this.#claims.delete(claim)
+  /** Ends a stake, of which `cost` was spent; returns what has to commit with the record. */
+  settle(stake: Stake, cost: bigint): BudgetSpend[] {
+    this.#stakes.delete(stake)
     const spends: BudgetSpend[] = []
-    for (const { live, count, cell } of claim.shares) {
-      count.settle(cell, claim.amount, cost)
+    for (const { live, count, cell } of stake.shares) {
+      count.settle(cell, stake.amount, cost)
       if (cost === 0n || live.removed) continue
       spends.push({ budgetId: live.budget.id, subject: count.subject, bucket: cell.bucket, amount: cost })
-      if (live.inForce) this.#raise(live.passed(count, cell, this.#cause(claim.spender)))
+      if (live.inForce) this.#raise(live.passed(count, cell, this.#cause(stake.spender)))
     }
     return spends
   }
@@ -153,13 +153,13 @@ export class Budgets {
    * Why a call does not get `amount`: the hard budget that is short, with how much; undefined where none is. Raises
    * the event of it.
    */
-  findRefusal(claim: Omit<Claim, 'shares'>, amount: bigint): Refusal | undefined {
-    const shares = this.#sharesOf(claim)
-    const more = amount - claim.amount
+  findRefusal(stake: Stake, amount: bigint): Refusal | undefined {
+    const shares = stake.amount > 0n ? stake.shares : this.#sharesOf(stake)
+    const more = amount - stake.amount
     const short = this.#findShort(shares, more)
     if (!short) return undefined
     const { live, count, cell } = short
-    const event = live.exhausted(count, cell, this.#cause(claim.spender))
+    const event = live.exhausted(count, cell, this.#cause(stake.spender))
     if (event) this.#raise([event])
     const nowMs = this.#options.clock.now()
     const limit = live.limit(nowMs)
@@ -305,7 +305,7 @@ export class Budgets {
     await store.forgetSubjects(this.#forgotten.splice(0, 500))
   }
 
-  #sharesOf({ spender, currency, atMs }: Pick<Claim, 'spender' | 'currency' | 'atMs'>): readonly Share[] {
+  #sharesOf({ spender, currency, atMs }: Pick<Stake, 'spender' | 'currency' | 'atMs'>): readonly Share[] {
     if (this.#index.size === 0) return none
     const shares: Share[] = []
     this.#index.each(spender, (live, subject) => {
@@ -328,7 +328,7 @@ export class Budgets {
     )
   }
 
-  #noteExcess({ live, count, cell }: Share, { spender }: Claim, more: bigint): void {
+  #noteExcess({ live, count, cell }: Share, { spender }: Stake, more: bigint): void {
     if (!live.inForce || live.allows(count, cell, { more, nowMs: this.#options.clock.now() })) return
     const event = live.exhausted(count, cell, this.#cause(spender))
     if (event) this.#raise([event])
@@ -336,12 +336,12 @@ export class Budgets {
 
   #install(live: LiveBudget): LiveBudget {
     this.#index.add(live)
-    for (const claim of this.#claims) {
-      if (claim.amount === 0n) continue
-      for (const share of this.#sharesOf(claim)) {
+    for (const stake of this.#stakes) {
+      if (stake.amount === 0n) continue
+      for (const share of this.#sharesOf(stake)) {
         if (share.live !== live) continue
-        share.count.hold(share.cell, claim.amount)
-        claim.shares = [...claim.shares, share]
+        share.count.hold(share.cell, stake.amount)
+        stake.shares = [...stake.shares, share]
       }
     }
     return live

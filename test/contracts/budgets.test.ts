@@ -1,22 +1,18 @@
 // Budgets against a naive model, over a real store: every decision, every figure and every event, through any steps.
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { ModelBudget, type ModelCall, type Part } from '../../../test/harness/budget-model.ts'
-import { openMoney, type Money } from '../../../test/harness/money.ts'
-import { CallIds } from '../../base/id.ts'
-import type { CallHold } from '../funds.ts'
-import type { BudgetWindow, ScopeKind, Spender } from './budget.ts'
-import { readThreshold } from './threshold.ts'
+import { ModelBudget, type ModelCall, type Part } from '../harness/budget-model.ts'
+import { silentLog } from '../../src/base/log.ts'
+import { openPostgres } from '../../src/db/postgres.ts'
+import { openMoney, type Money } from '../harness/money.ts'
+import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
+import { CallIds } from '../../src/base/id.ts'
+import type { CallHold } from '../../src/ledger/funds.ts'
+import type { BudgetWindow, ScopeKind, Spender } from '../../src/ledger/budgets/budget.ts'
+import { readThreshold } from '../../src/ledger/budgets/threshold.ts'
 
 let money: Money
 let ids: CallIds
-beforeAll(async () => {
-  // Clocks in Berlin go back on 25 October.
-  money = await openMoney({ startMs: Date.UTC(2026, 9, 20, 21, 50) })
-  ids = new CallIds(money.clock)
-})
-afterAll(() => money.close())
-
 const thresholds = ['0.25', '0.5', '1'].flatMap((text) => readThreshold(text) ?? [])
 const day = 86_400_000
 
@@ -334,7 +330,33 @@ class Run {
   }
 }
 
-describe('budgets', () => {
+/** Clocks in Berlin go back on 25 October. */
+const startMs = Date.UTC(2026, 9, 20, 21, 50)
+let cluster: TestPostgres
+beforeAll(async () => {
+  cluster = await startPostgres()
+  await cluster.createDatabase('budgets')
+})
+afterAll(() => cluster.stop())
+
+const open = {
+  sqlite: () => openMoney({ startMs }),
+  postgres: async () => {
+    const options = { url: cluster.url('budgets'), durability: 'process', log: silentLog } as const
+    return openMoney({ startMs, database: await openPostgres(options) })
+  },
+}
+
+describe.each([
+  ['sqlite', 150],
+  ['postgres', 40],
+] as const)('budgets on %s', (engine, runs) => {
+  beforeAll(async () => {
+    money = await open[engine]()
+    ids = new CallIds(money.clock)
+  })
+  afterAll(() => money.close())
+
   test('admit what the model admits and nothing else, and count as it does, through any steps', async () => {
     const seed = Number(process.env['TOLLBRIDGE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
     console.log(`TOLLBRIDGE_TEST_SEED=${seed}`)
@@ -351,7 +373,49 @@ describe('budgets', () => {
           await run.close()
         }
       }),
-      { seed, numRuns: Number(process.env['TOLLBRIDGE_TEST_RUNS'] ?? 60) },
+      { seed, numRuns: Number(process.env['TOLLBRIDGE_TEST_RUNS'] ?? runs) },
     )
   }, 60_000)
+
+  test.each(['day', { rollingSeconds: 7200 }] as const)(
+    'made while calls settle count each of them once (%j)',
+    async (window) => {
+      const { clock, rules, budgets, writer } = money
+      // Ids of other writers of this store lie behind.
+      clock.advance(60_000)
+      const made = await rules.create({ name: 'all', currency: 'USD', price: { perCall: '0.25' } })
+      const accountId = await money.addAccount('usr_busy')
+      const call = () => money.call({ accountId, userId: accountId, keyId: 'key_busy' })
+      const open = { more: true }
+      const calls = { count: 0 }
+      const load = Array.from({ length: 8 }, async () => {
+        for (; open.more; calls.count++) await call()
+      })
+      const ids: string[] = []
+      for (const subject of [accountId, '*', accountId, '*', accountId]) {
+        const enough = calls.count + 20
+        const rest = {
+          amount: 10n ** 15n,
+          currency: 'USD',
+          timeZone: 'UTC',
+          mode: 'hard',
+          createdBy: 'test',
+        } as const
+        const scope = { kind: 'user', subject } as const
+        ids.push((await budgets.create({ ...rest, scope, window, thresholds: [] })).id)
+        while (calls.count < enough) await new Promise((resolve) => setImmediate(resolve))
+      }
+      open.more = false
+      await Promise.all(load)
+      await writer.flush()
+      const spent = () => ids.map((id) => budgets.state(id, accountId).spent)
+      const whole = 250_000_000n * BigInt(calls.count)
+      expect(spent()).toEqual(ids.map(() => whole))
+      await budgets.reload()
+      expect(spent()).toEqual(ids.map(() => whole))
+      for (const id of ids) await budgets.delete(id)
+      await rules.change(made.ruleId, { active: false })
+      clock.advance(3 * 86_400_000)
+    },
+  )
 })

@@ -11,7 +11,7 @@ export interface Share {
 }
 
 /** What a call holds of every budget that it counts against. Resolved exactly once. */
-export interface Claim {
+export interface Stake {
   readonly spender: Spender
   readonly currency: string
   /** When the call arrived: that decides in which windows it counts. */
