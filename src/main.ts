@@ -34,6 +34,7 @@ import { buildCalls } from './assembly/calls.ts'
 import { buildIdentity } from './assembly/identity.ts'
 import { buildMoney } from './assembly/money.ts'
 import { buildServers } from './assembly/servers.ts'
+import { buildTopUps } from './assembly/top-ups.ts'
 
 /** A running gateway. */
 export interface Gateway {
@@ -92,7 +93,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const identity = buildIdentity({ config, db, log, keyring, ledger: money.ledger, publicUrl })
   const servers = await buildServers({ config, db, log, keyring, ledger: money.ledger, lifecycle })
   const { credentials } = identity
-  const foundation = { config, db, log, keyring, metrics, lifecycle, credentials }
+  const foundation = { config, db, log, keyring, metrics, lifecycle, credentials, publicUrl }
   const calls = await buildCalls({ ...foundation, ...money, ...servers })
   const channels = new Channels({ clock, limits: config.sessions })
   endWithCredential(identity.revocations, calls, channels)
@@ -105,6 +106,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
       ...identity,
       ...servers,
       ...calls,
+      ...buildTopUps({ config, db, clock, ledger: money.ledger }),
       publicUrl,
       onSettled: (listener) => calls.settled.listen(listener),
       findAccountId: (userId) => findAccountId(identity.users, userId),

@@ -84,3 +84,26 @@ export interface Transfer {
   readonly record?: bigint
   readonly atMs: number
 }
+
+/** What makes an account. */
+export interface AccountInput {
+  readonly id: string
+  readonly kind: AccountKind
+  readonly name: string
+  readonly ownerId?: string
+  readonly parentId?: string
+  /** The configured ones where they are absent. */
+  readonly mode?: AccountMode
+  readonly currency?: string
+  readonly timeZone?: string
+}
+
+/** What makes a grant. */
+export interface GrantInput {
+  readonly amount: bigint
+  readonly priority: number
+  readonly startsAtMs?: number
+  readonly expiresAtMs?: number
+  readonly reason?: string
+  readonly createdBy: string
+}

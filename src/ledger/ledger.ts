@@ -6,12 +6,15 @@ import {
   grantState,
   type Account,
   type AccountKind,
+  type AccountInput,
   type AccountMode,
   type Grant,
+  type GrantInput,
   type GrantView,
   type LedgerAccountKind,
   type Transfer,
 } from './account.ts'
+import { Doubts } from './doubts.ts'
 import { Reclaimed } from './reclaimed.ts'
 import type { AccountChange, LedgerStore } from './store.ts'
 import { Wallet, type Draw, type WalletTotals } from './wallet.ts'
@@ -35,27 +38,6 @@ export interface AccountDefaults {
   readonly timeZone: string
 }
 
-export interface AccountInput {
-  readonly id: string
-  readonly kind: AccountKind
-  readonly name: string
-  readonly ownerId?: string
-  readonly parentId?: string
-  /** The configured ones where they are absent. */
-  readonly mode?: AccountMode
-  readonly currency?: string
-  readonly timeZone?: string
-}
-
-export interface GrantInput {
-  readonly amount: bigint
-  readonly priority: number
-  readonly startsAtMs?: number
-  readonly expiresAtMs?: number
-  readonly reason?: string
-  readonly createdBy: string
-}
-
 const systemKinds = ['funding', 'revenue'] as const
 /** Far below the 63 bits of a column, so that sums of many calls still fit. */
 const maxAmount = 10n ** 15n
@@ -73,6 +55,7 @@ export class Ledger {
   readonly #transferIds: CallIds
   readonly #breakage = new Map<string, number>()
   #nextLedgerAccount = 1
+  readonly #doubts = new Doubts()
   #turn: Promise<unknown> = Promise.resolve()
   readonly #reclaimed: Reclaimed
   #expiring: Promise<number> | undefined
@@ -118,6 +101,7 @@ export class Ledger {
       this.#store.listGrants(),
     ])
     this.#reclaimed.clear()
+    this.#doubts.clear()
     const byId = new Map(rows.map((row) => [row.id, row]))
     const rowOf = new Map(rows.map((row) => [`${row.kind}:${row.accountId ?? row.currency}`, row]))
     for (const row of rows) this.#nextLedgerAccount = Math.max(this.#nextLedgerAccount, row.id + 1)
@@ -225,8 +209,12 @@ export class Ledger {
     })
   }
 
-  /** Puts credit on an account; durable before it can be spent. */
-  grant(accountId: string, input: GrantInput): Promise<GrantView> {
+  /** Puts credit on an account; durable before it can be spent. What `also` gives is written in the same transaction. */
+  grant(
+    accountId: string,
+    input: GrantInput,
+    also: (grant: Grant) => ReturnType<LedgerStore['accountStatements']> = () => [],
+  ): Promise<GrantView> {
     return this.#inTurn(async () => {
       const { currency } = this.#wallet(accountId).account
       const now = this.#clock.now()
@@ -237,16 +225,27 @@ export class Ledger {
         createdAtMs: now,
         ledgerAccount: this.#nextLedgerAccount++,
       }
-      await this.#store.addGrant(grant, currency, {
+      const funding: Transfer = {
         id: this.#transferIds.next(),
         kind: 'grant',
         debit: this.#systemAccount('funding', currency),
         credit: grant.ledgerAccount,
         amount: grant.amount,
         atMs: now,
-      })
+      }
+      this.#doubts.add(grant)
+      await this.#store.addGrant(grant, { currency, funding, also: also(grant) })
+      this.#doubts.take(grant.id)
       this.#wallet(accountId).addGrant(grant)
       return { grant, remaining: grant.amount, state: grantState(grant, grant.amount, now) }
+    })
+  }
+
+  /** To be called for a grant that is on disk: makes it spendable should its commit have seemed to fail. */
+  settleDoubt(grantId: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const grant = this.#doubts.take(grantId)
+      if (grant) this.#wallet(grant.accountId).addGrant(grant)
     })
   }
 

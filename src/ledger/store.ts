@@ -261,8 +261,11 @@ export class LedgerStore {
     )
   }
 
-  /** Writes a grant, its ledger account and the transfer that funds it in one transaction. */
-  async addGrant(grant: Grant, currency: string, funding: Transfer): Promise<void> {
+  /** Writes a grant, its ledger account and the transfer that funds it in one transaction, and `also` with them. */
+  async addGrant(
+    grant: Grant,
+    { currency, funding, also }: { currency: string; funding: Transfer; also: readonly Compilable[] },
+  ): Promise<void> {
     const at = BigInt(funding.atMs)
     const add = (ledgerAccount: number, debits: bigint, credits: bigint) =>
       this.#sql
@@ -305,6 +308,7 @@ export class LedgerStore {
       }),
       add(funding.debit, funding.amount, 0n),
       add(funding.credit, 0n, funding.amount),
+      ...also,
     )
   }
 

@@ -15,6 +15,7 @@ import type { UsageRecord } from '../usage/record.ts'
 import type { UsageWriter } from '../usage/writer.ts'
 import { Counting } from './counting.ts'
 import type { KeptAnswer } from './kept-store.ts'
+import type { TopUpLinks } from './top-up-links.ts'
 import { maxCostOf, type Measure } from './measure.ts'
 
 /** What is known of a call when it arrives; everything on its record that does not depend on the answer. */
@@ -78,6 +79,8 @@ export interface MeteringOptions {
   /** The wallets of the ledger and the budgets, together. */
   readonly funds: Funds
   readonly writer: UsageWriter<CommitExtra>
+  /** Says in a refusal where to top up; absent where there is nowhere to. */
+  readonly topUpLinks?: TopUpLinks | undefined
   /** Hears of each call once it is durable. */
   readonly onSettled: (settled: Settled) => void
 }
@@ -156,16 +159,18 @@ export class Charge {
     this.report = report
     this.#coveredBytes = origin.requestBytes + firstCoverBytes
     const atMs = clock.now()
-    this.#rule = rules.findRule({
-      server: origin.server,
-      method: origin.method,
-      user: origin.userId,
-      account: origin.accountId,
-      transport: origin.transport,
+    const { server, method, tool, userId: user, accountId, transport } = origin
+    const facts = {
+      server,
+      method,
+      user,
+      account: accountId,
+      transport,
       currency: account.currency,
       atMs,
-      tool: origin.tool,
-    })
+      tool,
+    }
+    this.#rule = rules.findRule(facts)
     this.#counting = this.#startCounting(account.timeZone, atMs)
   }
 
@@ -305,7 +310,9 @@ export class Charge {
   }
 
   #exhausted(amount: bigint): GatewayError {
-    return this.#options.funds.refusal(this.origin, this.id, { amount, held: this.#hold })
+    const { funds, topUpLinks } = this.#options
+    const refusal = funds.refusal(this.origin, this.id, { amount, held: this.#hold })
+    return topUpLinks?.explain(refusal, this.origin.accountId) ?? refusal
   }
 
   #record(

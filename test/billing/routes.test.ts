@@ -2,6 +2,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { buildTopUps } from '../../src/assembly/top-ups.ts'
 import { ManualClock } from '../../src/base/clock.ts'
 import { formatCallId } from '../../src/base/id.ts'
 import { silentLog } from '../../src/base/log.ts'
@@ -50,6 +51,7 @@ beforeAll(async () => {
     events,
     queries,
     clock,
+    ...buildTopUps({ config: { billing: {} }, db: money.db, clock, ledger }),
     revocations,
     findSubjects: async () => [],
     onSettled: (listener) => settled.listen(listener),

@@ -1,4 +1,5 @@
 // The resource routes of the HTTP API on a real socket, over real stores, in this process and with a clock to move.
+import { buildTopUps } from '../../src/assembly/top-ups.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -40,6 +41,7 @@ import { Registry } from '../../src/registry/servers.ts'
 import { ServerStore } from '../../src/registry/store.ts'
 import { Metering, type CommitExtra } from '../../src/sessions/charge.ts'
 import { Sessions } from '../../src/sessions/sessions.ts'
+import { PriceTags } from '../../src/sessions/price-tags.ts'
 import { SettledCalls } from '../../src/sessions/settled.ts'
 import { SessionStore } from '../../src/sessions/store.ts'
 import { Catalogues } from '../../src/upstreams/catalogue.ts'
@@ -55,6 +57,11 @@ import { ApiCaller } from './gateway.ts'
 
 export const password = 'correct horse battery'
 export const publicUrl = 'http://gateway.test'
+/** Signing secrets of the webhooks that top accounts up. */
+export const webhookConfig = {
+  stripeWebhookSecret: 'whsec_stripe_test_secret',
+  topUpWebhookSecret: `whsec_${Buffer.alloc(24, 7).toString('base64')}`,
+}
 
 export interface TestApiOptions {
   readonly registration?: 'open' | 'closed'
@@ -195,11 +202,13 @@ export async function startApi(options: TestApiOptions = {}) {
     catalogues,
     sessions,
     sessionStore,
+    priceTags: new PriceTags({ ...money, clock }),
     clock,
     db,
   }
   const routes = resourceRoutes({
     ...parts,
+    ...buildTopUps({ config: { billing: webhookConfig }, db, clock, ledger: money.ledger }),
     publicUrl: () => publicUrl,
     onSettled: (listener) => money.settled.listen(listener),
     findAccountId: (userId) => findAccountId(identity.users, userId),

@@ -23,6 +23,7 @@ import { RuleStore } from '../../src/pricing/store.ts'
 import type { Server } from '../../src/registry/server.ts'
 import { Metering, type CommitExtra, type Settled } from '../../src/sessions/charge.ts'
 import { Relay, type Incoming } from '../../src/sessions/relay.ts'
+import { PriceTags } from '../../src/sessions/price-tags.ts'
 import { Replays } from '../../src/sessions/replays.ts'
 import type { FinalAnswer, Reply } from '../../src/sessions/reply.ts'
 import type { Session } from '../../src/sessions/session.ts'
@@ -454,6 +455,7 @@ export async function startCalls(options: CallsOptions = {}) {
     metering,
     breakers: new Breakers({ clock, failuresToOpen: 5, firstPauseMs: 1000, maxPauseMs: 30_000 }),
     replays: new Replays(new KeptAnswerStore(db), { maxBytes: 1000 }),
+    priceTags: new PriceTags({ rules, ledger, clock }),
     log,
     ways,
     reportFailure: (_, failure) => failures.push(failure),

@@ -11,6 +11,7 @@ import { billingRuleRoutes, type BillingRuleDeps } from './billing-rules.ts'
 import { billingSimulateRoutes, type BillingSimulateDeps } from './billing-simulate.ts'
 import { billingSummaryRoutes, type BillingSummaryDeps } from './billing-summary.ts'
 import { billingUsageRoutes, type BillingUsageDeps } from './billing-usage.ts'
+import { billingTopUpRoutes, type BillingTopUpDeps } from './billing-top-ups.ts'
 import type { Route } from './route.ts'
 
 export type BillingRouteDeps = BillingRuleDeps &
@@ -24,6 +25,7 @@ export type BillingRouteDeps = BillingRuleDeps &
   BillingGrantDeps &
   BillingBudgetDeps &
   BillingEventDeps &
+  BillingTopUpDeps &
   BillingAuditDeps
 
 export function billingRoutes(deps: BillingRouteDeps): Route[] {
@@ -39,6 +41,7 @@ export function billingRoutes(deps: BillingRouteDeps): Route[] {
     ...billingGrantRoutes(deps),
     ...billingBudgetRoutes(deps),
     ...billingEventRoutes(deps),
+    ...billingTopUpRoutes(deps),
     ...billingAuditRoutes(deps),
   ]
 }
