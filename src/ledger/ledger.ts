@@ -5,7 +5,6 @@ import { CallIds, newId } from '../base/id.ts'
 import {
   grantState,
   type Account,
-  type AccountKind,
   type AccountInput,
   type AccountMode,
   type Grant,

@@ -1,4 +1,5 @@
 // A caller without balance: told where to top up, asked to where its client can, and served once it has.
+import { createHmac } from 'node:crypto'
 import { Client as ModernClient, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport as FirstTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
@@ -10,13 +11,17 @@ const about = { name: 'top-up-test', version: '1.0.0' }
 const modern = '2026-07-28'
 const template = 'https://pay.example/top-up?for={account}&amount={amount}&in={currency}'
 
+const secret = `whsec_${Buffer.alloc(32, 5).toString('base64')}`
+
 let fixture: Fixture
 let gateway: TestGateway
 let members = 0
 
 beforeAll(async () => {
   fixture = await startFixture()
-  gateway = await startTestGateway({ env: { TOLLBRIDGE_BILLING_TOP_UP_URL: template } })
+  gateway = await startTestGateway({
+    env: { TOLLBRIDGE_BILLING_TOP_UP_URL: template, TOLLBRIDGE_BILLING_TOP_UP_WEBHOOK_SECRET: secret },
+  })
   await gateway.admin.ok('POST', '/api/v1/servers', {
     name: 'alpha',
     access: 'authenticated',
@@ -37,6 +42,13 @@ afterAll(async () => {
 
 /** Has 0.1 USD, where a call costs 0.125. */
 const poor = () => gateway.member(`poor-${members++}`, { grant: '0.1' })
+
+const postTopUp = (body: string, headers: Record<string, string> = {}) =>
+  fetch(`${gateway.url}/api/v1/billing/top-ups/standard`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body,
+  })
 
 const topUp = (caller: ApiCaller, amount = '0.05') =>
   gateway.admin.ok('POST', `/api/v1/billing/accounts/${caller.accountId}/grants`, { amount })
@@ -177,6 +189,22 @@ describe('a modern client', () => {
   })
 })
 
+test('a refusal for lack of budget has the link, and asks nobody to pay for what payment would not change', async () => {
+  const caller = await gateway.member(`thrifty-${members++}`, { grant: '100' })
+  await gateway.admin.ok('POST', '/api/v1/billing/budgets', {
+    scope: { account: caller.accountId },
+    amount: '0.1',
+    window: 'lifetime',
+  })
+  const { client, asked } = await modernClient(caller, () => Promise.resolve('accept'))
+  expect(await client.callTool(echo)).toMatchObject({
+    isError: true,
+    structuredContent: { code: 'budget_exhausted', topUpUrl: expect.stringContaining(caller.accountId) },
+  })
+  expect(asked).toEqual([])
+  await client.close()
+})
+
 test('a session that cannot be paid for is refused with the link', async () => {
   const caller = await poor()
   await gateway.admin.ok('POST', '/api/v1/billing/rules', {
@@ -187,4 +215,26 @@ test('a session that cannot be paid for is refused with the link', async () => {
   })
   const { status, json } = await caller.call('POST', '/api/v1/servers/alpha/sessions', {})
   expect([status, json.topUpUrl]).toEqual([402, linkOf(caller)])
+})
+
+describe('the webhook of the real gateway', () => {
+  test('tops the account up that a call is refused for', async () => {
+    const caller = await poor()
+    const client = await legacyClient(caller, {})
+    expect(await client.callTool(echo)).toMatchObject(refused(caller))
+    const body = JSON.stringify({ id: 'pay_1', account: caller.accountId, amount: '0.03', currency: 'USD' })
+    const at = Math.floor(Date.now() / 1000)
+    const mac = createHmac('sha256', Buffer.alloc(32, 5)).update(`msg_1.${at}.${body}`).digest('base64')
+    const headers = { 'webhook-id': 'msg_1', 'webhook-timestamp': `${at}`, 'webhook-signature': `v1,${mac}` }
+    expect((await postTopUp(body, headers)).status).toBe(200)
+    expect((await client.callTool(echo)).isError).not.toBe(true)
+    await client.close()
+  })
+
+  test('reads no more than 256 KiB, and is not there without a secret', async () => {
+    const large = await postTopUp(JSON.stringify({ id: 'x'.repeat(256 * 1024) }))
+    expect(large.status).toBe(413)
+    const stripe = await fetch(`${gateway.url}/api/v1/billing/top-ups/stripe`, { method: 'POST' })
+    expect(stripe.status).toBe(404)
+  })
 })
