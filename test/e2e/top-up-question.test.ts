@@ -234,7 +234,7 @@ describe('the webhook of the real gateway', () => {
   test('reads no more than 256 KiB, and is not there without a secret', async () => {
     const large = await postTopUp(JSON.stringify({ id: 'x'.repeat(256 * 1024) }))
     expect(large.status).toBe(413)
-    const stripe = await fetch(`${gateway.url}/api/v1/billing/top-ups/stripe`, { method: 'POST' })
+    const stripe = await gateway.admin.call('POST', '/api/v1/billing/top-ups/stripe', {})
     expect(stripe.status).toBe(404)
   })
 })
