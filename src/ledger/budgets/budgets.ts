@@ -1,7 +1,7 @@
 // All budgets of this node: what calls hold and spend of them in memory, and how they are made, changed and folded.
 import { GatewayError } from '../../base/errors.ts'
 import type { Clock } from '../../base/clock.ts'
-import { newId } from '../../base/id.ts'
+import { CallIds, newId } from '../../base/id.ts'
 import type { BillingEvent } from '../event.ts'
 import type { EventStore } from '../event-store.ts'
 import {
@@ -26,6 +26,7 @@ export interface BudgetsOptions {
   readonly events: EventStore
   readonly clock: Clock
   readonly parentOf: ParentOf
+  readonly currencyOf: (accountId: string) => string | undefined
   readonly history: ReadHistory
   /** Resolves once every call that has settled so far is durable, or known to have failed. */
   readonly settledSoFar: () => Promise<void>
@@ -37,6 +38,7 @@ export interface BudgetsOptions {
 /** No window is longer than a month, and a rolling one lasts a slice more. */
 const horizonMs = 33 * 86_400_000
 const none: readonly Share[] = []
+const nothing: readonly BudgetSpend[] = []
 const maxForgotten = 10_000
 const maxIncreases = 100
 
@@ -101,9 +103,8 @@ export class Budgets {
    * Holds `amount` of every budget that the call counts against; undefined where a hard one does not have it. An
    * amount of nothing is not looked up: it is when the call grows.
    */
-  stake(spender: Spender, given: { currency: string; atMs: number; amount: bigint }): Stake | undefined {
-    const { currency, atMs, amount } = given
-    const stake: Stake = { spender, currency, atMs, amount: 0n, shares: none }
+  stake(spender: Spender, record: bigint, amount: bigint): Stake | undefined {
+    const stake: Stake = { spender, record, amount: 0n, shares: none }
     if (amount > 0n && !this.grow(stake, amount)) return undefined
     this.#stakes.add(stake)
     return stake
@@ -137,8 +138,9 @@ export class Budgets {
   }
 
   /** Ends a stake, of which `cost` was spent; returns what has to commit with the record. */
-  settle(stake: Stake, cost: bigint): BudgetSpend[] {
+  settle(stake: Stake, cost: bigint): readonly BudgetSpend[] {
     this.#stakes.delete(stake)
+    if (stake.shares.length === 0) return nothing
     const spends: BudgetSpend[] = []
     for (const { live, count, cell } of stake.shares) {
       count.settle(cell, stake.amount, cost)
@@ -305,8 +307,10 @@ export class Budgets {
     await store.forgetSubjects(this.#forgotten.splice(0, 500))
   }
 
-  #sharesOf({ spender, currency, atMs }: Pick<Stake, 'spender' | 'currency' | 'atMs'>): readonly Share[] {
+  #sharesOf({ spender, record }: Pick<Stake, 'spender' | 'record'>): readonly Share[] {
     if (this.#index.size === 0) return none
+    const currency = this.#options.currencyOf(spender.accountId)
+    const atMs = CallIds.timeMs(record)
     const shares: Share[] = []
     this.#index.each(spender, (live, subject) => {
       if (live.budget.currency !== currency) return
