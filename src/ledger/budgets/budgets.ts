@@ -1,9 +1,7 @@
 // All budgets of this node: what calls hold and spend of them in memory, and how they are made, changed and folded.
 import { GatewayError } from '../../base/errors.ts'
-import type { Clock } from '../../base/clock.ts'
 import { CallIds, newId } from '../../base/id.ts'
 import type { BillingEvent } from '../event.ts'
-import type { EventStore } from '../event-store.ts'
 import {
   type Budget,
   type BudgetChange,
@@ -13,27 +11,10 @@ import {
   type Increase,
   type Spender,
 } from './budget.ts'
-import { BudgetIndex, type ParentOf } from './budget-index.ts'
+import { BudgetIndex } from './budget-index.ts'
 import type { Stake, Refusal, Share } from './stake.ts'
 import { LiveBudget } from './live-budget.ts'
-import type { BudgetStore } from './store.ts'
-
-/** What was spent before a budget was made, by the records, less what is counted for it already. */
-export type ReadHistory = (budget: Budget, fromMs: number) => Promise<BudgetSpend[]>
-
-export interface BudgetsOptions {
-  readonly store: BudgetStore
-  readonly events: EventStore
-  readonly clock: Clock
-  readonly parentOf: ParentOf
-  readonly currencyOf: (accountId: string) => string | undefined
-  readonly history: ReadHistory
-  /** Resolves once every call that has settled so far is durable, or known to have failed. */
-  readonly settledSoFar: () => Promise<void>
-  /** Hears of each event when it is raised; it becomes durable with the next record. */
-  readonly onEvent?: (event: BillingEvent) => void
-  readonly maxBudgets?: number
-}
+import type { BudgetsOptions } from './options.ts'
 
 /** No window is longer than a month, and a rolling one lasts a slice more. */
 const horizonMs = 33 * 86_400_000
@@ -137,13 +118,19 @@ export class Budgets {
     if (amount === 0n) stake.shares = none
   }
 
-  /** Ends a stake, of which `cost` was spent; returns what has to commit with the record. */
+  /**
+   * Ends a stake, of which `cost` was spent; returns what has to commit with the record. A call may hold nothing and
+   * give back (a cost below 0), where the calls before it became cheaper.
+   */
   settle(stake: Stake, cost: bigint): readonly BudgetSpend[] {
     this.#stakes.delete(stake)
-    if (stake.shares.length === 0) return nothing
+    const isHeld = stake.amount > 0n
+    const shares = isHeld || cost === 0n ? stake.shares : this.#sharesOf(stake)
+    if (shares.length === 0) return nothing
     const spends: BudgetSpend[] = []
-    for (const { live, count, cell } of stake.shares) {
-      count.settle(cell, stake.amount, cost)
+    for (const { live, count, cell } of shares) {
+      if (isHeld) count.settle(cell, stake.amount, cost)
+      else count.add(cell, cost)
       if (cost === 0n || live.removed) continue
       spends.push({ budgetId: live.budget.id, subject: count.subject, bucket: cell.bucket, amount: cost })
       if (live.inForce) this.#raise(live.passed(count, cell, this.#cause(stake.spender)))
