@@ -32,6 +32,7 @@ import { StreamableHttp } from './transports/streamable-http.ts'
 import { WebSockets } from './transports/web-socket.ts'
 import { buildCalls } from './assembly/calls.ts'
 import { buildIdentity } from './assembly/identity.ts'
+import { buildBilling } from './assembly/invoicing.ts'
 import { buildMoney } from './assembly/money.ts'
 import { buildServers } from './assembly/servers.ts'
 
@@ -94,6 +95,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const { credentials } = identity
   const foundation = { config, db, log, keyring, metrics, lifecycle, credentials }
   const calls = await buildCalls({ ...foundation, ...money, ...servers })
+  const billing = buildBilling({ config, db, clock, log, money, lifecycle })
   const channels = new Channels({ clock, limits: config.sessions })
   endWithCredential(identity.revocations, calls, channels)
 
@@ -105,6 +107,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
       ...identity,
       ...servers,
       ...calls,
+      ...billing,
       publicUrl,
       onSettled: (listener) => calls.settled.listen(listener),
       findAccountId: (userId) => findAccountId(identity.users, userId),

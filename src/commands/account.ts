@@ -37,7 +37,7 @@ export function addAccountCommands(program: Command, io: Io): void {
     .description('show an account, by id or name; your own without one')
     .addHelpText('after', examples('account show', 'account show ann'))
     .action(async (name: string | undefined, _options: object, command: Command) => {
-      const id = await idOf(io, command, name)
+      const id = await accountIdOf(io, command, name)
       showThing(io, command, await clientOf(io, command).get(`/billing/accounts/${segment(id)}`))
     })
   account
@@ -54,7 +54,7 @@ export function addAccountCommands(program: Command, io: Io): void {
       ),
     )
     .action(async (name: string, amount: string, options: Record<string, string>, command: Command) => {
-      const id = await idOf(io, command, name)
+      const id = await accountIdOf(io, command, name)
       const priority = options['priority'] === undefined ? undefined : Number(options['priority'])
       const body = compact({ amount, priority, expiresAt: options['expires'], reason: options['reason'] })
       showThing(
@@ -74,12 +74,13 @@ export function addAccountCommands(program: Command, io: Io): void {
     .description('choose whether an account has to be funded')
     .addHelpText('after', examples('account mode ann prepaid'))
     .action(async (name: string, mode: string, _options: object, command: Command) => {
-      const id = await idOf(io, command, name)
+      const id = await accountIdOf(io, command, name)
       showThing(io, command, await clientOf(io, command).patch(`/billing/accounts/${segment(id)}`, { mode }))
     })
 }
 
-async function idOf(io: Io, command: Command, name: string | undefined): Promise<string> {
+/** The id of an account that somebody named by its id or its name; the caller's own without one. */
+export async function accountIdOf(io: Io, command: Command, name: string | undefined): Promise<string> {
   const client = clientOf(io, command)
   if (name === undefined) return (await client.get<{ accountId: string }>('/me')).accountId
   if (name.startsWith('acc_')) return name

@@ -6,6 +6,7 @@ import { addBundleCommands } from './bundle.ts'
 import { addConnectCommand } from './connect.ts'
 import { addDeclaredCommands } from './declared/commands.ts'
 import { CliError, type Io } from './io.ts'
+import { addInvoiceCommands } from './invoice.ts'
 import { addKeyCommands } from './key.ts'
 import { addLocalCommands } from './local.ts'
 import { addLoginCommands } from './login.ts'
@@ -58,6 +59,7 @@ function makeProgram(io: Io): Command {
   addUsageCommands(program, io)
   addRuleCommands(program, io)
   addAccountCommands(program, io)
+  addInvoiceCommands(program, io)
   addDeclaredCommands(program, io)
   addConnectCommand(program, io)
   addLocalCommands(program, io)

@@ -4,7 +4,8 @@ import { newId } from '../base/id.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Account, AccountKind } from './account.ts'
 import type { Budgets } from './budgets/budgets.ts'
-import type { AccountInput, Ledger } from './ledger.ts'
+import type { AccountInput } from './input.ts'
+import type { Ledger } from './ledger.ts'
 import type { AccountChange } from './store.ts'
 
 /** From the root down; a parent is of an earlier kind, so that nobody can be their own ancestor. */

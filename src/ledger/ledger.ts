@@ -5,58 +5,19 @@ import { CallIds, newId } from '../base/id.ts'
 import {
   grantState,
   type Account,
-  type AccountKind,
-  type AccountMode,
   type Grant,
   type GrantView,
   type LedgerAccountKind,
   type Transfer,
 } from './account.ts'
+import { credited, debtPaid, transfersOf, type Booking, type BookingEnd } from './booking.ts'
+import { liveHold, type Hold } from './hold.ts'
+import type { AccountDefaults, AccountInput, GrantInput } from './input.ts'
 import { Reclaimed } from './reclaimed.ts'
-import type { AccountChange, LedgerStore } from './store.ts'
+import type { AccountChange, Compilable, LedgerStore } from './store.ts'
 import { Wallet, type Draw, type WalletTotals } from './wallet.ts'
 
-/** A worst case set aside for one call. It is resolved exactly once: settled or released. */
-export interface Hold {
-  readonly accountId: string
-  readonly amount: bigint
-  readonly state: 'held' | 'settled' | 'released'
-}
-
-interface LiveHold {
-  accountId: string
-  amount: bigint
-  state: Hold['state']
-}
-
-export interface AccountDefaults {
-  readonly mode: AccountMode
-  readonly currency: string
-  readonly timeZone: string
-}
-
-export interface AccountInput {
-  readonly id: string
-  readonly kind: AccountKind
-  readonly name: string
-  readonly ownerId?: string
-  readonly parentId?: string
-  /** The configured ones where they are absent. */
-  readonly mode?: AccountMode
-  readonly currency?: string
-  readonly timeZone?: string
-}
-
-export interface GrantInput {
-  readonly amount: bigint
-  readonly priority: number
-  readonly startsAtMs?: number
-  readonly expiresAtMs?: number
-  readonly reason?: string
-  readonly createdBy: string
-}
-
-const systemKinds = ['funding', 'revenue'] as const
+const systemKinds = ['funding', 'revenue', 'tax', 'rounding'] as const
 /** Far below the 63 bits of a column, so that sums of many calls still fit. */
 const maxAmount = 10n ** 15n
 
@@ -94,7 +55,9 @@ export class Ledger {
   ): Promise<Ledger> {
     const ledger = new Ledger(store, { ...options, lastTransfer: await store.newestTransferId() })
     await ledger.reload()
-    await ledger.#openSystemAccounts(options.defaults.currency)
+    const currencies = ledger.listAccounts().map(({ currency }) => currency)
+    for (const currency of new Set([options.defaults.currency, ...currencies]))
+      await ledger.#openSystemAccounts(currency)
     return ledger
   }
 
@@ -126,6 +89,7 @@ export class Ledger {
     const voided = await this.#store.listVoided(
       rows.filter(({ kind }) => kind === 'funding').map(({ id }) => id),
     )
+    const paid = await this.#store.listPaid()
     const grantsOf = Map.groupBy(grants, (grant) => grant.accountId)
     for (const account of accounts) {
       const receivable = rowOf.get(`receivable:${account.id}`)
@@ -138,6 +102,7 @@ export class Ledger {
       const wallet = new Wallet({
         account,
         receivable: receivable.id,
+        paid: paid.get(receivable.id) ?? 0n,
         owed: receivable.debits - receivable.credits,
         expired: breakage.credits,
         voided: loads.reduce((sum, { grant }) => sum + (voided.get(grant.ledgerAccount) ?? 0n), 0n),
@@ -193,7 +158,7 @@ export class Ledger {
     const added = () => {
       this.#wallets.set(
         account.id,
-        new Wallet({ account, receivable, owed: 0n, expired: 0n, voided: 0n, grants: [] }),
+        new Wallet({ account, receivable, paid: 0n, owed: 0n, expired: 0n, voided: 0n, grants: [] }),
       )
       this.#breakage.set(account.id, breakage)
     }
@@ -229,25 +194,61 @@ export class Ledger {
   grant(accountId: string, input: GrantInput): Promise<GrantView> {
     return this.#inTurn(async () => {
       const { currency } = this.#wallet(accountId).account
-      const now = this.#clock.now()
-      const grant: Grant = {
-        ...input,
-        id: newId('grt', now),
-        accountId,
-        createdAtMs: now,
-        ledgerAccount: this.#nextLedgerAccount++,
-      }
+      const grant = this.#newGrant(accountId, input)
       await this.#store.addGrant(grant, currency, {
         id: this.#transferIds.next(),
         kind: 'grant',
         debit: this.#systemAccount('funding', currency),
         credit: grant.ledgerAccount,
         amount: grant.amount,
-        atMs: now,
+        atMs: grant.createdAtMs,
       })
       this.#wallet(accountId).addGrant(grant)
-      return { grant, remaining: grant.amount, state: grantState(grant, grant.amount, now) }
+      return { grant, remaining: grant.amount, state: grantState(grant, grant.amount, grant.createdAtMs) }
     })
+  }
+
+  /**
+   * Books a payment or a credit note. `write` gets the statements and commits them together with its own; where it
+   * rejects, nothing is booked.
+   */
+  book(
+    accountId: string,
+    booking: Booking,
+    write: (statements: Compilable[]) => Promise<void>,
+  ): Promise<void> {
+    return this.#inTurn(async () => {
+      const { account, receivable } = this.#wallet(accountId)
+      const { currency } = account
+      const { entries, createdBy, reason } = booking
+      const amount = credited(entries)
+      const input = { amount, priority: 0, createdBy, reason }
+      const grant = amount > 0n ? this.#newGrant(accountId, input) : undefined
+      const own: Partial<Record<BookingEnd, number>> = {
+        receivable,
+        ...(grant && { grant: grant.ledgerAccount }),
+      }
+      const transfers = transfersOf(entries, {
+        idOf: (end) => own[end] ?? this.#systemAccount(end, currency),
+        nextId: () => this.#transferIds.next(),
+        atMs: this.#clock.now(),
+      })
+      const grants = grant ? this.#store.grantStatements(grant, currency) : []
+      await write([...grants, ...this.#store.transferStatements(transfers)])
+      this.#wallet(accountId).pay(debtPaid(entries))
+      if (grant) this.#wallet(accountId).addGrant(grant)
+    })
+  }
+
+  #newGrant(accountId: string, input: GrantInput): Grant {
+    const now = this.#clock.now()
+    return {
+      ...input,
+      id: newId('grt', now),
+      accountId,
+      createdAtMs: now,
+      ledgerAccount: this.#nextLedgerAccount++,
+    }
   }
 
   /** Sets `amount` aside, or returns undefined where a prepaid account does not cover it (or no column could hold it). */
@@ -391,9 +392,4 @@ export class Ledger {
     if (!wallet) throw new GatewayError('not_found', { detail: 'There is no such account.' })
     return wallet
   }
-}
-
-function liveHold(hold: Hold): LiveHold {
-  assert(hold.state === 'held', 'a hold is resolved exactly once')
-  return hold
 }

@@ -40,6 +40,7 @@ const random: Record<string, string> = {
   usage: `use_${'0'.repeat(25)}1`,
   rule: `rul_${'0'.repeat(25)}1`,
   account: `acc_${'0'.repeat(25)}1`,
+  invoice: `inv_${'0'.repeat(25)}1`,
 }
 
 beforeAll(async () => {
@@ -72,6 +73,9 @@ beforeAll(async () => {
     price: { perCall: '0.001' },
   })
   const called = await bench.client(b).ask('modern', toolCall('work'))
+  const invoices = '/api/v1/billing/invoices'
+  const invoice = await gateway.admin.ok('POST', invoices, { accountId: b.accountId, month: '2025-01' })
+  await gateway.admin.ok('POST', `${invoices}/${invoice.id}/finalize`)
   theirs = {
     user: b.userId,
     key: (await b.ok('POST', '/api/v1/keys', { name: 'his' })).id,
@@ -81,6 +85,7 @@ beforeAll(async () => {
     usage: String(called.headers['tollbridge-call-id']),
     rule: rule.id,
     account: b.accountId,
+    invoice: invoice.id,
   }
 })
 afterAll(() => bench.stop())
@@ -88,7 +93,7 @@ afterAll(() => bench.stop())
 const kindOf = (path: string): string => {
   if (path.includes('{sessionId}') || path.includes('/sessions/{')) return 'session'
   return (
-    /\/(user|key|server|bundle|rule|account)s\/\{/.exec(path)?.[1] ??
+    /\/(user|key|server|bundle|rule|account|invoice)s\/\{/.exec(path)?.[1] ??
     (path.includes('/usage/{') ? 'usage' : '')
   )
 }
@@ -106,6 +111,12 @@ const bodies: Record<string, object> = {
   'PATCH /api/v1/billing/rules/{id}': { name: 'mine now' },
   'PATCH /api/v1/billing/accounts/{id}': { name: 'mine now' },
   'POST /api/v1/billing/accounts/{id}/grants': { amount: '1000' },
+  'PATCH /api/v1/billing/accounts/{id}/billing': { name: 'mine now' },
+  'POST /api/v1/billing/invoices/{id}/finalize': {},
+  'POST /api/v1/billing/invoices/{id}/pay': { reference: 'mine now' },
+  'POST /api/v1/billing/invoices/{id}/void': { reason: 'mine now' },
+  'POST /api/v1/billing/invoices/{id}/uncollectible': { reason: 'mine now' },
+  'POST /api/v1/billing/invoices/{id}/credit-notes': { amount: '1', reason: 'mine now' },
 }
 
 function ask(

@@ -13,6 +13,7 @@ import { resumptionTables } from './0010-resumption.ts'
 import { meterTables } from './0011-meters.ts'
 import { budgetTables } from './0012-budgets.ts'
 import { grantStates } from './0013-grant-states.ts'
+import { invoicingTables } from './0016-invoicing.ts'
 
 export const migrations: readonly Migration[] = [
   identityTables,
@@ -28,4 +29,5 @@ export const migrations: readonly Migration[] = [
   meterTables,
   budgetTables,
   grantStates,
+  invoicingTables,
 ]

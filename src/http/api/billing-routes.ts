@@ -6,7 +6,10 @@ import { billingCostRoutes, type BillingCostDeps } from './billing-cost.ts'
 import { billingExportRoutes, type BillingExportDeps } from './billing-export.ts'
 import { billingEventRoutes, type BillingEventDeps } from './billing-events.ts'
 import { billingGrantRoutes, type BillingGrantDeps } from './billing-grants.ts'
+import { billingCreditNoteRoutes, type BillingCreditNoteDeps } from './billing-credit-notes.ts'
+import { billingInvoiceRoutes, type BillingInvoiceDeps } from './billing-invoices.ts'
 import { billingPricingRoutes, type BillingPricingDeps } from './billing-pricing.ts'
+import { billingProfileRoutes, type BillingProfileDeps } from './billing-profiles.ts'
 import { billingRuleRoutes, type BillingRuleDeps } from './billing-rules.ts'
 import { billingSimulateRoutes, type BillingSimulateDeps } from './billing-simulate.ts'
 import { billingSummaryRoutes, type BillingSummaryDeps } from './billing-summary.ts'
@@ -24,6 +27,9 @@ export type BillingRouteDeps = BillingRuleDeps &
   BillingGrantDeps &
   BillingBudgetDeps &
   BillingEventDeps &
+  BillingProfileDeps &
+  BillingInvoiceDeps &
+  BillingCreditNoteDeps &
   BillingAuditDeps
 
 export function billingRoutes(deps: BillingRouteDeps): Route[] {
@@ -39,6 +45,9 @@ export function billingRoutes(deps: BillingRouteDeps): Route[] {
     ...billingGrantRoutes(deps),
     ...billingBudgetRoutes(deps),
     ...billingEventRoutes(deps),
+    ...billingProfileRoutes(deps),
+    ...billingInvoiceRoutes(deps),
+    ...billingCreditNoteRoutes(deps),
     ...billingAuditRoutes(deps),
   ]
 }
