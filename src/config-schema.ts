@@ -1,6 +1,7 @@
 // The settings: every key with its range, its default and what it is for.
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
+import { findFormatProblem } from './invoicing/numbering.ts'
 
 function whole(min: number, max: number, usual: number) {
   const message = `must be a whole number from ${min} to ${max}`
@@ -51,6 +52,24 @@ const timeZone = text('must be a time zone such as UTC or Europe/Berlin').refine
   isTimeZone,
   'must be a time zone such as UTC or Europe/Berlin',
 )
+
+const numberFormat = (usual: string) =>
+  text('must be a text with {seq} in it')
+    .check(({ value, issues }) => {
+      const message = findFormatProblem(value)
+      if (message !== undefined) issues.push({ code: 'custom', message, input: value })
+    })
+    .default(usual)
+const partyText = (max: number) =>
+  text('must be a text').max(max, `must have at most ${max} characters`).optional()
+const country = z.string().regex(/^[A-Z]{2}$/, 'must be an ISO 3166 code such as DE')
+const tax = section({
+  name: text('must be a text').max(60),
+  rate: z
+    .string('must be a fraction in quotes such as "0.19"')
+    .regex(/^(0(\.\d{1,9})?|1(\.0{1,9})?)$/, 'must be a fraction from 0 to 1 such as "0.19"'),
+  when: section({ country: country.optional() }).optional(),
+})
 
 /** Everything that file, environment and (some of it) flags may set. Descriptions go into the published JSON Schema. */
 export const settingsSchema = section({
@@ -115,6 +134,29 @@ export const settingsSchema = section({
     )
       .optional()
       .describe('The same for a webhook that is signed as Standard Webhooks asks: whsec_ and base64.'),
+  }).prefault({}),
+  invoices: section({
+    automatic: choice(['off', 'draft', 'finalize'])
+      .default('off')
+      .describe('What is made of each closed month of an account with usage.'),
+    numberFormat: numberFormat('INV-{year}-{seq:6}').describe('Of invoices; {year} starts a new count.'),
+    creditNoteFormat: numberFormat('CN-{year}-{seq:6}').describe('Of credit notes.'),
+    dueDays: whole(0, 365, 14).describe('From the issue of an invoice until it is due.'),
+    tax: z
+      .array(tax, 'must be a list of {name, rate, when?}')
+      .max(10, 'must have at most 10 entries')
+      .default([])
+      .describe(
+        'Taxes on the subtotal, each as its own line; `when.country` is the country of who is billed.',
+      ),
+    seller: section({
+      name: partyText(200),
+      address: partyText(500).describe('Lines separated by line feeds.'),
+      country: country.optional(),
+      taxId: partyText(100),
+      email: partyText(254),
+      payment: partyText(500).describe('How to pay, at the foot of each invoice.'),
+    }).prefault({}),
   }).prefault({}),
   http: section({
     allowedOrigins: z

@@ -93,6 +93,20 @@ describe('a value', () => {
     expect(load({}, { TOLLBRIDGE_PORT: 'tcp://10.0.0.1:80' }).port).toBe(8080)
   })
 
+  test('has the taxes and numbers of invoices, and says what is wrong with them', () => {
+    const tax = '[{name: VAT, rate: "0.19", when: {country: DE}}]'
+    expect(load({}, {}, `invoices: {tax: ${tax}, numberFormat: "R{seq}"}\n`).invoices).toMatchObject({
+      automatic: 'off',
+      numberFormat: 'R{seq}',
+      tax: [{ name: 'VAT', rate: '0.19', when: { country: 'DE' } }],
+    })
+    const wrong = 'invoices: {tax: [{name: VAT, rate: 0.19}], numberFormat: INV}\n'
+    expect(faultsOf({}, {}, wrong).map(({ message }) => message)).toEqual([
+      'invoices.numberFormat must have {seq} or {seq:6} in it, once',
+      'invoices.tax.0.rate must be a fraction in quotes such as "0.19"',
+    ])
+  })
+
   test('that nobody reads is warned of, with the name that was probably meant', () => {
     expect(load({}, { TOLLBRIDGE_LOGLEVEL: 'debug' }).warnings).toEqual([
       'The environment variable TOLLBRIDGE_LOGLEVEL means nothing here; did you mean TOLLBRIDGE_LOG_LEVEL?',

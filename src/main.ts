@@ -32,6 +32,7 @@ import { StreamableHttp } from './transports/streamable-http.ts'
 import { WebSockets } from './transports/web-socket.ts'
 import { buildCalls } from './assembly/calls.ts'
 import { buildIdentity } from './assembly/identity.ts'
+import { buildBilling } from './assembly/invoicing.ts'
 import { buildMoney } from './assembly/money.ts'
 import { buildServers } from './assembly/servers.ts'
 import { buildTopUps } from './assembly/top-ups.ts'
@@ -95,6 +96,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const { credentials } = identity
   const foundation = { config, db, log, keyring, metrics, lifecycle, credentials, publicUrl }
   const calls = await buildCalls({ ...foundation, ...money, ...servers })
+  const billing = buildBilling({ config, db, clock, log, money, lifecycle })
   const channels = new Channels({ clock, limits: config.sessions })
   endWithCredential(identity.revocations, calls, channels)
 
@@ -107,6 +109,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
       ...servers,
       ...calls,
       ...buildTopUps({ config, db, clock, ledger: money.ledger }),
+      ...billing,
       publicUrl,
       onSettled: (listener) => calls.settled.listen(listener),
       findAccountId: (userId) => findAccountId(identity.users, userId),

@@ -22,6 +22,7 @@ const importTable: Record<string, readonly string[]> = {
   ledger: ['base', 'db', 'pricing'],
   usage: ['base', 'db', 'pricing'],
   billing: ['base', 'db', 'pricing', 'ledger', 'usage'],
+  invoicing: ['base', 'db', 'pricing', 'ledger', 'usage'],
   upstreams: ['base', 'wire', 'registry'],
   bridges: ['base', 'wire', 'eras', 'registry', 'upstreams'],
   sessions: [
@@ -65,6 +66,7 @@ const importTable: Record<string, readonly string[]> = {
     'ledger',
     'usage',
     'billing',
+    'invoicing',
     'upstreams',
     'bridges',
     'sessions',

@@ -16,6 +16,7 @@ export type IdPrefix =
   | 'bud'
   | 'grt'
   | 'inv'
+  | 'crn'
   | 'req'
   | 'rft'
   | 'evt'

@@ -3,12 +3,15 @@ import { formatAmount } from '../base/money.ts'
 import type { AuditedTransfer } from './store.ts'
 
 /** Ledger accounts that each kind of transfer goes from and to. */
-const ends: Readonly<Record<string, { from: readonly string[]; to: string }>> = {
-  grant: { from: ['funding'], to: 'grant' },
-  charge: { from: ['grant', 'receivable'], to: 'revenue' },
-  reprice: { from: ['revenue'], to: 'receivable' },
-  expiry: { from: ['grant'], to: 'breakage' },
-  void: { from: ['grant'], to: 'funding' },
+const ends: Readonly<Record<string, { from: readonly string[]; to: readonly string[] }>> = {
+  grant: { from: ['funding'], to: ['grant'] },
+  charge: { from: ['grant', 'receivable'], to: ['revenue'] },
+  reprice: { from: ['revenue'], to: ['receivable'] },
+  expiry: { from: ['grant'], to: ['breakage'] },
+  void: { from: ['grant'], to: ['funding'] },
+  payment: { from: ['funding'], to: ['receivable', 'tax', 'rounding'] },
+  rounding: { from: ['rounding'], to: ['receivable'] },
+  'credit-note': { from: ['revenue', 'tax'], to: ['receivable', 'grant'] },
 }
 
 /** What the transfer should be and is not, or undefined where it is right. */
@@ -18,9 +21,9 @@ export function findTransferProblem(
   const { kind, record, debit_kind, credit_kind } = transfer
   const end = ends[kind]
   if (!end) return { expected: Object.keys(ends).join(', '), actual: kind }
-  if (!end.from.includes(debit_kind ?? '') || credit_kind !== end.to)
+  if (!end.from.includes(debit_kind ?? '') || !end.to.includes(credit_kind ?? ''))
     return {
-      expected: `${kind} from ${end.from.join(' or ')} to ${end.to}`,
+      expected: `${kind} from ${end.from.join(' or ')} to ${end.to.join(' or ')}`,
       actual: `from ${debit_kind ?? 'nothing'} to ${credit_kind ?? 'nothing'}`,
     }
   if (transfer.debit_currency !== transfer.credit_currency)

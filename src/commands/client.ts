@@ -51,6 +51,13 @@ export class ApiClient {
     if (rest !== '') yield rest
   }
 
+  /** The bytes of a file. */
+  async download(path: string, query: Readonly<Record<string, string>>): Promise<Uint8Array> {
+    const response = await this.#answer('GET', `${path}?${new URLSearchParams(query).toString()}`)
+    if (!response.ok) return readAnswer(response)
+    return new Uint8Array(await response.arrayBuffer())
+  }
+
   post<Answer>(path: string, body?: Body): Promise<Answer> {
     return this.#send('POST', path, body)
   }
@@ -99,7 +106,7 @@ export class ApiClient {
     return readAnswer(await this.#answer(method, path, body))
   }
 
-  async #answer(method: string, path: string, body: Body | undefined): Promise<Response> {
+  async #answer(method: string, path: string, body?: Body): Promise<Response> {
     const credential = await this.credential()
     if (credential === undefined)
       throw new CliError(`Not logged in to ${this.url}; run \`tollbridge login\`, or pass --key.`)

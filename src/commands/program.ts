@@ -8,6 +8,7 @@ import { addConnectCommand } from './connect.ts'
 import { addDeclaredCommands } from './declared/commands.ts'
 import { addGrantCommands } from './grant.ts'
 import { CliError, type Io } from './io.ts'
+import { addInvoiceCommands } from './invoice.ts'
 import { addKeyCommands } from './key.ts'
 import { addLocalCommands } from './local.ts'
 import { addLoginCommands } from './login.ts'
@@ -60,6 +61,7 @@ function makeProgram(io: Io): Command {
   addUsageCommands(program, io)
   addRuleCommands(program, io)
   addAccountCommands(program, io)
+  addInvoiceCommands(program, io)
   addDeclaredCommands(program, io)
   addGrantCommands(program, io)
   addBudgetCommands(program, io)

@@ -2,8 +2,9 @@
 import { GatewayError } from '../base/errors.ts'
 import { newId } from '../base/id.ts'
 import type { Clock } from '../base/clock.ts'
-import type { Account, AccountInput, AccountKind } from './account.ts'
+import type { Account, AccountKind } from './account.ts'
 import type { Budgets } from './budgets/budgets.ts'
+import type { AccountInput } from './input.ts'
 import type { Ledger } from './ledger.ts'
 import type { AccountChange } from './store.ts'
 

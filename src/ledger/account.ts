@@ -62,16 +62,33 @@ export const isScheduled = (grant: Grant, nowMs: number): boolean =>
   grant.startsAtMs !== undefined && grant.startsAtMs > nowMs
 
 /**
- * Ledger accounts, in the sense of double entry. `funding` and `revenue` stand once per currency; `grant` once per
- * grant; once per account `receivable`, for what a postpaid account owes, and `breakage`, for its expired credit.
+ * Ledger accounts, in the sense of double entry. `funding`, `revenue`, `tax` and `rounding` (what invoices rounded)
+ * stand once per currency; `grant` once per grant; once per account `receivable`, for what a postpaid account owes, and
+ * `breakage`, for its expired credit.
  */
-export type LedgerAccountKind = 'funding' | 'revenue' | 'breakage' | 'grant' | 'receivable'
+export type LedgerAccountKind =
+  | 'funding'
+  | 'revenue'
+  | 'breakage'
+  | 'grant'
+  | 'receivable'
+  | 'tax'
+  | 'rounding'
 
 /**
  * `reprice` gives back what a volume price charged too much before it fell; it belongs to the record that made it fall.
- * `void` takes what a voided grant has left back to where it came from.
+ * `void` takes what a voided grant has left back to where it came from. `payment`, `rounding` and `credit-note` are those
+ * of invoices.
  */
-export type TransferKind = 'grant' | 'charge' | 'reprice' | 'expiry' | 'void'
+export type TransferKind =
+  | 'grant'
+  | 'charge'
+  | 'reprice'
+  | 'expiry'
+  | 'void'
+  | 'payment'
+  | 'rounding'
+  | 'credit-note'
 
 /** One movement: `amount` nano-units leave `debit` and arrive at `credit`. Append-only, never changed. */
 export interface Transfer {
@@ -83,27 +100,4 @@ export interface Transfer {
   /** The usage record that was charged, for a `charge` or a `reprice`. */
   readonly record?: bigint
   readonly atMs: number
-}
-
-/** What makes an account. */
-export interface AccountInput {
-  readonly id: string
-  readonly kind: AccountKind
-  readonly name: string
-  readonly ownerId?: string
-  readonly parentId?: string
-  /** The configured ones where they are absent. */
-  readonly mode?: AccountMode
-  readonly currency?: string
-  readonly timeZone?: string
-}
-
-/** What makes a grant. */
-export interface GrantInput {
-  readonly amount: bigint
-  readonly priority: number
-  readonly startsAtMs?: number
-  readonly expiresAtMs?: number
-  readonly reason?: string
-  readonly createdBy: string
 }

@@ -6,7 +6,8 @@ import type { BudgetSpend, BudgetWindow, Spender } from './budgets/budget.ts'
 import type { Budgets } from './budgets/budgets.ts'
 import type { Stake, Refusal } from './budgets/stake.ts'
 import type { BillingEvent } from './event.ts'
-import type { Hold, Ledger } from './ledger.ts'
+import type { Hold } from './hold.ts'
+import type { Ledger } from './ledger.ts'
 
 /** What the ledger commits together with a usage record. */
 export type FundsEntry = Transfer | BudgetSpend | BillingEvent

@@ -12,7 +12,8 @@ import { migrate } from '../db/migrate.ts'
 import { rawQuery } from '../db/raw-query.ts'
 import { openSqlite } from '../db/sqlite.ts'
 import type { AccountMode } from './account.ts'
-import { Ledger, type Hold } from './ledger.ts'
+import type { Hold } from './hold.ts'
+import { Ledger } from './ledger.ts'
 import { LedgerStore } from './store.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tollbridge-ledger-'))

@@ -2,42 +2,16 @@
 import { assert, GatewayError } from '../base/errors.ts'
 import type { Clock } from '../base/clock.ts'
 import { CallIds, newId } from '../base/id.ts'
-import {
-  grantState,
-  type Account,
-  type AccountInput,
-  type AccountMode,
-  type Grant,
-  type GrantInput,
-  type GrantView,
-  type LedgerAccountKind,
-  type Transfer,
-} from './account.ts'
+import { grantState, type Account, type Grant, type GrantView, type Transfer } from './account.ts'
 import { Doubts } from './doubts.ts'
+import { credited, debtPaid, transfersOf, type Booking, type BookingEnd } from './booking.ts'
+import { liveHold, type Hold } from './hold.ts'
+import type { AccountDefaults, AccountInput, GrantInput } from './input.ts'
 import { Reclaimed } from './reclaimed.ts'
-import type { AccountChange, LedgerStore } from './store.ts'
+import type { AccountChange, Compilable, LedgerStore } from './store.ts'
+import { SystemAccounts } from './system-accounts.ts'
 import { Wallet, type Draw, type WalletTotals } from './wallet.ts'
 
-/** A worst case set aside for one call. It is resolved exactly once: settled or released. */
-export interface Hold {
-  readonly accountId: string
-  readonly amount: bigint
-  readonly state: 'held' | 'settled' | 'released'
-}
-
-interface LiveHold {
-  accountId: string
-  amount: bigint
-  state: Hold['state']
-}
-
-export interface AccountDefaults {
-  readonly mode: AccountMode
-  readonly currency: string
-  readonly timeZone: string
-}
-
-const systemKinds = ['funding', 'revenue'] as const
 /** Far below the 63 bits of a column, so that sums of many calls still fit. */
 const maxAmount = 10n ** 15n
 
@@ -50,7 +24,7 @@ export class Ledger {
   readonly #clock: Clock
   readonly #defaults: AccountDefaults
   readonly #wallets = new Map<string, Wallet>()
-  readonly #system = new Map<string, number>()
+  readonly #system = new SystemAccounts()
   readonly #transferIds: CallIds
   readonly #breakage = new Map<string, number>()
   #nextLedgerAccount = 1
@@ -76,16 +50,17 @@ export class Ledger {
   ): Promise<Ledger> {
     const ledger = new Ledger(store, { ...options, lastTransfer: await store.newestTransferId() })
     await ledger.reload()
-    await ledger.#openSystemAccounts(options.defaults.currency)
+    const currencies = ledger.listAccounts().map(({ currency }) => currency)
+    for (const currency of new Set([options.defaults.currency, ...currencies]))
+      await ledger.#openSystemAccounts(currency)
     return ledger
   }
 
-  /** Every currency that accounts are kept in has its two system accounts before the first account needs them. */
+  /** Every currency that accounts are kept in has its system accounts before the first account needs them. */
   async #openSystemAccounts(currency: string): Promise<void> {
-    const missing = systemKinds.filter((kind) => !this.#system.has(`${kind}:${currency}`))
-    const rows = missing.map((kind) => ({ id: this.#nextLedgerAccount++, kind, accountId: null, currency }))
+    const rows = this.#system.missing(currency, () => this.#nextLedgerAccount++)
     if (rows.length > 0) await this.#store.addLedgerAccounts(rows)
-    for (const row of rows) this.#system.set(`${row.kind}:${currency}`, row.id)
+    this.#system.note(rows)
   }
 
   /** Folds all wallets from the store again; live holds stay. No charge may be waiting for its commit meanwhile. */
@@ -104,11 +79,11 @@ export class Ledger {
     const byId = new Map(rows.map((row) => [row.id, row]))
     const rowOf = new Map(rows.map((row) => [`${row.kind}:${row.accountId ?? row.currency}`, row]))
     for (const row of rows) this.#nextLedgerAccount = Math.max(this.#nextLedgerAccount, row.id + 1)
-    for (const row of rows)
-      if (row.accountId === null) this.#system.set(`${row.kind}:${row.currency}`, row.id)
+    this.#system.note(rows)
     const voided = await this.#store.listVoided(
       rows.filter(({ kind }) => kind === 'funding').map(({ id }) => id),
     )
+    const paid = await this.#store.listPaid()
     const grantsOf = Map.groupBy(grants, (grant) => grant.accountId)
     for (const account of accounts) {
       const receivable = rowOf.get(`receivable:${account.id}`)
@@ -121,6 +96,7 @@ export class Ledger {
       const wallet = new Wallet({
         account,
         receivable: receivable.id,
+        paid: paid.get(receivable.id) ?? 0n,
         owed: receivable.debits - receivable.credits,
         expired: breakage.credits,
         voided: loads.reduce((sum, { grant }) => sum + (voided.get(grant.ledgerAccount) ?? 0n), 0n),
@@ -176,7 +152,7 @@ export class Ledger {
     const added = () => {
       this.#wallets.set(
         account.id,
-        new Wallet({ account, receivable, owed: 0n, expired: 0n, voided: 0n, grants: [] }),
+        new Wallet({ account, receivable, paid: 0n, owed: 0n, expired: 0n, voided: 0n, grants: [] }),
       )
       this.#breakage.set(account.id, breakage)
     }
@@ -216,27 +192,20 @@ export class Ledger {
   ): Promise<GrantView> {
     return this.#inTurn(async () => {
       const { currency } = this.#wallet(accountId).account
-      const now = this.#clock.now()
-      const grant: Grant = {
-        ...input,
-        id: newId('grt', now),
-        accountId,
-        createdAtMs: now,
-        ledgerAccount: this.#nextLedgerAccount++,
-      }
+      const grant = this.#newGrant(accountId, input)
       const funding: Transfer = {
         id: this.#transferIds.next(),
         kind: 'grant',
-        debit: this.#systemAccount('funding', currency),
+        debit: this.#system.get('funding', currency),
         credit: grant.ledgerAccount,
         amount: grant.amount,
-        atMs: now,
+        atMs: grant.createdAtMs,
       }
       this.#doubts.add(grant)
       await this.#store.addGrant(grant, { currency, funding, also: also(grant) })
       this.#doubts.take(grant.id)
       this.#wallet(accountId).addGrant(grant)
-      return { grant, remaining: grant.amount, state: grantState(grant, grant.amount, now) }
+      return { grant, remaining: grant.amount, state: grantState(grant, grant.amount, grant.createdAtMs) }
     })
   }
 
@@ -246,6 +215,49 @@ export class Ledger {
       const grant = this.#doubts.take(grantId)
       if (grant) this.#wallet(grant.accountId).addGrant(grant)
     })
+  }
+
+  /**
+   * Books a payment or a credit note. `write` gets the statements and commits them together with its own; where it
+   * rejects, nothing is booked.
+   */
+  book(
+    accountId: string,
+    booking: Booking,
+    write: (statements: Compilable[]) => Promise<void>,
+  ): Promise<void> {
+    return this.#inTurn(async () => {
+      const { account, receivable } = this.#wallet(accountId)
+      const { currency } = account
+      const { entries, createdBy, reason } = booking
+      const amount = credited(entries)
+      const input = { amount, priority: 0, createdBy, reason }
+      const grant = amount > 0n ? this.#newGrant(accountId, input) : undefined
+      const own: Partial<Record<BookingEnd, number>> = {
+        receivable,
+        ...(grant && { grant: grant.ledgerAccount }),
+      }
+      const transfers = transfersOf(entries, {
+        idOf: (end) => own[end] ?? this.#system.get(end, currency),
+        nextId: () => this.#transferIds.next(),
+        atMs: this.#clock.now(),
+      })
+      const grants = grant ? this.#store.grantStatements(grant, currency) : []
+      await write([...grants, ...this.#store.transferStatements(transfers)])
+      this.#wallet(accountId).pay(debtPaid(entries))
+      if (grant) this.#wallet(accountId).addGrant(grant)
+    })
+  }
+
+  #newGrant(accountId: string, input: GrantInput): Grant {
+    const now = this.#clock.now()
+    return {
+      ...input,
+      id: newId('grt', now),
+      accountId,
+      createdAtMs: now,
+      ledgerAccount: this.#nextLedgerAccount++,
+    }
   }
 
   /** Sets `amount` aside, or returns undefined where a prepaid account does not cover it (or no column could hold it). */
@@ -281,13 +293,13 @@ export class Ledger {
     if (cost < 0n) return [this.#refund(wallet, -cost, record)]
     assert(wallet.account.mode === 'postpaid' || cost <= live.amount, 'a charge never passes its hold')
     const now = this.#clock.now()
-    const credit = this.#systemAccount('revenue', wallet.account.currency)
+    const credit = this.#system.get('revenue', wallet.account.currency)
     return wallet.charge(cost, now).map((draw) => this.#transfer('charge', draw, { credit, now, record }))
   }
 
   #refund(wallet: Wallet, amount: bigint, record: bigint): Transfer {
     const { ledgerAccount: credit } = wallet.refund(amount)
-    const draw = { ledgerAccount: this.#systemAccount('revenue', wallet.account.currency), amount }
+    const draw = { ledgerAccount: this.#system.get('revenue', wallet.account.currency), amount }
     return this.#transfer('reprice', draw, { credit, now: this.#clock.now(), record })
   }
 
@@ -317,7 +329,7 @@ export class Ledger {
   #reclaim(id: string, wallet: Wallet, now: number): void {
     const breakage = this.#breakage.get(id)
     assert(breakage !== undefined, 'every account has a breakage account')
-    const funding = this.#systemAccount('funding', wallet.account.currency)
+    const funding = this.#system.get('funding', wallet.account.currency)
     for (const draw of wallet.reclaim(now)) {
       const credit = draw.kind === 'void' ? funding : breakage
       this.#reclaimed.add(this.#transfer(draw.kind, draw, { credit, now }))
@@ -378,20 +390,9 @@ export class Ledger {
     }
   }
 
-  #systemAccount(kind: LedgerAccountKind, currency: string): number {
-    const id = this.#system.get(`${kind}:${currency}`)
-    assert(id !== undefined, `the ${kind} account of ${currency} exists`)
-    return id
-  }
-
   #wallet(id: string): Wallet {
     const wallet = this.#wallets.get(id)
     if (!wallet) throw new GatewayError('not_found', { detail: 'There is no such account.' })
     return wallet
   }
-}
-
-function liveHold(hold: Hold): LiveHold {
-  assert(hold.state === 'held', 'a hold is resolved exactly once')
-  return hold
 }

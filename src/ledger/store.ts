@@ -12,6 +12,8 @@ import type {
   TransferKind,
 } from './account.ts'
 
+export type { Compilable } from '../db/database.ts'
+
 interface Tables {
   account: {
     id: string
@@ -168,6 +170,18 @@ export class LedgerStore {
     return new Map((await this.#db.read(query)).map(({ debit, amount }) => [Number(debit), amount]))
   }
 
+  /** What invoices took off the debt of accounts, by receivable. */
+  async listPaid(): Promise<Map<number, bigint>> {
+    const query = this.#sql
+      .selectFrom('transfer')
+      .select((e) => ['credit', e.fn.sum<bigint>('amount').as('amount')])
+      // As the index has it.
+      .where('kind', '<>', sql.lit<TransferKind>('charge'))
+      .where('kind', 'in', ['payment', 'rounding', 'credit-note'])
+      .groupBy('credit')
+    return new Map((await this.#db.read(query)).map(({ credit, amount }) => [Number(credit), amount]))
+  }
+
   /** Which of these transfers there are. */
   async listWritten(ids: readonly bigint[]): Promise<Set<bigint>> {
     const found = new Set<bigint>()
@@ -266,18 +280,13 @@ export class LedgerStore {
     grant: Grant,
     { currency, funding, also }: { currency: string; funding: Transfer; also: readonly Compilable[] },
   ): Promise<void> {
-    const at = BigInt(funding.atMs)
-    const add = (ledgerAccount: number, debits: bigint, credits: bigint) =>
-      this.#sql
-        .insertInto('ledger_balance')
-        .values({ ledger_account: BigInt(ledgerAccount), debits, credits })
-        .onConflict((c) =>
-          c.column('ledger_account').doUpdateSet((e) => ({
-            debits: e('ledger_balance.debits', '+', debits),
-            credits: e('ledger_balance.credits', '+', credits),
-          })),
-        )
-    await this.#db.write(
+    const statements = [...this.grantStatements(grant, currency), ...this.transferStatements([funding])]
+    await this.#db.write(...statements, ...also)
+  }
+
+  /** The statements that make a grant and its ledger account; what funds it goes with them. */
+  grantStatements(grant: Grant, currency: string): Compilable[] {
+    return [
       this.#ledgerAccountStatement({
         id: grant.ledgerAccount,
         kind: 'grant',
@@ -297,19 +306,36 @@ export class LedgerStore {
         starts_at: grant.startsAtMs === undefined ? null : BigInt(grant.startsAtMs),
         voided_at: null,
       }),
+    ]
+  }
+
+  /** The statements that write transfers and their balances, for who commits them with rows of its own. */
+  transferStatements(transfers: readonly Transfer[]): Compilable[] {
+    return transfers.flatMap(({ id, kind, debit, credit, amount, record, atMs }) => [
       this.#sql.insertInto('transfer').values({
-        id: funding.id,
-        kind: funding.kind,
-        debit: BigInt(funding.debit),
-        credit: BigInt(funding.credit),
-        amount: funding.amount,
-        record: null,
-        at,
+        id,
+        kind,
+        debit: BigInt(debit),
+        credit: BigInt(credit),
+        amount,
+        record: record ?? null,
+        at: BigInt(atMs),
       }),
-      add(funding.debit, funding.amount, 0n),
-      add(funding.credit, 0n, funding.amount),
-      ...also,
-    )
+      this.#addToBalance(debit, { debits: amount, credits: 0n }),
+      this.#addToBalance(credit, { debits: 0n, credits: amount }),
+    ])
+  }
+
+  #addToBalance(ledgerAccount: number, { debits, credits }: { debits: bigint; credits: bigint }): Compilable {
+    return this.#sql
+      .insertInto('ledger_balance')
+      .values({ ledger_account: BigInt(ledgerAccount), debits, credits })
+      .onConflict((c) =>
+        c.column('ledger_account').doUpdateSet((e) => ({
+          debits: e('ledger_balance.debits', '+', debits),
+          credits: e('ledger_balance.credits', '+', credits),
+        })),
+      )
   }
 
   async voidGrant(id: string, atMs: number): Promise<void> {

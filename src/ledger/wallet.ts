@@ -18,7 +18,10 @@ export interface Reclaim extends Draw {
   readonly kind: 'expiry' | 'void'
 }
 
-/** Totals of a wallet in nano-units. `balance` = granted − spent − expired − voided − scheduled; negative on a postpaid account that owes. */
+/**
+ * Totals of a wallet in nano-units. `balance` = granted + paid − spent − expired − voided − scheduled; negative on a
+ * postpaid account that owes.
+ */
 export interface WalletTotals {
   readonly balance: bigint
   readonly held: bigint
@@ -33,6 +36,9 @@ export interface WalletTotals {
 export interface WalletLoad {
   readonly account: Account
   readonly receivable: number
+  /** What invoices took off the debt: payments, credit notes and their rounding. */
+  readonly paid: bigint
+  /** What of it is still open; below zero where more was paid. */
   readonly owed: bigint
   readonly expired: bigint
   readonly voided: bigint
@@ -63,7 +69,7 @@ export class Wallet {
   #expired: bigint
   #voided: bigint
 
-  constructor({ account, receivable, owed, expired, voided, grants }: WalletLoad) {
+  constructor({ account, receivable, paid, owed, expired, voided, grants }: WalletLoad) {
     this.account = account
     this.#receivable = receivable
     this.#owed = owed
@@ -71,7 +77,7 @@ export class Wallet {
     this.#voided = voided
     for (const { grant } of grants) this.#granted += grant.amount
     const remaining = grants.reduce((sum, grant) => sum + grant.remaining, 0n)
-    this.#spent = this.#granted - remaining - expired - voided + owed
+    this.#spent = this.#granted - remaining - expired - voided + owed + paid
     this.#purses = grants
       .filter((grant) => grant.remaining > 0n)
       .map((grant) => ({ ...grant }))
@@ -155,6 +161,11 @@ export class Wallet {
     return { ledgerAccount: this.#receivable, amount }
   }
 
+  /** Takes what was paid off the debt. */
+  pay(amount: bigint): void {
+    this.#owed -= amount
+  }
+
   addGrant(grant: Grant): void {
     this.#granted += grant.amount
     this.#purses.push({ grant, remaining: grant.amount })
@@ -192,6 +203,11 @@ export class Wallet {
     }
     if (draws.length > 0) this.#purses = this.#purses.filter((purse) => purse.remaining > 0n)
     return draws
+  }
+
+  /** The ledger account of what it owes. */
+  get receivable(): number {
+    return this.#receivable
   }
 
   get held(): bigint {

@@ -9,8 +9,11 @@ const report: UsageReport = {
   tokens: { key: 'x/tokens', max: 1000 },
   cost: { key: 'x/cost', max: '2.5' },
 }
-const answerWith = (meta: unknown): JsonRpcMessage =>
-  ({ jsonrpc: '2.0', id: 1, result: { content: [], _meta: meta } }) as JsonRpcMessage
+const answerWith = (meta: unknown): JsonRpcMessage => ({
+  jsonrpc: '2.0',
+  id: 1,
+  result: { content: [], _meta: meta },
+})
 const measure = (meta: unknown, given: UsageReport | undefined = report) =>
   measureOf(answerWith(meta), given, 'USD')
 

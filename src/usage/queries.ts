@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.ts'
 import { CallIds } from '../base/id.ts'
 import { monthOf } from '../base/zone.ts'
-import type { UsageFilter, Where } from './filter.ts'
+import { needsRecords, type UsageFilter, type Where } from './filter.ts'
 import { UsageGroups, type GroupName, type UsageGroup } from './groups.ts'
 import type { BucketRange, IdRange, RecordRow, UsageQueryStore } from './query-store.ts'
 import { idsOfBuckets } from './query-store.ts'
@@ -92,7 +92,8 @@ export class UsageQueries {
 
   /**
    * Sums over the matching records. Whole quarter-hours come out of the rollups and what is left at the edges out of
-   * the records, so that any period is exact; a session's sums come out of its records.
+   * the records, so that any period is exact; what rollups do not tell apart (a session, a rule) comes
+   * out of the records.
    * Throws GatewayError `unprocessable` where there are more groups than the limit.
    */
   async summarise(filter: UsageFilter, options: SummaryOptions): Promise<UsageSummary> {
@@ -100,7 +101,7 @@ export class UsageQueries {
     const nowMs = this.#clock.now()
     const groups = new UsageGroups(this.#store, { ...options, maxGroups: this.#limits.maxGroups })
     const where = await this.#store.resolve(filter)
-    if (where?.has('session')) await this.#addRecords(groups, where, idsOf(filter))
+    if (where && needsRecords(where)) await this.#addRecords(groups, where, idsOf(filter))
     else if (where) await this.#addPeriod(groups, where, filter)
     return {
       periodStartMs: fromMs ?? groups.earliestMs ?? toMs ?? nowMs,

@@ -6,6 +6,7 @@ import { partSeparator } from './batch.ts'
 import {
   filterColumns,
   filterNames,
+  isRollupColumn,
   serverParts,
   type FilterColumn,
   type RollupColumn,
@@ -71,7 +72,7 @@ export class UsageQueryStore {
 
   /** The integers of the filter's texts, or undefined where a text was never recorded, so that nothing can match. */
   async resolve(filter: UsageFilter): Promise<Where | undefined> {
-    const where = new Map<FilterColumn, readonly bigint[]>()
+    const where = new Map<FilterColumn, readonly bigint[] | null>()
     for (const name of filterNames) {
       const text = filter[name]
       if (text === undefined) continue
@@ -79,6 +80,9 @@ export class UsageQueryStore {
       if (ids.length === 0) return undefined
       where.set(filterColumns[name], ids)
     }
+    if (filter.ruleVersion !== undefined) where.set('rule_version', [BigInt(filter.ruleVersion)])
+    if (filter.unpriced) where.set('rule', null)
+    if (filter.toolless) where.set('tool', null)
     return where
   }
 
@@ -145,14 +149,16 @@ export class UsageQueryStore {
 
   async #newest(where: Where, { low, high }: IdRange, limit: number): Promise<RecordRow[]> {
     let query = this.#sql.selectFrom('usage_record').selectAll().where('id', '>=', low).where('id', '<', high)
-    for (const [column, ids] of where) query = query.where(column, 'in', ids)
+    for (const [column, ids] of where)
+      query = ids === null ? query.where(column, 'is', null) : query.where(column, 'in', ids)
     return this.#db.read(query.orderBy('id', 'desc').limit(limit))
   }
 
   /** Records oldest first. */
   oldest(where: Where, { low, high }: IdRange, limit: number): Promise<RecordRow[]> {
     let query = this.#sql.selectFrom('usage_record').selectAll().where('id', '>=', low).where('id', '<', high)
-    for (const [column, ids] of where) query = query.where(column, 'in', ids)
+    for (const [column, ids] of where)
+      query = ids === null ? query.where(column, 'is', null) : query.where(column, 'in', ids)
     return this.#db.read(query.orderBy('id').limit(limit))
   }
 
@@ -202,5 +208,6 @@ export class UsageQueryStore {
 }
 
 function rollupFilters(where: Where): [RollupColumn, readonly bigint[]][] {
-  return [...where].filter((entry): entry is [RollupColumn, readonly bigint[]] => entry[0] !== 'session')
+  // A rollup has 0 where its records have nothing.
+  return [...where].flatMap(([column, ids]) => (isRollupColumn(column) ? [[column, ids ?? [0n]]] : []))
 }

@@ -14,6 +14,7 @@ import { looseBodies } from '../../src/http/openapi.ts'
 import { StoredIdempotency } from '../../src/idempotency/store.ts'
 import type { Principal, Role } from '../../src/identity/principal.ts'
 import { Revocations } from '../../src/identity/revocations.ts'
+import { openInvoices } from '../harness/invoices.ts'
 import { openMoney, type Money } from '../harness/money.ts'
 import { Keyring } from '../../src/base/keyring.ts'
 
@@ -44,6 +45,7 @@ beforeAll(async () => {
   ] as const)
     callers.set(name, await caller(name, role))
   const routes = billingRoutes({
+    ...openInvoices(money),
     rules,
     ledger,
     budgets,

@@ -63,6 +63,7 @@ const fieldOf = {
   session: (record) => record.sessionId,
   outcome: (record) => record.outcome,
   currency: (record) => record.currency,
+  rule: (record) => record.ruleId,
 } satisfies Record<string, (record: UsageRecord) => string | undefined>
 
 function fits(record: UsageRecord, filter: UsageFilter): boolean {

@@ -54,6 +54,7 @@ import { Meters } from '../../src/usage/meters.ts'
 import { UsageStore } from '../../src/usage/store.ts'
 import { UsageWriter } from '../../src/usage/writer.ts'
 import { ApiCaller } from './gateway.ts'
+import { openInvoices } from './invoices.ts'
 
 export const password = 'correct horse battery'
 export const publicUrl = 'http://gateway.test'
@@ -205,6 +206,7 @@ export async function startApi(options: TestApiOptions = {}) {
     priceTags: new PriceTags({ ...money, clock }),
     clock,
     db,
+    ...openInvoices({ ...money, db, clock }),
   }
   const routes = resourceRoutes({
     ...parts,

@@ -74,21 +74,25 @@ export async function openMoney(options: { startMs?: number; database?: Database
     writer,
     onSettled: (call) => settled.publish(call),
   })
-  const call = (given: CallOptions): Promise<Settled> => {
+  /** Begins a call; what is returned ends it, now or at any time later. */
+  const begin = (given: CallOptions): (() => Promise<Settled>) => {
     const { outcome = 'success', responseBytes = 1000, durationMs = 0, free = false, ...origin } = given
     const { charge, refusal } = metering.begin({ ...ordinary, ...origin })
-    clock.advance(durationMs)
-    clock.set(Math.floor(clock.now()))
     const failed = refusal
       ? { outcome: 'denied' as const, free: true, error: refusal.code }
       : { outcome, free }
     const end = { statusCode: refusal?.status ?? 200, responseBytes: refusal ? 0 : responseBytes, ...failed }
-    return new Promise((resolve, reject) => {
-      charge.settle(end, (error: GatewayError | undefined, result) =>
-        error ? reject(error) : resolve(result),
-      )
-    })
+    return () => {
+      clock.advance(durationMs)
+      clock.set(Math.floor(clock.now()))
+      return new Promise((resolve, reject) => {
+        charge.settle(end, (error: GatewayError | undefined, result) =>
+          error ? reject(error) : resolve(result),
+        )
+      })
+    }
   }
+  const call = (given: CallOptions): Promise<Settled> => begin(given)()
   return {
     file,
     db,
@@ -99,6 +103,7 @@ export async function openMoney(options: { startMs?: number; database?: Database
     rules,
     writer,
     settled,
+    begin,
     call,
     queries: new UsageQueries(new UsageQueryStore(db), { clock }),
     audit: new AuditStore(db),

@@ -11,6 +11,7 @@ const as: Partial<Record<Caller, ApiCaller>> = {}
 let victim: ApiCaller
 let victimKey: string
 let victimSession: string
+let victimInvoice: string
 
 beforeAll(async () => {
   api = await startApi()
@@ -27,6 +28,9 @@ beforeAll(async () => {
   await victim.ok('POST', '/api/v1/bundles', { name: 'open-bundle', access: 'authenticated', members })
   await victim.ok('POST', '/api/v1/bundles', { name: 'hidden-bundle', members })
   victimKey = (await victim.ok('POST', '/api/v1/keys', { name: 'his' })).id
+  const month = { accountId: victim.accountId, month: '2025-01' }
+  const draft = await as.admin?.ok('POST', '/api/v1/billing/invoices', month)
+  victimInvoice = draft.id
   victimSession = (await victim.ok('POST', '/api/v1/servers/open/sessions')).id
 })
 afterAll(() => api.stop())
@@ -43,6 +47,8 @@ const newServer = () => ({
   name: `made-${++made}`,
   transport: { type: 'streamable-http', url: 'http://127.0.0.1:9/mcp' },
 })
+let months = 0
+const newInvoice = () => ({ accountId: victim.accountId, month: `2024-${String(++months).padStart(2, '0')}` })
 const newBundle = () => ({ name: `made-${++made}`, members: [{ server: 'open' }] })
 /** Names of the victim's things in a path, by what they stand for. */
 const pathOf = (template: string): string =>
@@ -51,6 +57,8 @@ const pathOf = (template: string): string =>
     .replace('{user}', victim.userId)
     .replace('{key}', victimKey)
     .replace('{session}', victimSession)
+    .replace('{invoice}', victimInvoice)
+    .replace('{account}', victim.accountId)
 
 const rows: Row[] = [
   { ask: ['GET', '/me'], status: [401, 200, 200, 200, 200, 200] },
@@ -100,6 +108,34 @@ const rows: Row[] = [
   { ask: ['GET', '/sessions/{session}'], status: [401, 404, 200, 404, 200, 200] },
   { ask: ['GET', '/sessions/{session}/status'], status: [401, 404, 200, 404, 200, 200] },
   { ask: ['DELETE', '/sessions/{session}'], status: [401, 404, 403, 404, 204, 204] },
+  { ask: ['GET', '/billing/invoices'], status: [401, 200, 200, 200, 200, 200] },
+  { ask: ['POST', '/billing/invoices', newInvoice], status: [401, 403, 403, 403, 201, 201] },
+  { ask: ['GET', '/billing/invoices/{invoice}'], status: [401, 404, 200, 404, 200, 200] },
+  { ask: ['POST', '/billing/invoices/{invoice}/refresh'], status: [401, 403, 403, 403, 200, 200] },
+  { ask: ['POST', '/billing/invoices/{invoice}/finalize'], status: [401, 403, 403, 403, 200, 409] },
+  {
+    ask: ['POST', '/billing/invoices/{invoice}/credit-notes', () => ({ amount: '1', reason: 'x' })],
+    status: [401, 403, 403, 403, 422, 422],
+  },
+  { ask: ['GET', '/billing/invoices/{invoice}/credit-notes'], status: [401, 404, 200, 404, 200, 200] },
+  {
+    ask: ['POST', '/billing/invoices/{invoice}/pay', () => ({ reference: 'x' })],
+    status: [401, 403, 403, 403, 200, 409],
+  },
+  {
+    ask: ['POST', '/billing/invoices/{invoice}/void', () => ({ reason: 'x' })],
+    status: [401, 403, 403, 403, 409, 409],
+  },
+  {
+    ask: ['POST', '/billing/invoices/{invoice}/uncollectible', () => ({ reason: 'x' })],
+    status: [401, 403, 403, 403, 409, 409],
+  },
+  { ask: ['DELETE', '/billing/invoices/{invoice}'], status: [401, 403, 403, 403, 409, 409] },
+  { ask: ['GET', '/billing/accounts/{account}/billing'], status: [401, 404, 200, 404, 200, 200] },
+  {
+    ask: ['PATCH', '/billing/accounts/{account}/billing', () => ({ name: 'x' })],
+    status: [401, 403, 403, 403, 200, 200],
+  },
   { ask: ['DELETE', '/keys/{key}'], status: [401, 404, 404, 404, 204, 403] },
   { ask: ['DELETE', '/servers/hidden'], status: [401, 404, 403, 404, 204, 404] },
   { ask: ['DELETE', '/users/{user}'], status: [401, 403, 403, 403, 204, 403] },

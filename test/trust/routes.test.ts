@@ -42,6 +42,7 @@ const random: Record<string, string> = {
   account: `acc_${'0'.repeat(25)}1`,
   budget: `bud_${'0'.repeat(25)}1`,
   grant: `grt_${'0'.repeat(25)}1`,
+  invoice: `inv_${'0'.repeat(25)}1`,
 }
 
 beforeAll(async () => {
@@ -81,6 +82,9 @@ beforeAll(async () => {
   const grants = `/api/v1/billing/accounts/${b.accountId}/grants`
   const grant = await gateway.admin.ok('POST', grants, { amount: '1' })
   const called = await bench.client(b).ask('modern', toolCall('work'))
+  const invoices = '/api/v1/billing/invoices'
+  const invoice = await gateway.admin.ok('POST', invoices, { accountId: b.accountId, month: '2025-01' })
+  await gateway.admin.ok('POST', `${invoices}/${invoice.id}/finalize`)
   theirs = {
     user: b.userId,
     key: (await b.ok('POST', '/api/v1/keys', { name: 'his' })).id,
@@ -92,6 +96,7 @@ beforeAll(async () => {
     account: b.accountId,
     budget: budget.id,
     grant: grant.id,
+    invoice: invoice.id,
   }
 })
 afterAll(() => bench.stop())
@@ -99,7 +104,7 @@ afterAll(() => bench.stop())
 const kindOf = (path: string): string => {
   if (path.includes('{sessionId}') || path.includes('/sessions/{')) return 'session'
   return (
-    /\/(user|key|server|bundle|rule|account|budget)s\/\{/.exec(path)?.[1] ??
+    /\/(user|key|server|bundle|rule|account|budget|invoice)s\/\{/.exec(path)?.[1] ??
     (path.includes('/usage/{') ? 'usage' : '')
   )
 }
@@ -122,6 +127,12 @@ const bodies: Record<string, object> = {
   'POST /api/v1/billing/accounts/{id}/grants': { amount: '1000' },
   'PATCH /api/v1/billing/budgets/{id}': { amount: '1000000' },
   'POST /api/v1/billing/budgets/{id}/increase': { amount: '1000', until: '2999-01-01T00:00:00Z' },
+  'PATCH /api/v1/billing/accounts/{id}/billing': { name: 'mine now' },
+  'POST /api/v1/billing/invoices/{id}/finalize': {},
+  'POST /api/v1/billing/invoices/{id}/pay': { reference: 'mine now' },
+  'POST /api/v1/billing/invoices/{id}/void': { reason: 'mine now' },
+  'POST /api/v1/billing/invoices/{id}/uncollectible': { reason: 'mine now' },
+  'POST /api/v1/billing/invoices/{id}/credit-notes': { amount: '1', reason: 'mine now' },
 }
 
 function ask(

@@ -13,6 +13,7 @@ import { resumptionTables } from './0010-resumption.ts'
 import { meterTables } from './0011-meters.ts'
 import { budgetTables } from './0012-budgets.ts'
 import { grantStates } from './0013-grant-states.ts'
+import { invoicingTables } from './0016-invoicing.ts'
 import { topUpTables } from './0020-top-ups.ts'
 
 export const migrations: readonly Migration[] = [
@@ -29,5 +30,6 @@ export const migrations: readonly Migration[] = [
   meterTables,
   budgetTables,
   grantStates,
+  invoicingTables,
   topUpTables,
 ]

@@ -76,7 +76,7 @@ const accountPatch = z
 const transferShape = z
   .strictObject({
     id: z.string(),
-    kind: z.enum(['grant', 'charge', 'reprice', 'expiry', 'void']),
+    kind: z.enum(['grant', 'charge', 'reprice', 'expiry', 'void', 'payment', 'rounding', 'credit-note']),
     time: timeShape,
     amount,
     currency: z.string(),

@@ -18,6 +18,10 @@ export const filterQuery = {
   session: text.optional().describe('Id of the session.'),
   outcome: z.enum(outcomes).optional(),
   currency: text.optional().describe('ISO 4217.'),
+  rule: text.optional().describe('Id of the rule that priced the call.'),
+  ruleVersion: z.coerce.number().int().min(1).max(1_000_000_000).optional(),
+  unpriced: z.literal('true').optional().describe('Only calls that no rule matched.'),
+  toolless: z.literal('true').optional().describe('Only calls that name no tool.'),
   from: time.optional().describe('Calls that arrived at this time or later, ISO 8601.'),
   to: time.optional().describe('Calls that arrived before this time.'),
 }
@@ -32,9 +36,13 @@ export function readFilter(query: FilterQuery): UsageFilter {
     throw new GatewayError('validation_failed', {
       fields: [{ field: 'to', message: 'must not be before `from`' }],
     })
+  const { ruleVersion, unpriced, toolless } = query
   const texts = filterNames.flatMap((name) => (query[name] === undefined ? [] : [[name, query[name]]]))
   return {
     ...(Object.fromEntries(texts) as UsageFilter),
+    ...(ruleVersion !== undefined && { ruleVersion }),
+    ...(unpriced && { unpriced: true }),
+    ...(toolless && { toolless: true }),
     ...(fromMs !== undefined && { fromMs }),
     ...(toMs !== undefined && { toMs }),
   }

@@ -6,7 +6,10 @@ import { billingCostRoutes, type BillingCostDeps } from './billing-cost.ts'
 import { billingExportRoutes, type BillingExportDeps } from './billing-export.ts'
 import { billingEventRoutes, type BillingEventDeps } from './billing-events.ts'
 import { billingGrantRoutes, type BillingGrantDeps } from './billing-grants.ts'
+import { billingCreditNoteRoutes, type BillingCreditNoteDeps } from './billing-credit-notes.ts'
+import { billingInvoiceRoutes, type BillingInvoiceDeps } from './billing-invoices.ts'
 import { billingPricingRoutes, type BillingPricingDeps } from './billing-pricing.ts'
+import { billingProfileRoutes, type BillingProfileDeps } from './billing-profiles.ts'
 import { billingRuleRoutes, type BillingRuleDeps } from './billing-rules.ts'
 import { billingSimulateRoutes, type BillingSimulateDeps } from './billing-simulate.ts'
 import { billingSummaryRoutes, type BillingSummaryDeps } from './billing-summary.ts'
@@ -26,6 +29,9 @@ export type BillingRouteDeps = BillingRuleDeps &
   BillingBudgetDeps &
   BillingEventDeps &
   BillingTopUpDeps &
+  BillingProfileDeps &
+  BillingInvoiceDeps &
+  BillingCreditNoteDeps &
   BillingAuditDeps
 
 export function billingRoutes(deps: BillingRouteDeps): Route[] {
@@ -42,6 +48,9 @@ export function billingRoutes(deps: BillingRouteDeps): Route[] {
     ...billingBudgetRoutes(deps),
     ...billingEventRoutes(deps),
     ...billingTopUpRoutes(deps),
+    ...billingProfileRoutes(deps),
+    ...billingInvoiceRoutes(deps),
+    ...billingCreditNoteRoutes(deps),
     ...billingAuditRoutes(deps),
   ]
 }

@@ -1,0 +1,184 @@
+// `invoice`: what accounts are billed, from the draft to the payment.
+import { writeFileSync } from 'node:fs'
+import type { Command } from 'commander'
+import { accountIdOf } from './account.ts'
+import { CliError, type Io } from './io.ts'
+import { clientOf, compact, examples, segment, showList, showThing, wantsJson } from './show.ts'
+import { formatTable } from './table.ts'
+
+interface ShownInvoice {
+  readonly id: string
+  readonly number?: string
+  readonly accountId: string
+  readonly status: string
+  readonly currency: string
+  readonly period: { readonly start: string; readonly end: string }
+  readonly total: string
+  readonly amountDue: string
+  readonly dueAt?: string
+}
+
+interface FullInvoice extends ShownInvoice {
+  readonly amountLeft: string
+  readonly subtotal: string
+  readonly lines: readonly {
+    readonly description: string
+    readonly quantity: number
+    readonly unitPrice?: string
+    readonly amount: string
+  }[]
+}
+
+type Options = Readonly<Record<string, string | undefined>>
+const path = '/billing/invoices'
+
+export function addInvoiceCommands(program: Command, io: Io): void {
+  const invoice = program.command('invoice').description('invoices of accounts')
+  addList(invoice, io)
+  addCreate(invoice, io)
+  addShow(invoice, io)
+  addPdf(invoice, io)
+  addStep(invoice, io, { name: 'finalize', does: 'make a draft final, with a number' })
+  addStep(invoice, io, { name: 'pay', does: 'mark an invoice as paid', option: 'reference' })
+  addStep(invoice, io, { name: 'void', does: 'take an invoice back', option: 'reason' })
+}
+
+function addList(invoice: Command, io: Io): void {
+  invoice
+    .command('ls')
+    .description('list invoices, newest first')
+    .option('--account <account>', 'of this account, by id or name')
+    .option('--status <status>', 'draft, finalized, paid, void or uncollectible')
+    .addHelpText('after', examples('invoice ls', 'invoice ls --account ann --status finalized'))
+    .action(async ({ account, status }: Options, command: Command) => {
+      const id = account === undefined ? undefined : await accountIdOf(io, command, account)
+      const rows = await clientOf(io, command).list<ShownInvoice>(path, { account: id, status })
+      const columns = [
+        { title: 'ID', value: (row: ShownInvoice) => row.id },
+        { title: 'NUMBER', value: (row: ShownInvoice) => row.number },
+        { title: 'ACCOUNT', value: (row: ShownInvoice) => row.accountId },
+        { title: 'FROM', value: (row: ShownInvoice) => row.period.start.slice(0, 10) },
+        { title: 'STATUS', value: (row: ShownInvoice) => row.status },
+        { title: 'TOTAL', align: 'right' as const, value: (row: ShownInvoice) => row.total },
+        { title: 'DUE', align: 'right' as const, value: (row: ShownInvoice) => row.amountDue },
+        { title: '', value: (row: ShownInvoice) => row.currency },
+      ]
+      showList(io, command, { rows, columns, none: 'No invoice that you may see.' })
+    })
+}
+
+function addCreate(invoice: Command, io: Io): void {
+  invoice
+    .command('create <account>')
+    .description('make a draft for a month, or for any period')
+    .option('--month <month>', "such as 2026-10, in the account's time zone")
+    .option('--from <time>', 'start of the period, ISO 8601')
+    .option('--to <time>', 'end of the period, ISO 8601')
+    .option('--due-days <days>', 'from the issue until it is due')
+    .addHelpText('after', examples('invoice create ann --month 2026-10'))
+    .action(async (account: string, options: Options, command: Command) => {
+      const { month, from, to, dueDays } = options
+      if ((from === undefined) !== (to === undefined) || (month === undefined) === (from === undefined))
+        throw new CliError('Pass either --month, or --from and --to.', 2)
+      const accountId = await accountIdOf(io, command, account)
+      const period = from === undefined ? undefined : { start: from, end: to }
+      const days = dueDays === undefined ? undefined : Number(dueDays)
+      const body = compact({ accountId, month, period, dueDays: days })
+      show(io, command, await clientOf(io, command).post<FullInvoice>(path, body))
+    })
+}
+
+function addShow(invoice: Command, io: Io): void {
+  invoice
+    .command('show <invoice>')
+    .description('show an invoice with its lines, by number or id')
+    .addHelpText('after', examples('invoice show INV-2026-000001', 'invoice show INV-2026-000001 --json'))
+    .action(async (name: string, _options: object, command: Command) => {
+      show(io, command, await clientOf(io, command).get<FullInvoice>(await pathOf(io, command, name)))
+    })
+}
+
+function addPdf(invoice: Command, io: Io): void {
+  invoice
+    .command('pdf <invoice>')
+    .description('save an invoice as PDF, by number or id')
+    .option('--out <file>', 'where to; NUMBER.pdf where it is absent')
+    .option('--force', 'replace a file that is there')
+    .addHelpText('after', examples('invoice pdf INV-2026-000001 --out october.pdf'))
+    .action(async (name: string, options: { out?: string; force?: boolean }, command: Command) => {
+      const client = clientOf(io, command)
+      const where = await pathOf(io, command, name)
+      const file = options.out ?? `${name.replaceAll(/[^\w.-]+/g, '-')}.pdf`
+      const bytes = await client.download(where, { format: 'pdf' })
+      try {
+        writeFileSync(file, bytes, { flag: options.force ? 'w' : 'wx' })
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        const reason = code === 'EEXIST' ? 'it is there already; --force replaces it' : (code ?? 'unknown')
+        throw new CliError(`Cannot write ${file}: ${reason}.`)
+      }
+      if (wantsJson(command)) io.out(JSON.stringify({ file, bytes: bytes.byteLength }))
+      else io.talk(`Saved as ${file}.`)
+    })
+}
+
+function addStep(
+  invoice: Command,
+  io: Io,
+  { name, does, option }: { name: string; does: string; option?: 'reference' | 'reason' },
+): void {
+  const command = invoice.command(`${name} <invoice>`).description(`${does}, by number or id`)
+  const words =
+    option === undefined ? '' : ` --${option} ${option === 'reference' ? 'bank-4711' : 'wrong-tax-id'}`
+  if (option !== undefined)
+    command.requiredOption(`--${option} <text>`, option === 'reference' ? 'of the payment' : 'why')
+  command
+    .addHelpText(
+      'after',
+      examples(`invoice ${name} ${name === 'finalize' ? 'inv_…' : 'INV-2026-000001'}${words}`),
+    )
+    .action(async (which: string, options: Options, command: Command) => {
+      const body = option === undefined ? undefined : { [option]: options[option] }
+      const where = await pathOf(io, command, which)
+      show(io, command, await clientOf(io, command).post<FullInvoice>(`${where}/${name}`, body))
+    })
+}
+
+/** The path of an invoice that somebody named by its id or its number. */
+async function pathOf(io: Io, command: Command, name: string): Promise<string> {
+  if (name.startsWith('inv_')) return `${path}/${segment(name)}`
+  const all = await clientOf(io, command).list<ShownInvoice>(path)
+  const found = all.find(({ number }) => number === name)
+  if (!found) throw new CliError(`There is no invoice "${name}"; \`tollbridge invoice ls\` lists them.`)
+  return `${path}/${segment(found.id)}`
+}
+
+function show(io: Io, command: Command, invoice: FullInvoice): void {
+  if (wantsJson(command)) return showThing(io, command, invoice)
+  const { id, number, accountId, status, period, dueAt } = invoice
+  const { subtotal, total, amountDue, amountLeft, currency, lines } = invoice
+  if (lines.length > 0)
+    io.out(
+      formatTable(lines, [
+        { title: 'LINE', value: (line) => line.description },
+        { title: 'CALLS', align: 'right', value: (line) => line.quantity },
+        { title: 'UNIT', align: 'right', value: (line) => line.unitPrice },
+        { title: 'AMOUNT', align: 'right', value: (line) => line.amount },
+      ]),
+    )
+  const from = period.start
+  showThing(io, command, {
+    id,
+    number,
+    accountId,
+    status,
+    from,
+    to: period.end,
+    dueAt,
+    subtotal,
+    total,
+    amountDue,
+    amountLeft,
+    currency,
+  })
+}
