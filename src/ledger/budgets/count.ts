@@ -23,6 +23,8 @@ export class Count {
   #latest = -Infinity
   #spent = 0n
   #held = 0n
+  /** Some bucket gave back more than it took: once it leaves, a window to come has more than this one. */
+  #givesBack = false
   /** Events that were raised, by window; those of earlier windows are forgotten. */
   readonly #raised = new Map<number, Set<string>>()
 
@@ -41,10 +43,11 @@ export class Count {
   used(cell: Cell): bigint {
     const { sliceMs } = this.#frame
     if (sliceMs === undefined) return cell.spent + cell.held
-    if (cell.bucket === this.#latest) return this.#spent + this.#held
+    if (cell.bucket === this.#latest && !this.#givesBack) return this.#spent + this.#held
     let sum = this.#sumUntil(cell.bucket, sliceMs)
     let most = sum
-    const last = Math.min(cell.bucket + slicesPerWindow * sliceMs, this.#latest)
+    const furthest = cell.bucket + slicesPerWindow * sliceMs
+    const last = this.#givesBack ? furthest : Math.min(furthest, this.#latest)
     for (let end = cell.bucket + sliceMs; end <= last; end += sliceMs) {
       sum += this.#usedIn(end) - this.#usedIn(end - (slicesPerWindow + 1) * sliceMs)
       if (sum > most) most = sum
@@ -110,6 +113,7 @@ export class Count {
   /** Adds what was spent without a hold. */
   add(cell: Cell, amount: bigint): void {
     cell.spent += amount
+    if (cell.spent < 0n) this.#givesBack = true
     if (this.#isInLatest(cell)) this.#spent += amount
   }
 
@@ -117,6 +121,7 @@ export class Count {
   clearSpent(): void {
     for (const cell of this.#cells.values()) cell.spent = 0n
     this.#spent = 0n
+    this.#givesBack = false
     this.#raised.clear()
   }
 
@@ -161,6 +166,7 @@ export class Count {
     const keptFrom = sliceMs === undefined ? oldest : oldest - slicesPerWindow * sliceMs
     for (const [each, { holds }] of this.#cells) if (holds === 0 && each < keptFrom) this.#cells.delete(each)
     if (sliceMs === undefined) return
+    this.#givesBack = [...this.#cells.values()].some(({ spent }) => spent < 0n)
     ;[this.#spent, this.#held] = [0n, 0n]
     for (const { spent, held } of this.#window(bucket, sliceMs)) {
       this.#spent += spent
