@@ -9,8 +9,11 @@ const report: UsageReport = {
   tokens: { key: 'x/tokens', max: 1000 },
   cost: { key: 'x/cost', max: '2.5' },
 }
-const answerWith = (meta: unknown): JsonRpcMessage =>
-  ({ jsonrpc: '2.0', id: 1, result: { content: [], _meta: meta } }) as JsonRpcMessage
+const answerWith = (meta: unknown): JsonRpcMessage => ({
+  jsonrpc: '2.0',
+  id: 1,
+  result: { content: [], _meta: meta },
+})
 const measure = (meta: unknown, given: UsageReport | undefined = report) =>
   measureOf(answerWith(meta), given, 'USD')
 
@@ -95,7 +98,7 @@ describe('only what the registration names is read', () => {
   })
 
   test('nothing of an answer that is an error', () => {
-    const error = { jsonrpc: '2.0', id: 1, error: { code: -32000, message: 'no' } } as JsonRpcMessage
+    const error: JsonRpcMessage = { jsonrpc: '2.0', id: 1, error: { code: -32000, message: 'no' } }
     expect(measureOf(error, report, 'USD')).toEqual({})
   })
 
