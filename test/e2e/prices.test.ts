@@ -152,8 +152,11 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
     )
     for (const { payer, name } of entries) {
       const answers = await flood(payer, 200)
-const unanswered = answers.filter((one) => !one?.message?.result || refusalCode(one) !== undefined)
-      expect(unanswered.map((one) => one?.text), name).toEqual([])
+      const unanswered = answers.filter((one) => !one?.message?.result || refusalCode(one) !== undefined)
+      expect(
+        unanswered.map((one) => one?.text),
+        name,
+      ).toEqual([])
     }
     await gateway.stop()
     await start()
