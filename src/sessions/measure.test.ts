@@ -98,7 +98,7 @@ describe('only what the registration names is read', () => {
   })
 
   test('nothing of an answer that is an error', () => {
-    const error = { jsonrpc: '2.0', id: 1, error: { code: -32000, message: 'no' } } as JsonRpcMessage
+    const error: JsonRpcMessage = { jsonrpc: '2.0', id: 1, error: { code: -32000, message: 'no' } }
     expect(measureOf(error, report, 'USD')).toEqual({})
   })
 
