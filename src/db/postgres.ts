@@ -58,7 +58,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   const synchronous = `-c synchronous_commit=${durability === 'disk' ? 'on' : 'off'}`
   const open = (config: PoolConfig) => openPool({ ...shared, ...config }, log, secrets)
   const pools = {
-    read: open({ max: poolSize, options: '-c default_transaction_read_only=on' }),
+    // Compiling a summary takes longer than running it.
+    read: open({ max: poolSize, options: '-c default_transaction_read_only=on -c jit=off' }),
     write: open({ max: 2, options: synchronous }),
     commit: open({ max: 1, options: synchronous, pipeline: true }),
   }

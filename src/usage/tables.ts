@@ -68,3 +68,21 @@ export const rollupTable: HotTable = {
     ...integers(...latencyColumns),
   },
 }
+
+/** How often a stretch of cubes went out of date; see cubes.ts. */
+export const staleTable: HotTable = {
+  name: 'usage_stale',
+  mode: 'add',
+  keys: ['span', 'bucket'],
+  columns: integers('span', 'bucket', 'marks'),
+}
+
+export const sumColumns: readonly string[] = [
+  'calls',
+  'unpriced',
+  'cost',
+  'request_bytes',
+  'response_bytes',
+  'duration_us',
+  ...latencyColumns,
+]
