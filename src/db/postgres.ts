@@ -73,8 +73,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   }
 }
 
-/** Throws `store_refused` for what is no PostgreSQL URL; the URL itself must not stand in the error. */
-function secretsOf(url: string): string[] {
+/** What of a URL must stand in no error. Throws `store_refused` for what is no PostgreSQL URL. */
+export function secretsOf(url: string): string[] {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   if (!parsed || !/^postgres(?:ql)?:$/.test(parsed.protocol)) {
     const detail = 'The database URL is not valid; write it as postgres://user:password@host:port/database.'

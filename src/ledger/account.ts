@@ -41,7 +41,7 @@ export interface Grant {
 export type LedgerAccountKind = 'funding' | 'revenue' | 'breakage' | 'grant' | 'receivable'
 
 /** `reprice` gives back what a volume price charged too much before it fell; it belongs to the record that made it fall. */
-export type TransferKind = 'grant' | 'charge' | 'reprice' | 'expiry'
+export type TransferKind = 'grant' | 'charge' | 'reprice' | 'expiry' | 'adjustment'
 
 /** One movement: `amount` nano-units leave `debit` and arrive at `credit`. Append-only, never changed. */
 export interface Transfer {
@@ -50,7 +50,23 @@ export interface Transfer {
   readonly debit: number
   readonly credit: number
   readonly amount: bigint
-  /** The usage record that was charged, for a `charge` or a `reprice`. */
+  /** The usage record that was charged, for a `charge` or a `reprice`; the one that is put right, for an `adjustment`. */
   readonly record?: bigint
   readonly atMs: number
+}
+
+/** A correction by an administrator: above zero the balance rises, below it falls. Nano-units. */
+export interface AdjustmentInput {
+  readonly amount: bigint
+  readonly reason: string
+  readonly createdBy: string
+  /** The usage record that is put right. */
+  readonly record?: bigint
+}
+
+export interface Adjustment extends AdjustmentInput {
+  readonly id: string
+  readonly accountId: string
+  readonly atMs: number
+  readonly transfers: readonly Transfer[]
 }

@@ -2,7 +2,18 @@
 import { assert, GatewayError } from '../base/errors.ts'
 import type { Clock } from '../base/clock.ts'
 import { CallIds, newId } from '../base/id.ts'
-import type { Account, AccountKind, AccountMode, Grant, LedgerAccountKind, Transfer } from './account.ts'
+import type {
+  Account,
+  AccountKind,
+  AccountMode,
+  Adjustment,
+  AdjustmentInput,
+  Grant,
+  LedgerAccountKind,
+  Transfer,
+} from './account.ts'
+import { adjustWallet } from './adjustment.ts'
+import type { AdjustmentNote } from './adjustment-store.ts'
 import type { AccountChange, LedgerStore } from './store.ts'
 import { Wallet, type Draw, type WalletTotals } from './wallet.ts'
 
@@ -214,6 +225,38 @@ export class Ledger {
       this.#wallet(accountId).addGrant(grant)
       return grant
     })
+  }
+
+  /**
+   * Corrects a balance by new transfers, durable when it resolves. What is taken burns grants as a call does; throws
+   * GatewayError `unprocessable` where a prepaid account does not have it.
+   */
+  adjust(accountId: string, input: AdjustmentInput): Promise<Adjustment> {
+    return this.#inTurn(async () => {
+      const wallet = this.#wallet(accountId)
+      const now = this.#clock.now()
+      const taken = input.amount < 0n ? -input.amount : 0n
+      if (!wallet.covers(taken, now))
+        throw new GatewayError('unprocessable', { detail: 'The account does not have that much to take.' })
+      const revenue = this.#systemAccount('revenue', wallet.account.currency)
+      const { movements, undo } = adjustWallet(wallet, input, revenue)
+      const of = { now, ...(input.record !== undefined && { record: input.record }) }
+      const transfers = movements.map(({ draw, credit }) =>
+        this.#transfer('adjustment', draw, { credit, ...of }),
+      )
+      const adjustment = { ...input, id: newId('adj', now), accountId, atMs: now, transfers }
+      await this.#store.adjustments.add(transfers, adjustment).catch((error: unknown) => {
+        undo()
+        throw error
+      })
+      if (input.amount > 0n) wallet.refund(input.amount)
+      return adjustment
+    })
+  }
+
+  /** Why these transfers were made, for those that are adjustments. */
+  notesOf(transfers: readonly Transfer[]): Promise<ReadonlyMap<bigint, AdjustmentNote>> {
+    return this.#store.adjustments.notes(transfers)
   }
 
   /** Sets `amount` aside, or returns undefined where a prepaid account does not cover it (or no column could hold it). */

@@ -6,6 +6,8 @@ import type { Account, Grant } from './account.ts'
 export interface Draw {
   readonly ledgerAccount: number
   readonly amount: bigint
+  /** The grant whose ledger account it is, where it is one's. */
+  readonly grant?: Grant
 }
 
 interface Purse {
@@ -45,7 +47,8 @@ function inBurnOrder(a: Purse, b: Purse): number {
  */
 export class Wallet {
   account: Account
-  readonly #receivable: number
+  /** The ledger account of what is owed. */
+  readonly receivable: number
   #purses: Purse[]
   #owed: bigint
   #held = 0n
@@ -55,7 +58,7 @@ export class Wallet {
 
   constructor({ account, receivable, owed, expired, grants }: WalletLoad) {
     this.account = account
-    this.#receivable = receivable
+    this.receivable = receivable
     this.#owed = owed
     this.#expired = expired
     for (const { grant } of grants) this.#granted += grant.amount
@@ -111,12 +114,12 @@ export class Wallet {
       const part = purse.remaining < open ? purse.remaining : open
       purse.remaining -= part
       open -= part
-      draws.push({ ledgerAccount: purse.grant.ledgerAccount, amount: part })
+      draws.push({ ledgerAccount: purse.grant.ledgerAccount, amount: part, grant: purse.grant })
       if (purse.remaining === 0n) this.#purses.shift()
     }
     if (open > 0n) {
       this.#owed += open
-      draws.push({ ledgerAccount: this.#receivable, amount: open })
+      draws.push({ ledgerAccount: this.receivable, amount: open })
     }
     this.#spent += amount
     return draws
@@ -126,7 +129,19 @@ export class Wallet {
   refund(amount: bigint): Draw {
     this.#owed -= amount
     this.#spent -= amount
-    return { ledgerAccount: this.#receivable, amount }
+    return { ledgerAccount: this.receivable, amount }
+  }
+
+  /** Undoes a charge that could not be written. */
+  takeBack(draws: readonly Draw[]): void {
+    for (const { amount, grant } of draws) {
+      this.#spent -= amount
+      const purse = this.#purses.find((each) => each.grant.id === grant?.id)
+      if (purse) purse.remaining += amount
+      else if (grant) this.#purses.push({ grant, remaining: amount })
+      else this.#owed -= amount
+    }
+    this.#purses.sort(inBurnOrder)
   }
 
   addGrant(grant: Grant): void {

@@ -6,6 +6,7 @@ import type { RollupColumn, UsageFilter } from './filter.ts'
 import { isTimeUnit, type GroupName, type TimeKeys, type UsageGroups } from './groups.ts'
 import { idsOfBuckets, type BucketRange, type IdRange, type UsageQueryStore } from './query-store.ts'
 import { rollupMs } from './record.ts'
+import type { RetentionStore } from './retention-store.ts'
 import type { StretchPiece, SumQuery, SumRow, SumStore } from './sum-store.ts'
 import { cutByTime, type TimeStretch } from './time-units.ts'
 
@@ -14,6 +15,7 @@ export interface UsageStores {
   readonly records: UsageQueryStore
   readonly sums: SumStore
   readonly cubes: Pick<CubeStore, 'marks'>
+  readonly retention: Pick<RetentionStore, 'droppedBeforeMs'>
 }
 
 interface AddOptions {
@@ -37,7 +39,8 @@ export function idsOf({ fromMs, toMs, within }: UsageFilter): IdRange {
 
 /**
  * Whole quarter-hours come out of the longest sums that are up to date, what is left at the edges out of the records,
- * so that any period is exact; a session's sums come out of its records.
+ * so that any period is exact; a session's sums come out of its records. Where records were dropped, a quarter-hour
+ * belongs to the period that it begins in.
  */
 export class Adder {
   readonly #stores: UsageStores
@@ -50,7 +53,8 @@ export class Adder {
   async addAll(filter: UsageFilter, groups: UsageGroups, options: AddOptions): Promise<number | undefined> {
     const where = await this.#stores.records.resolve(filter)
     if (!where) return undefined
-    const success = await this.#stores.records.successIds()
+    const ids = await this.#stores.records.successIds()
+    const success = ids.length > 0 ? ids : [0n]
     const query = { where, by: groups.columns, success, maxRows: groups.maxRows }
     const sum = new Sum(this.#stores, { filter, groups, query, ...options })
     return where.has('session') ? sum.addRecords(idsOf(filter)) : sum.addPeriod()
@@ -82,14 +86,15 @@ class Sum {
     const { filter } = this.#parts
     const { low, high } = idsOf(filter)
     const { fromMs, toMs } = filter
+    const droppedMs = await this.#stores.retention.droppedBeforeMs()
     const first = fromMs === undefined ? 0 : Math.ceil(fromMs / rollupMs)
-    const end = Math.min(lastBucket, toMs === undefined ? lastBucket : Math.floor(toMs / rollupMs))
+    const end = Math.min(lastBucket, toMs === undefined ? lastBucket : endBucket(toMs, droppedMs))
     if (first >= end) return this.addRecords({ low, high })
     const whole = idsOfBuckets({ first, end })
     const found = await Promise.all([
-      fromMs === undefined ? undefined : this.addRecords({ low, high: whole.low }),
+      fromMs === undefined || fromMs < droppedMs ? undefined : this.addRecords({ low, high: whole.low }),
       this.#addSums({ first, end }),
-      toMs === undefined ? undefined : this.addRecords({ low: whole.high, high }),
+      toMs === undefined || toMs < droppedMs ? undefined : this.addRecords({ low: whole.high, high }),
     ])
     return fromMs === undefined ? found.find((each) => each !== undefined) : undefined
   }
@@ -182,6 +187,11 @@ function joined(pieces: readonly StretchPiece[]): StretchPiece[] {
     else found.push(piece)
   }
   return found
+}
+
+/** Behind the last quarter-hour that belongs to a period as a whole. */
+function endBucket(toMs: number, droppedMs: number): number {
+  return toMs < droppedMs ? Math.ceil(toMs / rollupMs) : Math.floor(toMs / rollupMs)
 }
 
 const min = (a: bigint, b: bigint): bigint => (a < b ? a : b)

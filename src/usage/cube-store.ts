@@ -3,7 +3,7 @@ import { sql, type RawBuilder } from 'kysely'
 import type { Compilable, Database } from '../db/database.ts'
 import { commonColumns, type Cube } from './cubes.ts'
 import type { RollupColumn } from './filter.ts'
-import { sumColumns } from './tables.ts'
+import { cubeSums, sumColumns } from './tables.ts'
 
 /** A stretch that changed since it was last summed up. `marks` grows with each change. */
 export interface Mark {
@@ -34,7 +34,7 @@ const dimensions: readonly RollupColumn[] = [
   'outcome',
   'currency',
 ]
-const columns = ['cube', 'span', 'bucket', ...dimensions, ...sumColumns]
+const columns = ['cube', 'span', 'bucket', ...dimensions, 'failed', ...sumColumns]
 
 export class CubeStore {
   readonly #db: Database
@@ -66,7 +66,7 @@ export class CubeStore {
     const part = slice ? ` and account % ${slice.of} = ${slice.number}` : ''
     const from =
       source === 0 ? 'usage_rollup where' : `usage_cube where cube = ${cube.id} and span = ${source} and`
-    const sums = sumColumns.map((name) => `sum(${name})`)
+    const sums = cubeSums(source === 0).map((sum) => `sum(${sum})`)
     await this.#db.write(
       this.#compilable(
         sql.raw(`delete from usage_cube where cube = ${cube.id} and span = ${span}

@@ -1,7 +1,7 @@
 // Which sums are kept besides the rollups, and how a period is cut into stretches that each have one. Pure.
 import type { RollupColumn } from './filter.ts'
 
-/** A set of dimensions that sums are kept for; each is also told apart by outcome and currency. */
+/** A set of dimensions that sums are kept for; each is also told apart by currency. */
 export interface Cube {
   readonly id: number
   readonly columns: readonly RollupColumn[]
@@ -23,20 +23,20 @@ export const markedSpans: readonly number[] = spans
  */
 export const cubes: readonly Cube[] = [
   // Days begin at quarters of an hour in some zones; that many rows are few.
-  { id: 1, columns: [], spans: [1, ...spans] },
-  { id: 2, columns: ['server'], spans },
+  { id: 1, columns: ['outcome'], spans: [1, ...spans] },
+  { id: 2, columns: ['server', 'outcome'], spans },
   { id: 3, columns: ['account'], spans },
   { id: 4, columns: ['server', 'method', 'tool'], spans },
   { id: 5, columns: ['account', 'caller', 'api_key'], spans },
   {
     id: 6,
-    columns: ['account', 'caller', 'api_key', 'server', 'method', 'tool'],
+    columns: ['account', 'caller', 'api_key', 'server', 'method', 'tool', 'outcome'],
     spans: spans.filter((span) => span >= daySpan),
   },
 ]
 
 /** Columns that every cube has. */
-export const commonColumns: readonly RollupColumn[] = ['outcome', 'currency']
+export const commonColumns: readonly RollupColumn[] = ['currency']
 
 /** The smallest cube that tells these columns apart. */
 export function cubeFor(columns: Iterable<RollupColumn>): Cube {

@@ -29,9 +29,11 @@ export interface SummaryOptions {
 export interface QueryLimits {
   /** Groups that one summary may have. */
   readonly maxGroups: number
+  /** Rows that are read at once. */
+  readonly pageRows: number
 }
 
-const defaultQueryLimits: QueryLimits = { maxGroups: 10_000 }
+const defaultQueryLimits: QueryLimits = { maxGroups: 10_000, pageRows: 2000 }
 
 const bucketsAtOnce = 200
 

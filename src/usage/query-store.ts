@@ -140,6 +140,13 @@ export class UsageQueryStore {
     return this.#db.read(query.orderBy('id', 'desc').limit(limit))
   }
 
+  /** Records oldest first. */
+  oldest(where: Where, { low, high }: IdRange, limit: number): Promise<RecordRow[]> {
+    let query = this.#sql.selectFrom('usage_record').selectAll().where('id', '>=', low).where('id', '<', high)
+    for (const [column, ids] of where) query = query.where(column, 'in', ids)
+    return this.#db.read(query.orderBy('id').limit(limit))
+  }
+
   /** Quarter-hours with matching records, newest first, and how many. The session cannot be asked for here. */
   async busyBuckets(
     where: Where,

@@ -23,7 +23,7 @@ export interface SumQuery {
   readonly where: Where
   /** Columns that are told apart, beside the currency. */
   readonly by: readonly RollupColumn[]
-  /** Integers of the outcome `success`. */
+  /** Integers of the outcome `success`; not empty. */
   readonly success: readonly bigint[]
   /** Rows that are read at most. */
   readonly maxRows: number
@@ -72,8 +72,7 @@ export class SumStore {
   #sumQuery(cube: Cube | undefined, pieces: readonly StretchPiece[], query: SumQuery): RawBuilder<SumRow> {
     const { by, where, success, maxRows } = query
     const keys = ['stretch', ...by, 'currency']
-    const failed =
-      success.length > 0 ? sql`case when outcome in (${sql.join(success)}) then 0 else calls end` : sql`calls`
+    const failed = cube ? sql`failed` : sql`case when outcome in (${sql.join(success)}) then 0 else calls end`
     const values = pieces.map(({ stretch, span, first, end }) => `(${stretch}, ${span}, ${first}, ${end})`)
     const table = raw(cube ? 'usage_cube' : 'usage_rollup')
     const inside = sql`${raw(cube ? `cube = ${cube.id} and span = length and ` : '')}bucket >= start and bucket < until
@@ -105,8 +104,7 @@ export class SumStore {
     const keys = [...by, 'currency']
     const column = (name: string): string =>
       name === 'api_key' || name === 'tool' ? `coalesce(${name}, 0)` : name
-    const failed =
-      success.length > 0 ? sql`case when outcome in (${sql.join(success)}) then 0 else 1 end` : sql`1`
+    const failed = sql`case when outcome in (${sql.join(success)}) then 0 else 1 end`
     const filters = [...where].map(([name, values]) => sql`and ${raw(name)} in (${sql.join(values)})`)
     const groups = [byTime ? bucket : '0', ...keys.map(column)]
     return this.#read(sql<SumRow>`
@@ -130,7 +128,7 @@ export class SumStore {
 }
 
 /** Durations by latency bucket: above the bound before, up to the own one. */
-const latencySums = latencyColumns.map((name, index) => {
+export const latencySums = latencyColumns.map((name, index) => {
   const [low, high] = [latencyBoundsUs[index - 1], latencyBoundsUs[index]]
   const above = low === undefined ? [] : [`duration_us > ${low}`]
   const upTo = high === undefined ? [] : [`duration_us <= ${high}`]

@@ -86,3 +86,10 @@ export const sumColumns: readonly string[] = [
   'duration_us',
   ...latencyColumns,
 ]
+
+/** Calls of a rollup that failed, in SQL: all but those with the outcome `success`. */
+const failedCalls =
+  "case when outcome in (select id from dimension where kind = 'outcome' and value = 'success') then 0 else calls end"
+
+/** What cubes add up, in SQL: `failed`, then the columns of rollups. */
+export const cubeSums = (ofRollups: boolean): string[] => [ofRollups ? failedCalls : 'failed', ...sumColumns]

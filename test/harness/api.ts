@@ -200,6 +200,7 @@ export async function startApi(options: TestApiOptions = {}) {
     findAccountId: (userId) => findAccountId(identity.users, userId),
     verify: (signal) => verify({ store: money.auditStore, rules: money.rules, signal }),
     isStoreReady: () => money.writer.accepting,
+    isDropped: () => false,
   })
   const api = await createApi({
     routes,

@@ -69,7 +69,8 @@ export async function openMoney(options: { startMs?: number; database?: Database
     writer,
     onSettled: (call) => settled.publish(call),
   })
-  const call = (given: CallOptions): Promise<Settled> => {
+  /** A call that has arrived; the function that comes back ends it. */
+  const begin = (given: CallOptions): (() => Promise<Settled>) => {
     const { outcome = 'success', responseBytes = 1000, durationMs = 0, free = false, ...origin } = given
     const { charge, refusal } = metering.begin({ ...ordinary, ...origin })
     clock.advance(durationMs)
@@ -78,12 +79,14 @@ export async function openMoney(options: { startMs?: number; database?: Database
       ? { outcome: 'denied' as const, free: true, error: refusal.code }
       : { outcome, free }
     const end = { statusCode: refusal?.status ?? 200, responseBytes: refusal ? 0 : responseBytes, ...failed }
-    return new Promise((resolve, reject) => {
-      charge.settle(end, (error: GatewayError | undefined, result) =>
-        error ? reject(error) : resolve(result),
-      )
-    })
+    return () =>
+      new Promise((resolve, reject) => {
+        charge.settle(end, (error: GatewayError | undefined, result) =>
+          error ? reject(error) : resolve(result),
+        )
+      })
   }
+  const call = (given: CallOptions): Promise<Settled> => begin(given)()
   return {
     file,
     db,
@@ -92,6 +95,7 @@ export async function openMoney(options: { startMs?: number; database?: Database
     rules,
     writer,
     settled,
+    begin,
     call,
     queries: new UsageQueries(usageStores(db), { clock }),
     audit: new AuditStore(db),

@@ -106,6 +106,7 @@ const bodies: Record<string, object> = {
   'PATCH /api/v1/billing/rules/{id}': { name: 'mine now' },
   'PATCH /api/v1/billing/accounts/{id}': { name: 'mine now' },
   'POST /api/v1/billing/accounts/{id}/grants': { amount: '1000' },
+  'POST /api/v1/billing/accounts/{id}/adjustments': { amount: '1000', reason: 'mine' },
 }
 
 function ask(

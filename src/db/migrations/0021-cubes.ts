@@ -5,6 +5,7 @@ const latencyColumns = Array.from({ length: 26 }, (_, index) => `l${index}`)
 const dimensions = ['account', 'caller', 'api_key', 'server', 'method', 'tool', 'outcome', 'currency']
 const sums = [
   'calls',
+  'failed',
   'unpriced',
   'cost',
   'request_bytes',

@@ -6,6 +6,7 @@ import { formatCallId } from '../../base/id.ts'
 import { formatAmount, parseAmount } from '../../base/money.ts'
 import { isTimeZone } from '../../base/zone.ts'
 import type { Account, Grant, Transfer } from '../../ledger/account.ts'
+import type { AdjustmentNote } from '../../ledger/adjustment-store.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import { may } from '../../policy/roles.ts'
 import { getVisibleAccount } from './billing-scope.ts'
@@ -85,13 +86,15 @@ const grantShape = z
 const transferShape = z
   .strictObject({
     id: z.string(),
-    kind: z.enum(['grant', 'charge', 'reprice', 'expiry']),
+    kind: z.enum(['grant', 'charge', 'reprice', 'expiry', 'adjustment']),
     time: timeShape,
     amount,
     currency: z.string(),
     debit: z.string().describe('The ledger account that the amount left.'),
     credit: z.string().describe('The ledger account at which it arrived.'),
-    callId: z.string().optional().describe('The usage record that was charged.'),
+    callId: z.string().optional().describe('The usage record that was charged or put right.'),
+    adjustmentId: z.string().optional(),
+    reason: z.string().optional().describe('Why the account was adjusted.'),
   })
   .meta({ id: 'Transfer' })
 
@@ -125,7 +128,11 @@ function grantView(grant: Grant, currency: string): z.input<typeof grantShape> {
   }
 }
 
-function transferView(transfer: Transfer, currency: string): z.input<typeof transferShape> {
+function transferView(
+  transfer: Transfer,
+  currency: string,
+  note: AdjustmentNote | undefined,
+): z.input<typeof transferShape> {
   const { id, kind, atMs, debit, credit, record } = transfer
   return {
     id: id.toString(),
@@ -136,6 +143,7 @@ function transferView(transfer: Transfer, currency: string): z.input<typeof tran
     debit: debit.toString(),
     credit: credit.toString(),
     ...(record !== undefined && { callId: formatCallId(record) }),
+    ...(note && { adjustmentId: note.id, reason: note.reason }),
   }
 }
 
@@ -211,12 +219,13 @@ function grantRoutes({ ledger, clock }: BillingAccountDeps): Route[] {
       path: grants,
       summary: 'Puts credit on an account',
       description:
-        'Grants burn by priority, then the earliest expiry, then the oldest. Send an Idempotency-Key.',
+        'Grants burn by priority, then the earliest expiry, then the oldest. Send an Idempotency-Key: it lasts as long as the grant.',
       permission: 'accounts:manage',
       params: idParams,
       body: grantInput,
       response: grantShape,
       status: 201,
+      lasting: true,
       errors: [403, 404, 503],
       handler: async ({ principal, params, body }) => {
         const { id, currency } = getVisibleAccount(ledger, principal, params.id)
@@ -270,9 +279,10 @@ function ledgerRoute({ ledger }: BillingAccountDeps): Route {
         limit: query.limit + 1,
         ...(before !== undefined && { before }),
       })
+      const notes = await ledger.notesOf(rows)
       return makePage(rows, query.limit, {
         positionOf: (transfer) => [transfer.id.toString()],
-        show: (transfer) => transferView(transfer, currency),
+        show: (transfer) => transferView(transfer, currency, notes.get(transfer.id)),
       })
     },
   })

@@ -1,5 +1,6 @@
 // Every route under `/api/v1/billing`, in the order of the reference.
 import { billingAccountRoutes, type BillingAccountDeps } from './billing-accounts.ts'
+import { billingAdjustmentRoutes, type BillingAdjustmentDeps } from './billing-adjustments.ts'
 import { billingAuditRoutes, type BillingAuditDeps } from './billing-audit.ts'
 import { billingCostRoutes, type BillingCostDeps } from './billing-cost.ts'
 import { billingExportRoutes, type BillingExportDeps } from './billing-export.ts'
@@ -18,6 +19,7 @@ export type BillingRouteDeps = BillingRuleDeps &
   BillingSummaryDeps &
   BillingCostDeps &
   BillingAccountDeps &
+  BillingAdjustmentDeps &
   BillingAuditDeps
 
 export function billingRoutes(deps: BillingRouteDeps): Route[] {
@@ -30,6 +32,7 @@ export function billingRoutes(deps: BillingRouteDeps): Route[] {
     ...billingSummaryRoutes(deps),
     ...billingCostRoutes(deps),
     ...billingAccountRoutes(deps),
+    ...billingAdjustmentRoutes(deps),
     ...billingAuditRoutes(deps),
   ]
 }
