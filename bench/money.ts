@@ -40,7 +40,7 @@ async function openBooks(db: Database, accounts: number) {
   for (let n = 0; n < accounts; n++) {
     const id = newId('acc', clock.now())
     await ledger.addAccount({ id, kind: 'user', name: `account ${n}` })
-    await ledger.grant(id, { amount: 1_000_000n * nano, priority: 0, createdBy: 'bench' })
+    await ledger.grant(id, { amount: 100_000n * nano, priority: 0, createdBy: 'bench' })
     ids.push(id)
   }
   const writer = new UsageWriter<CommitExtra>({
@@ -56,7 +56,7 @@ async function openBooks(db: Database, accounts: number) {
   return { ledger, ids, writer }
 }
 
-/** Settles calls for some seconds, as fast as they become durable; `charged` says whether there is a transfer of each. */
+/** Settles calls for some seconds, as fast as they become durable. */
 async function settledPerS(
   { ledger, ids, writer }: Awaited<ReturnType<typeof openBooks>>,
   seconds: number,

@@ -27,6 +27,18 @@ const publicUrl = text('must be an http or https URL').refine(
   (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol) && !/[?#@]/.test(value),
   'must be an http or https URL without credentials, query or fragment',
 )
+const topUpUrl = text('must be an http or https URL').refine((value) => {
+  const filled = value.replaceAll(/\{(account|amount|currency)\}/g, 'x')
+  return URL.canParse(filled) && /^https?:$/.test(new URL(filled).protocol) && !/[{}]/.test(filled)
+}, 'must be an http or https URL whose only placeholders are {account}, {amount} and {currency}')
+const secretPattern = /^[\x21-\x2b\x2d-\x7e]{16,500}$/
+const standardPattern = /^whsec_(?=[A-Za-z0-9+/=]{32,})[A-Za-z0-9+/]+={0,2}$/
+/** One, or two with a comma while a secret changes. */
+const webhookSecret = (pattern: RegExp, message: string) =>
+  text(message).refine((value) => {
+    const secrets = value.split(',').map((secret) => secret.trim())
+    return secrets.length <= 2 && secrets.every((secret) => pattern.test(secret))
+  }, message)
 const egressRule = text('must be a list').refine(
   (value) => value === 'loopback' || value === 'private' || ipaddr.isValidCIDR(value),
   'must be loopback, private or a CIDR such as 10.1.0.0/16',
@@ -84,6 +96,25 @@ export const settingsSchema = section({
       .regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code such as USD')
       .default('USD'),
     timeZone: timeZone.default('UTC'),
+  }).prefault({}),
+  billing: section({
+    topUpUrl: topUpUrl
+      .optional()
+      .describe('Where accounts are topped up, with {account}, {amount} and {currency} to be filled in.'),
+    stripeWebhookSecret: webhookSecret(
+      secretPattern,
+      'must be a signing secret of 16 characters or more, or two of them with a comma',
+    )
+      .optional()
+      .describe(
+        'Signing secret of the Stripe webhook that tops accounts up; two, with a comma, while it changes.',
+      ),
+    topUpWebhookSecret: webhookSecret(
+      standardPattern,
+      'must be whsec_ and at least 24 bytes in base64, or two of them with a comma',
+    )
+      .optional()
+      .describe('The same for a webhook that is signed as Standard Webhooks asks: whsec_ and base64.'),
   }).prefault({}),
   http: section({
     allowedOrigins: z

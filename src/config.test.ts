@@ -225,10 +225,15 @@ describe('what is shown of a configuration', () => {
   test('covers its secrets', () => {
     const config = load(
       {},
-      { TOLLBRIDGE_DATABASE_URL: 'postgres://u:hunter2@h/d', TOLLBRIDGE_METRICS_TOKEN: 'metrics-t0ken-xyz' },
+      {
+        TOLLBRIDGE_DATABASE_URL: 'postgres://u:hunter2@h/d',
+        TOLLBRIDGE_METRICS_TOKEN: 'metrics-t0ken-xyz',
+        TOLLBRIDGE_BILLING_STRIPE_WEBHOOK_SECRET: 'whsec_str1pe_secret,whsec_str1pe_next_secret',
+        TOLLBRIDGE_BILLING_TOP_UP_WEBHOOK_SECRET: `whsec_${Buffer.from('st4ndard, of 24 bytes or more').toString('base64')}`,
+      },
     )
     const shown = JSON.stringify(describeConfig(config))
-    expect(shown).not.toMatch(/hunter2|t0ken/)
+    expect(shown).not.toMatch(/hunter2|t0ken|str1pe|c3Q0bmRhcmQ/)
     expect(shown).toContain('postgres://u:[redacted]@h/d')
   })
 

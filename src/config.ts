@@ -110,9 +110,11 @@ export function describeConfig(config: Config): { key: string; value: unknown; o
   })
 }
 
+const secretKeys = new Set(['metrics.token', 'billing.stripeWebhookSecret', 'billing.topUpWebhookSecret'])
+
 function covered(key: string, value: unknown): unknown {
   if (value === undefined) return null
-  if (key === 'metrics.token') return '[redacted]'
+  if (secretKeys.has(key)) return '[redacted]'
   return key === 'databaseUrl' && typeof value === 'string'
     ? value.replace(/(:\/\/[^:@/]*):[^@]*@/, '$1:[redacted]@')
     : value

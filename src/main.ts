@@ -35,6 +35,7 @@ import { buildIdentity } from './assembly/identity.ts'
 import { buildMoney } from './assembly/money.ts'
 import { buildServers } from './assembly/servers.ts'
 import { buildUpkeep } from './assembly/upkeep.ts'
+import { buildTopUps } from './assembly/top-ups.ts'
 
 /** A running gateway. */
 export interface Gateway {
@@ -94,7 +95,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const identity = buildIdentity({ config, db, log, keyring, ledger: money.ledger, publicUrl })
   const servers = await buildServers({ config, db, log, keyring, ledger: money.ledger, lifecycle })
   const { credentials } = identity
-  const foundation = { config, db, log, keyring, metrics, lifecycle, credentials }
+  const foundation = { config, db, log, keyring, metrics, lifecycle, credentials, publicUrl }
   const calls = await buildCalls({ ...foundation, ...money, ...servers })
   const channels = new Channels({ clock, limits: config.sessions })
   endWithCredential(identity.revocations, calls, channels)
@@ -107,6 +108,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
       ...identity,
       ...servers,
       ...calls,
+      ...buildTopUps({ config, db, clock, ledger: money.ledger }),
       publicUrl,
       onSettled: (listener) => calls.settled.listen(listener),
       findAccountId: (userId) => findAccountId(identity.users, userId),

@@ -2,6 +2,8 @@
 import type { Aggregates } from '../bridges/aggregate/routes.ts'
 import type { Principal } from '../identity/principal.ts'
 import { mayUse } from '../policy/access.ts'
+import { builtInName } from '../base/built-in-name.ts'
+import { builtInServer } from '../registry/built-in-server.ts'
 import type { Bundle, Member } from '../registry/bundle.ts'
 import type { Bundles } from '../registry/bundles.ts'
 import type { Server } from '../registry/server.ts'
@@ -24,14 +26,15 @@ export function aggregatesOf({
   const isEverything = ({ transport }: Server): boolean =>
     transport.type === 'aggregate' && transport.bundle === undefined
   const all = (aggregate: Server): readonly Member[] => {
-    if (isEverything(aggregate)) return registry.all().map((server) => ({ server }))
+    if (isEverything(aggregate)) return [...registry.all(), builtInServer].map((server) => ({ server }))
     const bundle = bundleOf(aggregate)
     return bundle ? bundles.membersOf(bundle) : []
   }
   return {
     members: (aggregate, caller) => all(aggregate).filter(({ server }) => isUsable(server, caller)),
     findMember: (aggregate, caller, serverName) => {
-      const server = registry.findByName(serverName)
+      const isOwn = serverName === builtInName && isEverything(aggregate)
+      const server = isOwn ? builtInServer : registry.findByName(serverName)
       if (!server || !isUsable(server, caller)) return undefined
       if (isEverything(aggregate)) return { server }
       return all(aggregate).find((member) => member.server.id === server.id)

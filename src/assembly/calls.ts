@@ -10,11 +10,11 @@ import type { RunnableConfig } from '../commands/settings.ts'
 import type { Database } from '../db/database.ts'
 import type { CredentialCheck } from '../identity/credential-check.ts'
 import { type GatewayMetrics } from '../http/metrics.ts'
-import { aggregateServer } from '../registry/bundle-server.ts'
 import { Breakers } from '../sessions/breakers.ts'
 import { Metering } from '../sessions/charge.ts'
 import { KeptEventStore } from '../sessions/kept-event-store.ts'
 import { KeptStreams } from '../sessions/kept-streams.ts'
+import { PriceTags } from '../sessions/price-tags.ts'
 import { ParamChecks } from '../sessions/param-checks.ts'
 import { Relay } from '../sessions/relay.ts'
 import { Replays } from '../sessions/replays.ts'
@@ -25,12 +25,18 @@ import { Sessions } from '../sessions/sessions.ts'
 import { SettledCalls } from '../sessions/settled.ts'
 import { KeptAnswerStore } from '../sessions/kept-store.ts'
 import { SessionStore } from '../sessions/store.ts'
+import { TopUpLinks } from '../sessions/top-up-links.ts'
+import { TopUpQuestion } from '../sessions/top-up-question.ts'
 import { aggregatesOf } from './aggregates.ts'
+import { buildBuiltIn } from './built-in.ts'
 import type { buildMoney } from './money.ts'
 import type { buildServers } from './servers.ts'
 
 /** Milliseconds in which the end of one upstream session must come. */
 const stepMs = 2000
+
+/** How long a user may take to pay, before the call must be sent anew. */
+const topUpTtlMs = 3_600_000
 
 /** Conversations are few: one for each modern caller of a legacy server. */
 const routeLimits = {
@@ -47,6 +53,7 @@ type CallParts = {
   readonly log: Log
   readonly keyring: Keyring
   readonly credentials: CredentialCheck
+  readonly publicUrl: () => string
 } & {
   readonly metrics: GatewayMetrics
   readonly lifecycle: Lifecycle
@@ -66,10 +73,13 @@ export async function buildCalls(parts: CallParts) {
     ledger,
     meters,
     periods,
+    funds,
+    budgets,
     writer,
     lastRecord,
     registry,
     bundles,
+    endpoints,
     upstreams,
     catalogues,
     credentials,
@@ -80,6 +90,8 @@ export async function buildCalls(parts: CallParts) {
     metrics.callDurationSeconds.observe(record.durationUs / 1e6)
   })
   const callIds = new CallIds(clock, { last: lastRecord })
+  const { topUpLinks, topUpQuestion } = topUpsOf(parts)
+  const priceTags = new PriceTags({ rules, ledger, clock })
   const metering = new Metering({
     clock,
     callIds,
@@ -87,7 +99,9 @@ export async function buildCalls(parts: CallParts) {
     ledger,
     meters,
     periods,
+    funds,
     writer,
+    topUpLinks,
     onSettled: (call) => settled.publish(call),
   })
   const sessionStore = new SessionStore(db, keyring)
@@ -98,7 +112,10 @@ export async function buildCalls(parts: CallParts) {
     log,
     limits: config.sessions,
     endUpstream: sessionEnd({ registry, upstreams, graceMs: stepMs }),
-    onEnded: (session) => streams.forget(session),
+    onEnded: (session) => {
+      streams.forget(session)
+      budgets.forgetSession(session.id)
+    },
   })
   metrics.registry.beforeRender(() => metrics.sessions.set(sessions.count))
   registry.onChange((change) => {
@@ -109,8 +126,9 @@ export async function buildCalls(parts: CallParts) {
     catalogues,
     clock,
     version: manifest.version,
-    seal: stateSeal(keyring),
+    seal: stateSeal(keyring, 'request-state'),
     aggregates: aggregatesOf({ registry, bundles }),
+    builtIn: buildBuiltIn({ ...parts, clock, priceTags, topUpLinks }),
     findServer: (id) => registry.findById(id),
     limits: routeLimits,
   })
@@ -122,7 +140,7 @@ export async function buildCalls(parts: CallParts) {
     clock,
     ways: routes,
     credentials,
-    findServer: (id: string) => findEndpoint(id, { registry, bundles }),
+    findServer: (id: string) => endpoints.findById(id),
     maxTotal: config.sessions.maxTotal,
   }
   sessions.start(await restoreSessions(former))
@@ -136,6 +154,8 @@ export async function buildCalls(parts: CallParts) {
     metering,
     breakers,
     replays: new Replays(new KeptAnswerStore(db), { maxBytes: 1024 * 1024 }),
+    priceTags,
+    topUpQuestion,
     log,
     ways: routes,
     reportFailure: (server, { stage, message }) => registry.recordFailure(server.id, { stage, message }),
@@ -145,23 +165,22 @@ export async function buildCalls(parts: CallParts) {
   })
   const paramChecks = new ParamChecks(catalogues, routes)
   const resumption = new Resumption({ relay, streams })
-  return { settled, metering, sessionStore, sessions, relay, resumption, paramChecks }
+  return { settled, metering, priceTags, sessionStore, sessions, relay, resumption, paramChecks }
 }
 
-/** What a session is with: a server, a bundle, or everything. */
-function findEndpoint(id: string, { registry, bundles }: Pick<CallParts, 'registry' | 'bundles'>) {
-  const bundle = bundles.findById(id)
-  const everything = aggregateServer()
-  return (
-    registry.findById(id) ??
-    (bundle && aggregateServer(bundle)) ??
-    (id === everything.id ? everything : undefined)
-  )
+/** Where accounts are topped up, where the configuration says so. */
+function topUpsOf({ config, keyring }: Pick<CallParts, 'config' | 'keyring'>) {
+  const { topUpUrl } = config.billing
+  if (topUpUrl === undefined) return { topUpLinks: undefined, topUpQuestion: undefined }
+  const seal = stateSeal(keyring, 'top-up-question')
+  return {
+    topUpLinks: new TopUpLinks(topUpUrl),
+    topUpQuestion: new TopUpQuestion({ seal, clock, ttlMs: topUpTtlMs }),
+  }
 }
 
 /** A state that was changed, or sealed for something else, opens to nothing. */
-function stateSeal(keyring: Keyring) {
-  const context = 'request-state'
+function stateSeal(keyring: Keyring, context: string) {
   return {
     seal: (text: string) => keyring.seal(text, context),
     open: (sealed: string) => {

@@ -1,4 +1,5 @@
 // Builds what counts and charges: prices, the ledger, the writer of usage and its readers.
+import { SpendHistoryStore } from '../billing/spend-history-store.ts'
 import { AuditStore } from '../billing/store.ts'
 import { type Clock } from '../base/clock.ts'
 import { Lifecycle } from '../base/lifecycle.ts'
@@ -6,9 +7,14 @@ import { type Log } from '../base/log.ts'
 import type { RunnableConfig } from '../commands/settings.ts'
 import type { Database } from '../db/database.ts'
 import { type GatewayMetrics } from '../http/metrics.ts'
+import { AccountTree } from '../ledger/account-tree.ts'
+import { Budgets } from '../ledger/budgets/budgets.ts'
+import { BudgetStore } from '../ledger/budgets/store.ts'
+import { entryRows } from '../ledger/entry-store.ts'
+import { EventStore } from '../ledger/event-store.ts'
+import { Funds, type FundsEntry } from '../ledger/funds.ts'
 import { Ledger } from '../ledger/ledger.ts'
 import { LedgerStore } from '../ledger/store.ts'
-import { transferRows } from '../ledger/transfer-store.ts'
 import { RuleBook } from '../pricing/rules.ts'
 import { RuleStore } from '../pricing/store.ts'
 import { type CommitExtra } from '../sessions/charge.ts'
@@ -22,6 +28,7 @@ import { UsageStore } from '../usage/store.ts'
 import { UsageWriter } from '../usage/writer.ts'
 
 const probeEveryMs = 500
+const hourMs = 3_600_000
 
 interface MoneyParts {
   readonly config: Pick<RunnableConfig, 'accounts'>
@@ -50,12 +57,14 @@ export async function buildMoney({ config, db, clock, log, metrics, lifecycle }:
     extraRows: commitRows,
     onHeal: async () => {
       await Promise.all([ledger.reload(), loadMeters()])
+      await budgets.reload()
     },
     maxBatch: 512,
     maxQueue: 50_000,
     probeEveryMs,
     onCommit: (_calls, ms) => metrics.storeCommitSeconds.observe(ms / 1000),
   })
+  const { budgets, funds, accounts, events } = await buildFunds({ db, clock, ledger, writer, log })
   lifecycle.onStop('usage writer', () => writer.close())
   const expiry = setInterval(
     () =>
@@ -63,15 +72,60 @@ export async function buildMoney({ config, db, clock, log, metrics, lifecycle }:
     60_000,
   )
   lifecycle.onStop('grant expiry', () => clearInterval(expiry))
+  const sweep = setInterval(
+    () => void budgets.sweep().catch((err: unknown) => log.warn({ err }, 'budgets could not be swept')),
+    hourMs,
+  )
+  lifecycle.onStop('budget sweep', () => clearInterval(sweep))
   const queries = new UsageQueries(usageStores(db), { clock })
   const auditStore = new AuditStore(db)
   const lastRecord = await usageStore.newestRecordId()
-  return { rules, ledger, meters, periods: new Periods(), queries, auditStore, writer, lastRecord }
+  const counting = { meters, periods: new Periods() }
+  return {
+    rules,
+    ledger,
+    ...counting,
+    budgets,
+    funds,
+    accounts,
+    events,
+    queries,
+    auditStore,
+    writer,
+    lastRecord,
+  }
 }
 
+interface FundsParts extends Pick<MoneyParts, 'db' | 'clock' | 'log'> {
+  readonly ledger: Ledger
+  readonly writer: Pick<UsageWriter<CommitExtra>, 'settledSoFar'>
+}
+
+/** Budgets, and what holds them and the wallets together. */
+export async function buildFunds({ db, clock, log, ledger, writer }: FundsParts) {
+  const events = new EventStore(db)
+  const history = new SpendHistoryStore(db)
+  const budgets: Budgets = await Budgets.open({
+    store: new BudgetStore(db),
+    events,
+    clock,
+    parentOf: (id) => ledger.findAccount(id)?.parentId,
+    history: (budget, fromMs) => {
+      const { kind, subject } = budget.scope
+      const below = kind === 'account' ? accounts.withDescendants(subject).map(({ id }) => id) : []
+      return history.read(budget, fromMs, below)
+    },
+    settledSoFar: () => writer.settledSoFar(),
+    onEvent: ({ id, kind, body }) => log.info({ event: id, kind, ...body }, 'a budget raised an event'),
+  })
+  const accounts = new AccountTree({ ledger, budgets, clock })
+  return { budgets, events, accounts, funds: new Funds({ ledger, budgets }) }
+}
+
+/** The rows of other folders that commit with usage records. */
 export function commitRows(extras: readonly CommitExtra[]) {
-  const transfers = extras.filter((extra) => 'debit' in extra)
   const kept = extras.filter((extra) => 'fingerprint' in extra)
   const counts = extras.filter((extra) => 'meter' in extra)
-  return [...transferRows(transfers), ...kept.map(keptRow), ...meterRows(counts)]
+  const entries = extras.filter((extra): extra is FundsEntry => !('fingerprint' in extra || 'meter' in extra))
+  return [...entryRows(entries), ...kept.map(keptRow), ...meterRows(counts)]
 }

@@ -1,5 +1,5 @@
 // Identifiers: sortable prefixed ids for everything, 63-bit call ids for records, random tokens for secrets.
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import type { Clock } from './clock.ts'
 
 const crockford = '0123456789abcdefghjkmnpqrstvwxyz'
@@ -19,12 +19,23 @@ export type IdPrefix =
   | 'inv'
   | 'req'
   | 'rft'
+  | 'evt'
+  | 'inc'
 
 /** A new id: 48 bits of milliseconds, then 80 random bits, so ids sort by the time they were made (ULID layout). */
 export function newId(prefix: IdPrefix, nowMs: number = Date.now()): string {
+  return `${prefix}_${timePart(nowMs)}${base32(randomBytes(10))}`
+}
+
+/** An id that follows from `seed`: whoever makes it again makes the same. */
+export function derivedId(prefix: IdPrefix, timeMs: number, seed: string): string {
+  return `${prefix}_${timePart(timeMs)}${base32(createHash('sha256').update(seed).digest().subarray(0, 10))}`
+}
+
+function timePart(timeMs: number): string {
   let time = ''
-  for (let rest = nowMs, i = 0; i < 10; i++, rest = Math.floor(rest / 32)) time = crockford[rest % 32] + time
-  return `${prefix}_${time}${base32(randomBytes(10))}`
+  for (let rest = timeMs, i = 0; i < 10; i++, rest = Math.floor(rest / 32)) time = crockford[rest % 32] + time
+  return time
 }
 
 function base32(bytes: Uint8Array): string {

@@ -74,6 +74,16 @@ export function dayOf(timeMs: number, zone: string): Period {
   }
 }
 
+/** The calendar week of the zone that an instant lies in, from Monday on. */
+export function weekOf(timeMs: number, zone: string): Period {
+  const { year, month, day } = localTime(timeMs, zone)
+  const sinceMonday = (new Date(Date.UTC(year, month - 1, day)).getUTCDay() + 6) % 7
+  return {
+    startMs: instantOf(Date.UTC(year, month - 1, day - sinceMonday), zone),
+    endMs: instantOf(Date.UTC(year, month - 1, day - sinceMonday + 7), zone),
+  }
+}
+
 /** The calendar month of the zone that an instant lies in. */
 export function monthOf(timeMs: number, zone: string): Period {
   const { year, month } = localTime(timeMs, zone)

@@ -9,6 +9,7 @@ const ends: Readonly<Record<string, { from: readonly string[]; to: string }>> = 
   reprice: { from: ['revenue'], to: 'receivable' },
   expiry: { from: ['grant'], to: 'breakage' },
   adjustment: { from: ['grant', 'receivable'], to: 'revenue' },
+  void: { from: ['grant'], to: 'funding' },
 }
 /** An adjustment in favour of the account. */
 const favour = { from: ['revenue'], to: 'receivable' }

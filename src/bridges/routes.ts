@@ -25,6 +25,8 @@ import { SharedSessions } from './shared/sessions.ts'
 
 export interface RoutesOptions<Caller> {
   readonly aggregates: Aggregates<Caller>
+  /** The gateway's own server, for one caller; speaks the modern era. */
+  readonly builtIn: (caller: Caller) => Upstream
   readonly upstreams: Upstreams
   readonly catalogues: Catalogues
   readonly clock: Clock
@@ -95,6 +97,7 @@ export class Routes<Caller extends AnyCaller> {
     initialize: JsonRpcMessage,
   ): Upstream | undefined {
     if (server.transport.type === 'aggregate') return this.#aggregates.forSession(server, session.principal)
+    if (server.transport.type === 'built-in') return this.#builtInSession(session.principal)
     if (server.sharing !== 'session')
       return this.#joinShared(server, { id: session.id, userId: session.principal.userId })
     const own = this.#legacyWay(server, session.id)
@@ -106,7 +109,21 @@ export class Routes<Caller extends AnyCaller> {
   /** Sees to `Ways.forModern`. */
   forModern(server: Server, caller: Caller, message: JsonRpcMessage): Upstream {
     if (server.transport.type === 'aggregate') return this.#aggregates.forModern(server, caller)
+    if (server.transport.type === 'built-in') return this.#options.builtIn(caller)
     return this.#modernWay(server, caller, message)
+  }
+
+  #builtInSession(caller: Caller): Upstream {
+    const { clock, version } = this.#options
+    const own = this.#options.builtIn(caller)
+    const way = () => own
+    return new LegacyWay({
+      way,
+      discover: () => discoverServer(own, { clock, version, timeoutMs: discoverTimeoutMs }),
+      bridge: (discover) =>
+        new LegacyOverModern({ way, discover, toolSchema: () => Promise.resolve(undefined) }),
+      onLegacy: () => {},
+    })
   }
 
   #modernWay(server: Server, caller: AnyCaller, message: JsonRpcMessage): Upstream {
@@ -283,6 +300,9 @@ export class Routes<Caller extends AnyCaller> {
     return this.#options.findServer(server.id) ?? server
   }
 }
+
+/** The built-in server answers at once. */
+const discoverTimeoutMs = 10_000
 
 /** Whether all sessions with a server take one pool of connections, told apart by a header of the protocol alone. */
 const isShared = ({ transport }: Server): boolean =>

@@ -1,4 +1,4 @@
-// `account`: balances, grants, and whether an account has to be funded.
+// `account`: balances, grants, the tree of accounts, and whether an account has to be funded.
 import { Argument, type Command } from 'commander'
 import { CliError, type Io } from './io.ts'
 import { clientOf, compact, examples, segment, showList, showThing } from './show.ts'
@@ -6,6 +6,8 @@ import { clientOf, compact, examples, segment, showList, showThing } from './sho
 interface ShownAccount {
   readonly id: string
   readonly name?: string
+  readonly kind?: string
+  readonly parentId?: string
   readonly mode: string
   readonly currency: string
   readonly balance: string
@@ -18,12 +20,15 @@ export function addAccountCommands(program: Command, io: Io): void {
   account
     .command('ls')
     .description('list accounts')
-    .addHelpText('after', examples('account ls'))
-    .action(async (_options: object, command: Command) => {
-      const rows = await clientOf(io, command).list<ShownAccount>('/billing/accounts')
+    .option('--parent <account>', 'only the children of this one, by id or name')
+    .addHelpText('after', examples('account ls', 'account ls --parent engineering'))
+    .action(async (options: { parent?: string }, command: Command) => {
+      const parent = options.parent && (await accountIdOf(io, command, options.parent))
+      const rows = await clientOf(io, command).list<ShownAccount>('/billing/accounts', { parent })
       const columns = [
         { title: 'ID', value: (row: ShownAccount) => row.id },
         { title: 'NAME', value: (row: ShownAccount) => row.name },
+        { title: 'KIND', value: (row: ShownAccount) => row.kind },
         { title: 'MODE', value: (row: ShownAccount) => row.mode },
         { title: 'BALANCE', align: 'right' as const, value: (row: ShownAccount) => row.balance },
         { title: 'HELD', align: 'right' as const, value: (row: ShownAccount) => row.held },
@@ -37,13 +42,14 @@ export function addAccountCommands(program: Command, io: Io): void {
     .description('show an account, by id or name; your own without one')
     .addHelpText('after', examples('account show', 'account show ann'))
     .action(async (name: string | undefined, _options: object, command: Command) => {
-      const id = await idOf(io, command, name)
+      const id = await accountIdOf(io, command, name)
       showThing(io, command, await clientOf(io, command).get(`/billing/accounts/${segment(id)}`))
     })
   account
     .command('grant <account> <amount>')
     .description('add credit to an account')
     .option('--priority <number>', 'lower burns first')
+    .option('--starts <time>', 'when it can be spent first, ISO 8601')
     .option('--expires <time>', 'when it ends, ISO 8601')
     .option('--reason <text>', 'why, for the statement')
     .addHelpText(
@@ -54,9 +60,10 @@ export function addAccountCommands(program: Command, io: Io): void {
       ),
     )
     .action(async (name: string, amount: string, options: Record<string, string>, command: Command) => {
-      const id = await idOf(io, command, name)
+      const id = await accountIdOf(io, command, name)
       const priority = options['priority'] === undefined ? undefined : Number(options['priority'])
-      const body = compact({ amount, priority, expiresAt: options['expires'], reason: options['reason'] })
+      const { starts: startsAt, expires: expiresAt, reason } = options
+      const body = compact({ amount, priority, startsAt, expiresAt, reason })
       showThing(
         io,
         command,
@@ -76,7 +83,7 @@ export function addAccountCommands(program: Command, io: Io): void {
       ),
     )
     .action(async (name: string, amount: string, options: Record<string, string>, command: Command) => {
-      const id = await idOf(io, command, name)
+      const id = await accountIdOf(io, command, name)
       const body = compact({ amount, reason: options['reason'], record: options['record'] })
       const path = `/billing/accounts/${segment(id)}/adjustments`
       showThing(io, command, await clientOf(io, command).post(path, body))
@@ -92,12 +99,49 @@ export function addAccountCommands(program: Command, io: Io): void {
     .description('choose whether an account has to be funded')
     .addHelpText('after', examples('account mode ann prepaid'))
     .action(async (name: string, mode: string, _options: object, command: Command) => {
-      const id = await idOf(io, command, name)
+      const id = await accountIdOf(io, command, name)
       showThing(io, command, await clientOf(io, command).patch(`/billing/accounts/${segment(id)}`, { mode }))
+    })
+  addTreeCommands(account, io)
+}
+
+function addTreeCommands(account: Command, io: Io): void {
+  account
+    .command('create')
+    .description("make an organisation's or a team's account")
+    .addArgument(new Argument('<kind>', 'where it stands in the tree').choices(['organisation', 'team']))
+    .argument('<name>', 'what to call it')
+    .option('--parent <account>', 'whom it is under, by id or name')
+    .option('--mode <mode>', 'prepaid or postpaid')
+    .option('--currency <code>', 'ISO 4217; cannot be changed')
+    .option('--time-zone <zone>', 'of its billing periods')
+    .addHelpText(
+      'after',
+      examples('account create organisation acme', 'account create team engineering --parent acme'),
+    )
+    .action(async (kind: string, name: string, options: Record<string, string>, command: Command) => {
+      const { parent, mode, currency, timeZone } = options
+      const parentId = parent === undefined ? undefined : await accountIdOf(io, command, parent)
+      const body = compact({ kind, name, parentId, mode, currency, timeZone })
+      showThing(io, command, await clientOf(io, command).post('/billing/accounts', body))
+    })
+  account
+    .command('move <account> [parent]')
+    .description('put an account, with all below it, under another; without one, make it a root')
+    .addHelpText('after', examples('account move ann engineering', 'account move ann'))
+    .action(async (name: string, parent: string | undefined, _options: object, command: Command) => {
+      const id = await accountIdOf(io, command, name)
+      const parentId = parent === undefined ? null : await accountIdOf(io, command, parent)
+      showThing(
+        io,
+        command,
+        await clientOf(io, command).patch(`/billing/accounts/${segment(id)}`, { parentId }),
+      )
     })
 }
 
-async function idOf(io: Io, command: Command, name: string | undefined): Promise<string> {
+/** The id of an account, by id or name; the caller's own without one. */
+export async function accountIdOf(io: Io, command: Command, name: string | undefined): Promise<string> {
   const client = clientOf(io, command)
   if (name === undefined) return (await client.get<{ accountId: string }>('/me')).accountId
   if (name.startsWith('acc_')) return name

@@ -1,5 +1,6 @@
 // `key`: API keys.
 import type { Command } from 'commander'
+import { readWindow } from './budget.ts'
 import { CliError, confirm, type Io } from './io.ts'
 import { clientOf, compact, examples, segment, showList, showThing, wantsJson } from './show.ts'
 
@@ -23,18 +24,30 @@ export function addKeyCommands(program: Command, io: Io): void {
     .description('make a key; it is shown once')
     .option('--expires <time>', 'when it ends, ISO 8601')
     .option('--servers <names>', 'servers it is limited to, comma separated')
+    .option('--budget <amount>', 'what it may spend')
+    .option('--window <window>', 'of its budget: day, week, month, lifetime, or a number of seconds', 'month')
     .addHelpText(
       'after',
-      examples('key create laptop', 'key create ci --expires 2027-01-01T00:00:00Z --servers weather'),
+      examples(
+        'key create laptop',
+        'key create ci --expires 2027-01-01T00:00:00Z --servers weather',
+        'key create agent --budget 5 --window day',
+      ),
     )
-    .action(async (name: string, options: { expires?: string; servers?: string }, command: Command) => {
-      const servers = options.servers?.split(',').map((each) => each.trim())
-      const made = await clientOf(io, command).post<NewKey>(
-        '/keys',
-        compact({ name, expiresAt: options.expires, servers }),
-      )
-      showNew(io, command, made)
-    })
+    .action(
+      async (
+        name: string,
+        options: Record<'expires' | 'servers' | 'budget' | 'window', string | undefined>,
+        command: Command,
+      ) => {
+        const servers = options.servers?.split(',').map((each) => each.trim())
+        const made = await clientOf(io, command).post<NewKey>(
+          '/keys',
+          compact({ name, expiresAt: options.expires, servers, budget: budgetOf(options) }),
+        )
+        showNew(io, command, made)
+      },
+    )
   key
     .command('ls')
     .description('list keys')
@@ -82,6 +95,14 @@ export function addKeyCommands(program: Command, io: Io): void {
       io.talk(`Revoked ${name}`)
     })
 }
+
+const budgetOf = ({
+  budget,
+  window = 'month',
+}: {
+  budget?: string | undefined
+  window?: string | undefined
+}) => (budget === undefined ? undefined : { amount: budget, window: readWindow(window) })
 
 /** The secret alone on standard output, so that it can be piped; the rest is talk. */
 function showNew(io: Io, command: Command, made: NewKey): void {

@@ -2,9 +2,11 @@
 import { Command, CommanderError, Option } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
 import { addAccountCommands } from './account.ts'
+import { addBudgetCommands } from './budget.ts'
 import { addBundleCommands } from './bundle.ts'
 import { addConnectCommand } from './connect.ts'
 import { addDeclaredCommands } from './declared/commands.ts'
+import { addGrantCommands } from './grant.ts'
 import { CliError, type Io } from './io.ts'
 import { addKeyCommands } from './key.ts'
 import { addLocalCommands } from './local.ts'
@@ -59,6 +61,8 @@ function makeProgram(io: Io): Command {
   addRuleCommands(program, io)
   addAccountCommands(program, io)
   addDeclaredCommands(program, io)
+  addGrantCommands(program, io)
+  addBudgetCommands(program, io)
   addConnectCommand(program, io)
   addLocalCommands(program, io)
   for (const group of program.commands) addLongNames(group)

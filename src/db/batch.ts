@@ -4,12 +4,13 @@
 export type HotColumnType = 'integer' | 'text' | 'blob'
 
 /**
- * A table of the hot path. `insert` appends rows; `add` adds the value columns onto the row with the same key
- * (INSERT … ON CONFLICT (keys) DO UPDATE SET c = c + excluded.c). Engines prepare their SQL from this description.
+ * A table of the hot path. `insert` appends rows; `once` leaves the row with the same key as it is; `add` adds the value
+ * columns onto it (INSERT … ON CONFLICT (keys) DO UPDATE SET c = c + excluded.c). Engines prepare their SQL from this
+ * description.
  */
 export interface HotTable {
   readonly name: string
-  readonly mode: 'insert' | 'add'
+  readonly mode: 'insert' | 'once' | 'add'
   /** Key columns first; in `add` mode all others are summed and must be integers. */
   readonly keys: readonly string[]
   readonly columns: Readonly<Record<string, HotColumnType>>

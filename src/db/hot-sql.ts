@@ -27,6 +27,7 @@ function insertInto(table: HotTable): string {
 
 function onConflict(table: HotTable): string {
   if (table.mode === 'insert') return ''
+  if (table.mode === 'once') return ` ON CONFLICT (${table.keys.map(quoted).join(', ')}) DO NOTHING`
   const sums = sumColumns(table).map(
     (column) => `${quoted(column)} = ${quoted(table.name)}.${quoted(column)} + excluded.${quoted(column)}`,
   )

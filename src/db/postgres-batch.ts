@@ -34,7 +34,7 @@ export class PostgresBatches {
       if (rows) rows.push(values)
       else groups.set(table, [values])
     }
-    const appends = [...groups].filter(([table]) => table.mode === 'insert')
+    const appends = [...groups].filter(([table]) => table.mode !== 'add')
     const additions = [...groups]
       .filter(([table]) => table.mode === 'add')
       .sort(([a], [b]) => (a.name < b.name ? -1 : 1))

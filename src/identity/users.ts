@@ -107,6 +107,13 @@ export class Users {
     return user
   }
 
+  /** A user that is not deleted, by id or by name. */
+  async find(idOrName: string): Promise<User | undefined> {
+    const { store } = this.#options
+    const id = idOrName.startsWith('usr_') ? idOrName : (await store.findByName(idOrName))?.id
+    return id === undefined ? undefined : store.find(id)
+  }
+
   /** Users that are not deleted, oldest first: at most `limit` of those after `afterId`. */
   list({ limit, afterId = '' }: { limit: number; afterId?: string | undefined }): Promise<User[]> {
     return this.#options.store.list(limit, afterId)

@@ -26,7 +26,11 @@ export interface Grant {
   /** Nano-units of the account's currency; positive. */
   readonly amount: bigint
   readonly priority: number
+  /** When it can be spent first; at once where absent. */
+  readonly startsAtMs?: number
   readonly expiresAtMs?: number
+  /** When it was taken back. */
+  readonly voidedAtMs?: number
   readonly reason?: string
   readonly createdBy: string
   readonly createdAtMs: number
@@ -34,14 +38,40 @@ export interface Grant {
   readonly ledgerAccount: number
 }
 
+export type GrantState = 'scheduled' | 'active' | 'exhausted' | 'expired' | 'voided'
+
+/** A grant with what is left of it. */
+export interface GrantView {
+  readonly grant: Grant
+  readonly remaining: bigint
+  readonly state: GrantState
+}
+
+/** An expired grant stays `expired` and a voided one `voided`, whatever running calls still hold of it. */
+export function grantState(grant: Grant, remaining: bigint, nowMs: number): GrantState {
+  if (grant.voidedAtMs !== undefined) return 'voided'
+  if (isExpired(grant, nowMs)) return 'expired'
+  if (remaining === 0n) return 'exhausted'
+  return isScheduled(grant, nowMs) ? 'scheduled' : 'active'
+}
+
+export const isExpired = (grant: Grant, nowMs: number): boolean =>
+  grant.expiresAtMs !== undefined && grant.expiresAtMs <= nowMs
+
+export const isScheduled = (grant: Grant, nowMs: number): boolean =>
+  grant.startsAtMs !== undefined && grant.startsAtMs > nowMs
+
 /**
  * Ledger accounts, in the sense of double entry. `funding` and `revenue` stand once per currency; `grant` once per
  * grant; once per account `receivable`, for what a postpaid account owes, and `breakage`, for its expired credit.
  */
 export type LedgerAccountKind = 'funding' | 'revenue' | 'breakage' | 'grant' | 'receivable'
 
-/** `reprice` gives back what a volume price charged too much before it fell; it belongs to the record that made it fall. */
-export type TransferKind = 'grant' | 'charge' | 'reprice' | 'expiry' | 'adjustment'
+/**
+ * `reprice` gives back what a volume price charged too much before it fell; it belongs to the record that made it fall.
+ * `void` takes what a voided grant has left back to where it came from. An `adjustment` is a correction.
+ */
+export type TransferKind = 'grant' | 'charge' | 'reprice' | 'expiry' | 'void' | 'adjustment'
 
 /** One movement: `amount` nano-units leave `debit` and arrive at `credit`. Append-only, never changed. */
 export interface Transfer {
@@ -69,4 +99,27 @@ export interface Adjustment extends AdjustmentInput {
   readonly accountId: string
   readonly atMs: number
   readonly transfers: readonly Transfer[]
+}
+
+/** What makes an account. */
+export interface AccountInput {
+  readonly id: string
+  readonly kind: AccountKind
+  readonly name: string
+  readonly ownerId?: string
+  readonly parentId?: string
+  /** The configured ones where they are absent. */
+  readonly mode?: AccountMode
+  readonly currency?: string
+  readonly timeZone?: string
+}
+
+/** What makes a grant. */
+export interface GrantInput {
+  readonly amount: bigint
+  readonly priority: number
+  readonly startsAtMs?: number
+  readonly expiresAtMs?: number
+  readonly reason?: string
+  readonly createdBy: string
 }

@@ -3,7 +3,7 @@ import type { AdjustmentInput } from './account.ts'
 import type { Draw, Wallet } from './wallet.ts'
 
 /** One transfer of a correction: what leaves where, and the ledger account at which it arrives. */
-export interface Movement {
+interface Movement {
   readonly draw: Draw
   readonly credit: number
 }
@@ -12,13 +12,13 @@ export interface Movement {
 export function adjustWallet(
   wallet: Wallet,
   { amount }: AdjustmentInput,
-  revenue: number,
+  { revenue, now }: { readonly revenue: number; readonly now: number },
 ): { movements: Movement[]; undo: () => void } {
   if (amount > 0n) {
     const draw = { ledgerAccount: revenue, amount }
     return { movements: [{ draw, credit: wallet.receivable }], undo: () => {} }
   }
-  const draws = wallet.charge(-amount)
+  const draws = wallet.charge(-amount, now)
   return {
     movements: draws.map((draw) => ({ draw, credit: revenue })),
     undo: () => wallet.takeBack(draws),

@@ -12,7 +12,8 @@ import { migrate } from '../db/migrate.ts'
 import { rawQuery } from '../db/raw-query.ts'
 import { openSqlite } from '../db/sqlite.ts'
 import type { AccountMode } from './account.ts'
-import { Ledger, type Hold } from './ledger.ts'
+import { Ledger } from './ledger.ts'
+import type { Hold } from './hold.ts'
 import { LedgerStore } from './store.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tollbridge-ledger-'))
@@ -105,15 +106,26 @@ describe('a page of an account', () => {
 let record = 1n
 const settle = (hold: Hold, cost: bigint) => ledger.settle(hold, cost, record++)
 
+interface ModelGrant {
+  readonly id: string
+  left: bigint
+  readonly priority: number
+  readonly startsAt: number
+  readonly endsAt: number
+  readonly account: number
+  isVoid: boolean
+}
+
 /** The rules of a wallet in the plainest words. */
 class Model {
   readonly mode: AccountMode
-  grants: { id: string; left: bigint; priority: number; endsAt: number; account: number }[] = []
+  grants: ModelGrant[] = []
   holds: bigint[] = []
   granted = 0n
   owed = 0n
   spent = 0n
   expired = 0n
+  voided = 0n
 
   constructor(mode: AccountMode) {
     this.mode = mode
@@ -123,8 +135,16 @@ class Model {
     return this.holds.reduce((sum, hold) => sum + hold, 0n)
   }
 
-  left(now = -Infinity): bigint {
-    return this.grants.filter(({ endsAt }) => endsAt > now).reduce((sum, { left }) => sum + left, 0n)
+  left(now: number): bigint {
+    return this.grants
+      .filter(({ startsAt, endsAt, isVoid }) => startsAt <= now && endsAt > now && !isVoid)
+      .reduce((sum, { left }) => sum + left, 0n)
+  }
+
+  scheduled(now: number): bigint {
+    return this.grants
+      .filter(({ startsAt, isVoid }) => startsAt > now && !isVoid)
+      .reduce((sum, { left }) => sum + left, 0n)
   }
 
   balance(now: number): bigint {
@@ -144,10 +164,10 @@ class Model {
     )
   }
 
-  charge(amount: bigint): [number | 'owed', bigint][] {
+  charge(amount: bigint, now: number): [number | 'owed', bigint][] {
     this.spent += amount
     const draws: [number | 'owed', bigint][] = []
-    for (const grant of this.inOrder()) {
+    for (const grant of this.inOrder().filter(({ startsAt }) => startsAt <= now)) {
       const part = grant.left < amount ? grant.left : amount
       if (part === 0n) continue
       grant.left -= part
@@ -158,14 +178,19 @@ class Model {
     return amount > 0n ? [...draws, ['owed', amount]] : draws
   }
 
+  /** Expired and voided grants lose what they have, but never what the holds may need; nobody holds the future. */
   expire(now: number): void {
-    let free = this.left() - this.held
+    const begun = this.grants.filter(({ startsAt }) => startsAt <= now)
+    let free = begun.reduce((sum, { left }) => sum + left, 0n) - this.held
     for (const grant of this.inOrder()) {
-      if (grant.endsAt > now || free <= 0n) continue
-      const part = grant.left < free ? grant.left : free
+      if (grant.endsAt > now && !grant.isVoid) continue
+      const most = grant.startsAt > now ? grant.left : free
+      const part = grant.left < most ? grant.left : most
+      if (part <= 0n) continue
       grant.left -= part
-      free -= part
-      this.expired += part
+      if (grant.startsAt <= now) free -= part
+      if (grant.isVoid) this.voided += part
+      else this.expired += part
     }
   }
 }
@@ -176,8 +201,10 @@ const step = fc.oneof(
     do: fc.constant('grant' as const),
     amount: fc.bigInt({ min: 1n, max: 100n }),
     priority: fc.nat(2),
+    waitsMs: fc.option(fc.integer({ min: 1, max: 40 })),
     lastsMs: fc.option(fc.integer({ min: 1, max: 50 })),
   }),
+  fc.record({ do: fc.constant('void' as const), grant: fc.nat() }),
   fc.record({ do: fc.constant('hold' as const), amount }),
   fc.record({ do: fc.constant('hold' as const), amount }),
   fc.record({ do: fc.constant('extend' as const), which: fc.nat(), amount }),
@@ -207,18 +234,32 @@ class Pair {
     const at = 'which' in step && holds.length > 0 ? step.which % holds.length : 0
     const hold = holds[at]
     if (step.do === 'grant') {
-      const expiresAtMs = step.lastsMs === null ? undefined : now + step.lastsMs
+      const startsAtMs = step.waitsMs === null ? undefined : now + step.waitsMs
+      const expiresAtMs = step.lastsMs === null ? undefined : (startsAtMs ?? now) + step.lastsMs
+      const times = {
+        ...(startsAtMs !== undefined && { startsAtMs }),
+        ...(expiresAtMs !== undefined && { expiresAtMs }),
+      }
       const given = { amount: step.amount, priority: step.priority, createdBy: 'usr_1' }
-      const grant = await ledger.grant(id, { ...given, ...(expiresAtMs !== undefined && { expiresAtMs }) })
+      const { grant } = await ledger.grant(id, { ...given, ...times })
       const { priority, ledgerAccount } = grant
       model.grants.push({
         id: grant.id,
         left: step.amount,
         priority,
+        startsAt: startsAtMs ?? -Infinity,
         endsAt: expiresAtMs ?? Infinity,
         account: ledgerAccount,
+        isVoid: false,
       })
       model.granted += step.amount
+    } else if (step.do === 'void') {
+      const grant = model.grants[step.grant % model.grants.length]
+      if (!grant) return
+      grant.isVoid = true
+      model.expire(now)
+      const view = await ledger.voidGrant(id, grant.id)
+      expect(view).toMatchObject({ remaining: grant.left, state: 'voided' })
     } else if (step.do === 'hold') {
       const made = ledger.hold(id, step.amount)
       expect(made !== undefined).toBe(model.covers(step.amount, now))
@@ -250,7 +291,7 @@ class Pair {
     const cost = (size * BigInt(step.share)) / (model.mode === 'postpaid' ? 2n : 4n)
     const transfers = settle(hold, cost)
     await store.commitTransfers(transfers)
-    const draws = model.charge(cost)
+    const draws = model.charge(cost, clock.now())
     expect(transfers.map((transfer) => transfer.amount)).toEqual(draws.map(([, part]) => part))
     for (const [index, [from]] of draws.entries())
       if (from !== 'owed') expect(transfers[index]?.debit).toBe(from)
@@ -259,13 +300,16 @@ class Pair {
   check(): void {
     const { model, id, holds } = this
     const totals = ledger.totals(id)
-    const { granted, spent, expired, held } = model
-    expect(totals).toEqual({ balance: model.balance(clock.now()), held, granted, spent, expired })
+    const { granted, spent, expired, held, voided } = model
+    const now = clock.now()
+    const scheduled = model.scheduled(now)
+    const balance = model.balance(now)
+    expect(totals).toEqual({ balance, held, granted, spent, expired, voided, scheduled })
     expect(totals.held).toBe(holds.reduce((sum, hold) => sum + hold.amount, 0n))
     if (model.mode === 'prepaid') {
       expect(model.owed).toBe(0n)
       expect(totals.balance).toBeGreaterThanOrEqual(0n)
-      expect(totals.spent + totals.held + totals.expired).toBeLessThanOrEqual(totals.granted)
+      expect(totals.spent + totals.held + totals.expired + totals.voided).toBeLessThanOrEqual(totals.granted)
     }
   }
 }
@@ -335,7 +379,7 @@ describe('a wallet', () => {
     expect(ledger.totals(id)).toMatchObject({ expired: 6n, held: 4n })
     expect(ledger.hold(id, 1n)).toBeUndefined()
     await store.commitTransfers(settle(hold, 4n))
-    expect(ledger.totals(id)).toEqual({ balance: 0n, held: 0n, granted: 10n, spent: 4n, expired: 6n })
+    expect(ledger.totals(id)).toMatchObject({ balance: 0n, held: 0n, granted: 10n, spent: 4n, expired: 6n })
   })
 
   test('grants that are made at once and folded meanwhile are neither lost nor counted twice', async () => {

@@ -2,54 +2,32 @@
 import { assert, GatewayError } from '../base/errors.ts'
 import type { Clock } from '../base/clock.ts'
 import { CallIds, newId } from '../base/id.ts'
-import type {
-  Account,
-  AccountKind,
-  AccountMode,
-  Adjustment,
-  AdjustmentInput,
-  Grant,
-  LedgerAccountKind,
-  Transfer,
+import {
+  grantState,
+  type Account,
+  type AccountInput,
+  type AccountMode,
+  type Adjustment,
+  type AdjustmentInput,
+  type Grant,
+  type GrantInput,
+  type GrantView,
+  type LedgerAccountKind,
+  type Transfer,
 } from './account.ts'
 import { adjustWallet } from './adjustment.ts'
 import type { AdjustmentNote } from './adjustment-store.ts'
+import { Doubts } from './doubts.ts'
+import { foldWallets } from './fold.ts'
+import { liveHold, type Hold } from './hold.ts'
+import { Reclaimed } from './reclaimed.ts'
 import type { AccountChange, LedgerStore } from './store.ts'
 import { Wallet, type Draw, type WalletTotals } from './wallet.ts'
-
-/** A worst case set aside for one call. It is resolved exactly once: settled or released. */
-export interface Hold {
-  readonly accountId: string
-  readonly amount: bigint
-  readonly state: 'held' | 'settled' | 'released'
-}
-
-interface LiveHold {
-  accountId: string
-  amount: bigint
-  state: Hold['state']
-}
 
 export interface AccountDefaults {
   readonly mode: AccountMode
   readonly currency: string
   readonly timeZone: string
-}
-
-export interface AccountInput {
-  readonly id: string
-  readonly kind: AccountKind
-  readonly name: string
-  readonly ownerId?: string
-  readonly parentId?: string
-}
-
-export interface GrantInput {
-  readonly amount: bigint
-  readonly priority: number
-  readonly expiresAtMs?: number
-  readonly reason?: string
-  readonly createdBy: string
 }
 
 const systemKinds = ['funding', 'revenue'] as const
@@ -69,9 +47,9 @@ export class Ledger {
   readonly #transferIds: CallIds
   readonly #breakage = new Map<string, number>()
   #nextLedgerAccount = 1
+  readonly #doubts = new Doubts()
   #turn: Promise<unknown> = Promise.resolve()
-  /** Expiries that are applied in memory and not written yet: those whose commit failed are tried again. */
-  readonly #unwritten: Transfer[][] = []
+  readonly #reclaimed: Reclaimed
   #expiring: Promise<number> | undefined
 
   private constructor(
@@ -79,6 +57,7 @@ export class Ledger {
     options: { clock: Clock; defaults: AccountDefaults; lastTransfer: bigint },
   ) {
     this.#store = store
+    this.#reclaimed = new Reclaimed(store)
     this.#clock = options.clock
     this.#defaults = options.defaults
     this.#transferIds = new CallIds(options.clock, { last: options.lastTransfer })
@@ -108,36 +87,16 @@ export class Ledger {
   }
 
   async #fold(): Promise<void> {
-    const [accounts, rows, grants] = await Promise.all([
-      this.#store.listAccounts(),
-      this.#store.listLedgerAccounts(),
-      this.#store.listGrants(),
-    ])
-    this.#unwritten.length = 0
-    const byId = new Map(rows.map((row) => [row.id, row]))
-    const rowOf = new Map(rows.map((row) => [`${row.kind}:${row.accountId ?? row.currency}`, row]))
-    for (const row of rows) this.#nextLedgerAccount = Math.max(this.#nextLedgerAccount, row.id + 1)
-    for (const row of rows)
-      if (row.accountId === null) this.#system.set(`${row.kind}:${row.currency}`, row.id)
-    const grantsOf = Map.groupBy(grants, (grant) => grant.accountId)
-    for (const account of accounts) {
-      const receivable = rowOf.get(`receivable:${account.id}`)
-      const breakage = rowOf.get(`breakage:${account.id}`)
-      assert(receivable && breakage, 'every account has its ledger accounts')
-      const loads = (grantsOf.get(account.id) ?? []).map((grant) => ({
-        grant,
-        remaining: grant.amount - (byId.get(grant.ledgerAccount)?.debits ?? 0n),
-      }))
-      const wallet = new Wallet({
-        account,
-        receivable: receivable.id,
-        owed: receivable.debits - receivable.credits,
-        expired: breakage.credits,
-        grants: loads,
-      })
-      wallet.adoptHolds(this.#wallets.get(account.id)?.held ?? 0n)
-      this.#wallets.set(account.id, wallet)
-      this.#breakage.set(account.id, breakage.id)
+    const { wallets, system, lastLedgerAccount } = await foldWallets(this.#store)
+    this.#reclaimed.clear()
+    this.#doubts.clear()
+    this.#nextLedgerAccount = Math.max(this.#nextLedgerAccount, lastLedgerAccount + 1)
+    for (const { kind, currency, id } of system) this.#system.set(`${kind}:${currency}`, id)
+    for (const { wallet, breakage } of wallets) {
+      const { id } = wallet.account
+      wallet.adoptHolds(this.#wallets.get(id)?.held ?? 0n)
+      this.#wallets.set(id, wallet)
+      this.#breakage.set(id, breakage)
     }
   }
 
@@ -146,6 +105,11 @@ export class Ledger {
     const turn = this.#turn.then(work)
     this.#turn = turn.catch(() => {})
     return turn
+  }
+
+  /** What accounts have whose maker says nothing else. */
+  get defaults(): AccountDefaults {
+    return this.#defaults
   }
 
   findAccount(id: string): Account | undefined {
@@ -170,7 +134,7 @@ export class Ledger {
     added: () => void
   } {
     const now = this.#clock.now()
-    const account: Account = { ...input, ...this.#defaults, createdAtMs: now, updatedAtMs: now }
+    const account: Account = { ...this.#defaults, ...input, createdAtMs: now, updatedAtMs: now }
     const currency = account.currency
     const [receivable, breakage] = [this.#nextLedgerAccount++, this.#nextLedgerAccount++]
     const rows = [
@@ -178,17 +142,24 @@ export class Ledger {
       { id: breakage, kind: 'breakage', accountId: account.id, currency },
     ] as const
     const added = () => {
-      this.#wallets.set(account.id, new Wallet({ account, receivable, owed: 0n, expired: 0n, grants: [] }))
+      this.#wallets.set(
+        account.id,
+        new Wallet({ account, receivable, owed: 0n, expired: 0n, voided: 0n, grants: [] }),
+      )
       this.#breakage.set(account.id, breakage)
     }
     return { account, statements: this.#store.accountStatements(account, rows), added }
   }
 
-  async addAccount(input: AccountInput): Promise<Account> {
-    const { account, statements, added } = this.newAccount(input)
-    await this.#store.write(...statements)
-    added()
-    return account
+  /** A new account, in any currency. */
+  addAccount(input: AccountInput): Promise<Account> {
+    return this.#inTurn(async () => {
+      await this.#openSystemAccounts(input.currency ?? this.#defaults.currency)
+      const { account, statements, added } = this.newAccount(input)
+      await this.#store.write(...statements)
+      added()
+      return account
+    })
   }
 
   changeAccount(id: string, change: AccountChange): Promise<Account> {
@@ -197,13 +168,20 @@ export class Ledger {
       const now = this.#clock.now()
       await this.#store.changeAccount(id, change, now)
       const wallet = this.#wallet(id)
-      wallet.account = { ...wallet.account, ...change, updatedAtMs: now }
+      const { parentId: before, ...same } = wallet.account
+      const { parentId = before, ...rest } = change
+      const parent = parentId === null || parentId === undefined ? {} : { parentId }
+      wallet.account = { ...same, ...rest, ...parent, updatedAtMs: now }
       return wallet.account
     })
   }
 
-  /** Puts credit on an account; durable before it can be spent. */
-  grant(accountId: string, input: GrantInput): Promise<Grant> {
+  /** Puts credit on an account; durable before it can be spent. What `also` gives is written in the same transaction. */
+  grant(
+    accountId: string,
+    input: GrantInput,
+    also: (grant: Grant) => ReturnType<LedgerStore['accountStatements']> = () => [],
+  ): Promise<GrantView> {
     return this.#inTurn(async () => {
       const { currency } = this.#wallet(accountId).account
       const now = this.#clock.now()
@@ -214,16 +192,27 @@ export class Ledger {
         createdAtMs: now,
         ledgerAccount: this.#nextLedgerAccount++,
       }
-      await this.#store.addGrant(grant, currency, {
+      const funding: Transfer = {
         id: this.#transferIds.next(),
         kind: 'grant',
         debit: this.#systemAccount('funding', currency),
         credit: grant.ledgerAccount,
         amount: grant.amount,
         atMs: now,
-      })
+      }
+      this.#doubts.add(grant)
+      await this.#store.addGrant(grant, { currency, funding, also: also(grant) })
+      this.#doubts.take(grant.id)
       this.#wallet(accountId).addGrant(grant)
-      return grant
+      return { grant, remaining: grant.amount, state: grantState(grant, grant.amount, now) }
+    })
+  }
+
+  /** To be called for a grant that is on disk: makes it spendable should its commit have seemed to fail. */
+  settleDoubt(grantId: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const grant = this.#doubts.take(grantId)
+      if (grant) this.#wallet(grant.accountId).addGrant(grant)
     })
   }
 
@@ -239,7 +228,7 @@ export class Ledger {
       if (!wallet.covers(taken, now))
         throw new GatewayError('unprocessable', { detail: 'The account does not have that much to take.' })
       const revenue = this.#systemAccount('revenue', wallet.account.currency)
-      const { movements, undo } = adjustWallet(wallet, input, revenue)
+      const { movements, undo } = adjustWallet(wallet, input, { revenue, now })
       const of = { now, ...(input.record !== undefined && { record: input.record }) }
       const transfers = movements.map(({ draw, credit }) =>
         this.#transfer('adjustment', draw, { credit, ...of }),
@@ -293,7 +282,7 @@ export class Ledger {
     assert(wallet.account.mode === 'postpaid' || cost <= live.amount, 'a charge never passes its hold')
     const now = this.#clock.now()
     const credit = this.#systemAccount('revenue', wallet.account.currency)
-    return wallet.charge(cost).map((draw) => this.#transfer('charge', draw, { credit, now, record }))
+    return wallet.charge(cost, now).map((draw) => this.#transfer('charge', draw, { credit, now, record }))
   }
 
   #refund(wallet: Wallet, amount: bigint, record: bigint): Transfer {
@@ -309,43 +298,59 @@ export class Ledger {
     this.#wallet(hold.accountId).release(live.amount)
   }
 
-  /** Moves what expired grants have left to breakage; call it now and then. Returns how many transfers were written. */
+  /**
+   * Moves what expired grants have left to breakage, and what voided ones have left back to funding; call it now and
+   * then. Returns how many transfers were made.
+   */
   expireGrants(): Promise<number> {
     // Another one would find nothing more to do.
-    this.#expiring ??= this.#expire().finally(() => (this.#expiring = undefined))
-    return this.#expiring
+    return (this.#expiring ??= this.#expire().finally(() => (this.#expiring = undefined)))
   }
 
   #expire(): Promise<number> {
-    return this.#inTurn(async () => {
-      const now = this.#clock.now()
-      const transfers = [...this.#wallets].flatMap(([id, wallet]) => {
-        const credit = this.#breakage.get(id)
-        assert(credit !== undefined, 'every account has a breakage account')
-        return wallet.expire(now).map((draw) => this.#transfer('expiry', draw, { credit, now }))
-      })
-      if (transfers.length > 0) this.#unwritten.push(transfers)
-      let written = 0
-      for (let due = this.#unwritten[0]; due; due = this.#unwritten[0]) {
-        await this.#writeOnce(due)
-        written += due.length
-        this.#unwritten.shift()
-      }
-      return written
+    return this.#inTurn(() => {
+      for (const [id, wallet] of this.#wallets) this.#reclaim(id, wallet, this.#clock.now())
+      return this.#reclaimed.write()
     })
   }
 
-  /** A commit whose failure was reported may have reached the store all the same; its ids are ours alone. */
-  async #writeOnce(transfers: readonly Transfer[]): Promise<void> {
-    try {
-      await this.#store.commitTransfers(transfers)
-    } catch (error) {
-      if (!(error instanceof GatewayError) || error.code !== 'conflict') throw error
+  #reclaim(id: string, wallet: Wallet, now: number): void {
+    const breakage = this.#breakage.get(id)
+    assert(breakage !== undefined, 'every account has a breakage account')
+    const funding = this.#systemAccount('funding', wallet.account.currency)
+    for (const draw of wallet.reclaim(now)) {
+      const credit = draw.kind === 'void' ? funding : breakage
+      this.#reclaimed.add(this.#transfer(draw.kind, draw, { credit, now }))
     }
   }
 
-  listGrants(accountId: string): Promise<Grant[]> {
-    return this.#store.listGrants(accountId)
+  /**
+   * Takes a grant back: no new call can use it, and what is left goes back to funding at once; what running calls hold
+   * of it goes when they are done. Throws `not_found`; a grant that was voided stays as it is.
+   */
+  voidGrant(accountId: string, grantId: string): Promise<GrantView> {
+    return this.#inTurn(async () => {
+      const wallet = this.#wallet(accountId)
+      const found = (await this.#store.listGrants(accountId)).find(({ id }) => id === grantId)
+      if (!found) throw new GatewayError('not_found')
+      const now = this.#clock.now()
+      const grant = { ...found, voidedAtMs: found.voidedAtMs ?? now }
+      if (found.voidedAtMs === undefined) await this.#store.voidGrant(grantId, now)
+      wallet.voidGrant(grant)
+      this.#reclaim(accountId, wallet, now)
+      await this.#reclaimed.write()
+      return { grant, remaining: wallet.remaining(grantId), state: 'voided' }
+    })
+  }
+
+  /** Grants with what is left of them, oldest first. */
+  async listGrants(accountId: string): Promise<GrantView[]> {
+    const now = this.#clock.now()
+    const wallet = this.#wallet(accountId)
+    return (await this.#store.listGrants(accountId)).map((grant) => {
+      const remaining = wallet.remaining(grant.id)
+      return { grant, remaining, state: grantState(grant, remaining, now) }
+    })
   }
 
   /** Transfers of one account, newest first. */
@@ -384,9 +389,4 @@ export class Ledger {
     if (!wallet) throw new GatewayError('not_found', { detail: 'There is no such account.' })
     return wallet
   }
-}
-
-function liveHold(hold: Hold): LiveHold {
-  assert(hold.state === 'held', 'a hold is resolved exactly once')
-  return hold
 }

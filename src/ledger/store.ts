@@ -38,6 +38,8 @@ interface Tables {
     created_by: string
     created_at: bigint
     ledger_account: bigint
+    starts_at: bigint | null
+    voided_at: bigint | null
   }
   transfer: {
     id: bigint
@@ -67,8 +69,12 @@ interface TransferPage {
 
 /** SQLite takes at most 500 parts of a union; each ledger account needs two. */
 const maxAccountsInQuery = 100
+const maxIdsInQuery = 500
 
-export type AccountChange = Partial<Pick<Account, 'name' | 'mode' | 'timeZone' | 'parentId'>>
+/** `parentId` null takes an account out of the tree. */
+export type AccountChange = Partial<Pick<Account, 'name' | 'mode' | 'timeZone'>> & {
+  readonly parentId?: string | null
+}
 
 export class LedgerStore {
   readonly #db: Database
@@ -107,6 +113,31 @@ export class LedgerStore {
     let query = this.#sql.selectFrom('credit_grant').selectAll().orderBy('id')
     if (accountId !== undefined) query = query.where('account_id', '=', accountId)
     return (await this.#db.read(query)).map(toGrant)
+  }
+
+  /** What voided grants have given back so far, by the grant's ledger account. */
+  async listVoided(fundingAccounts: readonly number[]): Promise<Map<number, bigint>> {
+    if (fundingAccounts.length === 0) return new Map()
+    const query = this.#sql
+      .selectFrom('transfer')
+      .select((e) => ['debit', e.fn.sum<bigint>('amount').as('amount')])
+      .where('credit', 'in', fundingAccounts.map(BigInt))
+      // As the index has it.
+      .where('kind', '<>', sql.lit<TransferKind>('charge'))
+      .where('kind', '=', 'void')
+      .groupBy('debit')
+    return new Map((await this.#db.read(query)).map(({ debit, amount }) => [Number(debit), amount]))
+  }
+
+  /** Which of these transfers there are. */
+  async listWritten(ids: readonly bigint[]): Promise<Set<bigint>> {
+    const found = new Set<bigint>()
+    for (let at = 0; at < ids.length; at += maxIdsInQuery) {
+      const some = ids.slice(at, at + maxIdsInQuery)
+      const query = this.#sql.selectFrom('transfer').select('id').where('id', 'in', some)
+      for (const { id } of await this.#db.read(query)) found.add(id)
+    }
+    return found
   }
 
   async newestTransferId(): Promise<bigint> {
@@ -191,8 +222,11 @@ export class LedgerStore {
     )
   }
 
-  /** Writes a grant, its ledger account and the transfer that funds it in one transaction. */
-  async addGrant(grant: Grant, currency: string, funding: Transfer): Promise<void> {
+  /** Writes a grant, its ledger account and the transfer that funds it in one transaction, and `also` with them. */
+  async addGrant(
+    grant: Grant,
+    { currency, funding, also }: { currency: string; funding: Transfer; also: readonly Compilable[] },
+  ): Promise<void> {
     const at = BigInt(funding.atMs)
     const add = (ledgerAccount: number, debits: bigint, credits: bigint) =>
       this.#sql
@@ -221,6 +255,8 @@ export class LedgerStore {
         created_by: grant.createdBy,
         created_at: BigInt(grant.createdAtMs),
         ledger_account: BigInt(grant.ledgerAccount),
+        starts_at: grant.startsAtMs === undefined ? null : BigInt(grant.startsAtMs),
+        voided_at: null,
       }),
       this.#sql.insertInto('transfer').values({
         id: funding.id,
@@ -233,7 +269,13 @@ export class LedgerStore {
       }),
       add(funding.debit, funding.amount, 0n),
       add(funding.credit, 0n, funding.amount),
+      ...also,
     )
+  }
+
+  async voidGrant(id: string, atMs: number): Promise<void> {
+    const query = this.#sql.updateTable('credit_grant').set({ voided_at: BigInt(atMs) })
+    await this.#db.write(query.where('id', '=', id))
   }
 
   /** Commits transfers that belong to no call, such as expiries. */
@@ -266,7 +308,9 @@ function toGrant(row: Tables['credit_grant']): Grant {
     createdBy: row.created_by,
     createdAtMs: Number(row.created_at),
     ledgerAccount: Number(row.ledger_account),
+    ...(row.starts_at !== null && { startsAtMs: Number(row.starts_at) }),
     ...(row.expires_at !== null && { expiresAtMs: Number(row.expires_at) }),
+    ...(row.voided_at !== null && { voidedAtMs: Number(row.voided_at) }),
     ...(row.reason !== null && { reason: row.reason }),
   }
 }

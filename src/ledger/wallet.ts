@@ -1,6 +1,6 @@
 // What one account can spend, in memory: grants in burn order, what is owed, and what is held. Pure; no clock, no store.
 import { assert } from '../base/errors.ts'
-import type { Account, Grant } from './account.ts'
+import { isExpired, isScheduled, type Account, type Grant } from './account.ts'
 
 /** A part of a charge: so much out of one ledger account. */
 export interface Draw {
@@ -11,17 +11,25 @@ export interface Draw {
 }
 
 interface Purse {
-  readonly grant: Grant
+  grant: Grant
   remaining: bigint
 }
 
-/** Totals of a wallet in nano-units. `balance` = granted − spent − expired; negative on a postpaid account that owes. */
+/** What leaves a grant without a charge, and why. */
+export interface Reclaim extends Draw {
+  readonly kind: 'expiry' | 'void'
+}
+
+/** Totals of a wallet in nano-units. `balance` = granted − spent − expired − voided − scheduled; negative on a postpaid account that owes. */
 export interface WalletTotals {
   readonly balance: bigint
   readonly held: bigint
   readonly granted: bigint
   readonly spent: bigint
   readonly expired: bigint
+  readonly voided: bigint
+  /** What grants have that begin later. */
+  readonly scheduled: bigint
 }
 
 export interface WalletLoad {
@@ -29,6 +37,7 @@ export interface WalletLoad {
   readonly receivable: number
   readonly owed: bigint
   readonly expired: bigint
+  readonly voided: bigint
   readonly grants: readonly { grant: Grant; remaining: bigint }[]
 }
 
@@ -55,15 +64,17 @@ export class Wallet {
   #granted = 0n
   #spent: bigint
   #expired: bigint
+  #voided: bigint
 
-  constructor({ account, receivable, owed, expired, grants }: WalletLoad) {
+  constructor({ account, receivable, owed, expired, voided, grants }: WalletLoad) {
     this.account = account
     this.receivable = receivable
     this.#owed = owed
     this.#expired = expired
+    this.#voided = voided
     for (const { grant } of grants) this.#granted += grant.amount
     const remaining = grants.reduce((sum, grant) => sum + grant.remaining, 0n)
-    this.#spent = this.#granted - remaining - expired + owed
+    this.#spent = this.#granted - remaining - expired - voided + owed
     this.#purses = grants
       .filter((grant) => grant.remaining > 0n)
       .map((grant) => ({ ...grant }))
@@ -77,17 +88,19 @@ export class Wallet {
 
   totals(nowMs: number): WalletTotals {
     return {
-      balance: this.#unexpired(nowMs) - this.#owed,
+      balance: this.#usable(nowMs) - this.#owed,
       held: this.#held,
       granted: this.#granted,
       spent: this.#spent,
       expired: this.#expired,
+      voided: this.#voided,
+      scheduled: this.#scheduled(nowMs),
     }
   }
 
   /** What a new hold may take. */
   available(nowMs: number): bigint {
-    return this.#unexpired(nowMs) - this.#owed - this.#held
+    return this.#usable(nowMs) - this.#owed - this.#held
   }
 
   /** Whether `amount` may be held now; a postpaid account is never refused. */
@@ -104,25 +117,38 @@ export class Wallet {
     assert(this.#held >= 0n, 'held never falls below zero')
   }
 
-  /** Takes `amount` out of the grants in burn order; what they do not cover is owed. */
-  charge(amount: bigint): Draw[] {
+  /**
+   * Takes `amount` out of the grants in burn order, and out of those that begin later only what is owed otherwise on a
+   * prepaid account; what no grant covers is owed.
+   */
+  charge(amount: bigint, nowMs: number): Draw[] {
     const draws: Draw[] = []
+    const open = this.#draw(draws, amount, (grant) => !isScheduled(grant, nowMs))
+    // A clock that was set back must not make a prepaid account owe what was covered when it was held.
+    const rest = open > 0n && this.account.mode === 'prepaid' ? this.#draw(draws, open, () => true) : open
+    if (rest > 0n) {
+      this.#owed += rest
+      draws.push({ ledgerAccount: this.receivable, amount: rest })
+    }
+    this.#spent += amount
+    return draws
+  }
+
+  /** Draws on the grants that may be; returns what they do not cover. */
+  #draw(draws: Draw[], amount: bigint, may: (grant: Grant) => boolean): bigint {
     let open = amount
-    while (open > 0n) {
-      const purse = this.#purses[0]
-      if (!purse) break
+    let emptied = false
+    for (const purse of this.#purses) {
+      if (open === 0n) break
+      if (!may(purse.grant)) continue
       const part = purse.remaining < open ? purse.remaining : open
       purse.remaining -= part
       open -= part
       draws.push({ ledgerAccount: purse.grant.ledgerAccount, amount: part, grant: purse.grant })
-      if (purse.remaining === 0n) this.#purses.shift()
+      emptied ||= purse.remaining === 0n
     }
-    if (open > 0n) {
-      this.#owed += open
-      draws.push({ ledgerAccount: this.receivable, amount: open })
-    }
-    this.#spent += amount
-    return draws
+    if (emptied) this.#purses = this.#purses.filter((purse) => purse.remaining > 0n)
+    return open
   }
 
   /** Gives `amount` back: it is owed less, or kept as a credit that stands behind the grants. */
@@ -150,17 +176,34 @@ export class Wallet {
     this.#purses.sort(inBurnOrder)
   }
 
-  /** Takes out what expired grants have left, but never what live holds may still need. */
-  expire(nowMs: number): Draw[] {
-    let free = this.#purses.reduce((sum, purse) => sum + purse.remaining, 0n) - this.#held
-    const draws: Draw[] = []
+  /** Marks a grant as taken back: no new hold may count on it. */
+  voidGrant(grant: Grant): void {
+    for (const purse of this.#purses) if (purse.grant.id === grant.id) purse.grant = grant
+  }
+
+  /** What is left of a grant. */
+  remaining(grantId: string): bigint {
+    return this.#purses.find(({ grant }) => grant.id === grantId)?.remaining ?? 0n
+  }
+
+  /** Takes out what expired and voided grants have left, but never what live holds may still need. */
+  reclaim(nowMs: number): Reclaim[] {
+    let free = -this.#held
+    for (const { grant, remaining } of this.#purses) if (!isScheduled(grant, nowMs)) free += remaining
+    const draws: Reclaim[] = []
     for (const purse of this.#purses) {
-      if (!isExpired(purse.grant, nowMs) || free <= 0n) continue
-      const part = purse.remaining < free ? purse.remaining : free
+      const { grant } = purse
+      const isVoid = grant.voidedAtMs !== undefined
+      if (!isVoid && !isExpired(grant, nowMs)) continue
+      // What has not begun yet is nobody's hold.
+      const most = isScheduled(grant, nowMs) ? purse.remaining : free
+      const part = purse.remaining < most ? purse.remaining : most
+      if (part <= 0n) continue
       purse.remaining -= part
-      free -= part
-      this.#expired += part
-      draws.push({ ledgerAccount: purse.grant.ledgerAccount, amount: part })
+      if (!isScheduled(grant, nowMs)) free -= part
+      if (isVoid) this.#voided += part
+      else this.#expired += part
+      draws.push({ ledgerAccount: grant.ledgerAccount, amount: part, kind: isVoid ? 'void' : 'expiry' })
     }
     if (draws.length > 0) this.#purses = this.#purses.filter((purse) => purse.remaining > 0n)
     return draws
@@ -170,12 +213,19 @@ export class Wallet {
     return this.#held
   }
 
-  #unexpired(nowMs: number): bigint {
+  #usable(nowMs: number): bigint {
     let sum = 0n
-    for (const purse of this.#purses) if (!isExpired(purse.grant, nowMs)) sum += purse.remaining
+    for (const { grant, remaining } of this.#purses) if (isUsable(grant, nowMs)) sum += remaining
+    return sum
+  }
+
+  #scheduled(nowMs: number): bigint {
+    let sum = 0n
+    for (const { grant, remaining } of this.#purses)
+      if (grant.voidedAtMs === undefined && isScheduled(grant, nowMs)) sum += remaining
     return sum
   }
 }
 
-const isExpired = (grant: Grant, nowMs: number): boolean =>
-  grant.expiresAtMs !== undefined && grant.expiresAtMs <= nowMs
+const isUsable = (grant: Grant, nowMs: number): boolean =>
+  grant.voidedAtMs === undefined && !isExpired(grant, nowMs) && !isScheduled(grant, nowMs)

@@ -171,6 +171,17 @@ describe('explain', () => {
   })
 })
 
+test('no rule prices the built-in server, however it matches', () => {
+  const rules = [only({ priority: 9 }), only({ match: { server: 'tollbridge' } })]
+  const call = facts({ server: 'tollbridge' })
+  const choice = chooseRule(rules, call)
+  expect(choice.chosen).toBeUndefined()
+  expect(choice.candidates[0]?.lostBecause).toBe(
+    'Calls of the built-in server are free; no rule prices them.',
+  )
+  expect(new RuleFinder(rules, { maxCached: 10 }).find(call)).toBeUndefined()
+})
+
 describe('versions', () => {
   const v = (number: number, more: Partial<RuleVersion>): CompiledRule =>
     compileRule(version({ version: number, ...more }))

@@ -1,4 +1,5 @@
 // Rule choice: the one total order that picks a rule for a call, and the sentence that tells each other one why not.
+import { builtInName } from '../base/built-in-name.ts'
 import { compileMatch, findMismatch, matchFields, type CompiledMatch } from './match.ts'
 import type { CallFacts, RuleVersion } from './price.ts'
 import { compilePrice, type Rates } from './rating.ts'
@@ -112,6 +113,7 @@ function obstacleOf(version: CompiledRule, facts: CallFacts): string | undefined
     return `It is priced in ${rule.currency} and the account pays in ${facts.currency}.`
   const field = findMismatch(version.match, facts)
   if (field === undefined) return undefined
+  if (facts.server === builtInName) return 'Calls of the built-in server are free; no rule prices them.'
   const value = facts[field]
   if (value === undefined) return `It asks for a ${field}, and this call has none.`
   return `Its ${field} ${quoted(rule.match[field] ?? '')} does not match ${quoted(value)}.`

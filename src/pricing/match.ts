@@ -1,4 +1,5 @@
 // What a rule asks of a call: its globs compiled once, and how narrow they are.
+import { builtInName } from '../base/built-in-name.ts'
 import { compileGlob, globClass, type Glob, type GlobClass } from '../base/glob.ts'
 import type { CallFacts, Match } from './price.ts'
 
@@ -31,9 +32,11 @@ export function compileMatch(match: Match): CompiledMatch {
 
 /**
  * The first field that the call does not satisfy, or undefined where all agree. A field that is named asks for a
- * value: `{"tool": "*"}` matches every call of a tool, and not `initialize`, which has none.
+ * value: `{"tool": "*"}` matches every call of a tool, and not `initialize`, which has none. The
+ * built-in server is for asking what things cost, so no rule is for it.
  */
 export function findMismatch(match: CompiledMatch, facts: CallFacts): MatchField | undefined {
+  if (facts.server === builtInName) return 'server'
   for (const { field, glob } of match.globs) {
     const text = facts[field]
     if (text === undefined || !glob.matches(text)) return field

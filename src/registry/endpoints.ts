@@ -1,4 +1,6 @@
-// What answers under /mcp: servers and bundles by their shared names, and everything under no name at all.
+// What answers under /mcp: servers and bundles by their shared names, the built-in server, and everything under no name.
+import { builtInName } from '../base/built-in-name.ts'
+import { builtInServer } from './built-in-server.ts'
 import type { Bundle } from './bundle.ts'
 import { aggregateServer } from './bundle-server.ts'
 import type { Bundles } from './bundles.ts'
@@ -21,11 +23,13 @@ export class Endpoints {
   /** Plain `/mcp` where there is no name. */
   findByName(name: string | undefined): Server | undefined {
     if (name === undefined) return everything
+    if (name === builtInName) return builtInServer
     return this.#registry.findByName(name) ?? this.#asServer(this.#bundles.findByName(name))
   }
 
   findById(id: string): Server | undefined {
     if (id === everything.id) return everything
+    if (id === builtInServer.id) return builtInServer
     return this.#registry.findById(id) ?? this.#asServer(this.#bundles.findById(id))
   }
 

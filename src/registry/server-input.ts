@@ -1,6 +1,7 @@
 // What a caller may say of a server: the strict shape of a registration, its defaults, and how a patch changes it.
 import { z } from 'zod'
 import { GatewayError, type FieldError } from '../base/errors.ts'
+import { builtInName } from '../base/built-in-name.ts'
 import { accessLevels, sharings, type Server } from './server.ts'
 
 /** Words that are, or may become, routes beside `/mcp/{NAME}`. */
@@ -16,6 +17,7 @@ const reservedNames = new Set([
   'metrics',
   'readyz',
   'sse',
+  builtInName,
   'ws',
 ])
 
@@ -152,6 +154,7 @@ export const serverInput = z
     timeouts: timeouts.prefault({}),
     limits: limits.prefault({}),
     reportCost: z.boolean().default(false),
+    showPrices: z.boolean().default(false),
     usageReport: usageReport.optional(),
   })
   .check(({ value, issues }) => {
@@ -187,10 +190,10 @@ export function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
 /** A server as the registration that would make it, secrets included. */
 function inputOf(server: Server): Record<string, unknown> {
   const { name, description, iconUrl, repositoryUrl, transport, auth, access, sharing, timeouts } = server
-  const { limits, reportCost, usageReport: report, publicAccountId: account } = server
+  const { limits, reportCost, showPrices, usageReport: report, publicAccountId: account } = server
   const optional = { description, iconUrl, repositoryUrl, account, usageReport: report }
   const present = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined))
-  return { ...present, name, transport, auth, access, sharing, timeouts, limits, reportCost }
+  return { ...present, name, transport, auth, access, sharing, timeouts, limits, reportCost, showPrices }
 }
 
 /**

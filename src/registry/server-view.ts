@@ -23,7 +23,7 @@ function authView(auth: ServerAuth): object {
 }
 
 function transportView(transport: ServerTransport): object {
-  if (transport.type === 'aggregate') return transport
+  if (transport.type === 'aggregate' || transport.type === 'built-in') return transport
   if (transport.type === 'stdio') return { ...transport, env: maskAll(transport.env) }
   return { ...transport, ...(transport.headers && { headers: maskAll(transport.headers) }) }
 }

@@ -46,12 +46,18 @@ export interface AggregateTransport {
   readonly bundle?: string
 }
 
+/** Answered by the gateway itself. Never registered. */
+export interface BuiltInTransport {
+  readonly type: 'built-in'
+}
+
 export type ServerTransport =
   | HttpTransport
   | SseTransport
   | WebSocketTransport
   | StdioTransport
   | AggregateTransport
+  | BuiltInTransport
 
 /** Who shares one session with the server: nobody, all sessions of one user, or everybody. */
 export const sharings = ['session', 'user', 'server'] as const
@@ -124,6 +130,8 @@ export interface Server {
   readonly limits: ServerLimits
   /** Whether answers carry `_meta["tollbridge/cost"]` without being asked. */
   readonly reportCost: boolean
+  /** Whether tools/list carries `_meta["tollbridge/price"]` without being asked. */
+  readonly showPrices?: boolean
   /** What its answers are trusted to say of its own use. */
   readonly usageReport?: UsageReport
   readonly status: ServerStatus

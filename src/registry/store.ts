@@ -132,13 +132,13 @@ const health = ({ status, lastFailure }: Server) => ({
 })
 
 function valuesOf(transport: ServerTransport): Readonly<Record<string, string>> {
-  if (transport.type === 'aggregate') return {}
+  if (transport.type === 'aggregate' || transport.type === 'built-in') return {}
   return (transport.type === 'stdio' ? transport.env : transport.headers) ?? {}
 }
 
 /** The transport with these values of its variables or headers. */
 function withValues(transport: ServerTransport, values: Readonly<Record<string, string>>): ServerTransport {
-  if (transport.type === 'aggregate') return transport
+  if (transport.type === 'aggregate' || transport.type === 'built-in') return transport
   if (transport.type === 'stdio') return { ...transport, env: values }
   const { headers: _, ...rest } = transport
   return Object.keys(values).length > 0 ? { ...rest, headers: values } : rest

@@ -13,9 +13,10 @@ import type {
 } from '../upstreams/upstream.ts'
 import { isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from '../wire/json-rpc.ts'
 import type { Era } from '../wire/protocol-version.ts'
-import { answerEnd, hasEventId, isInterim, statusAnswer, underId, withCost } from './answer.ts'
+import { answerEnd, hasEventId, isInterim, statusAnswer, underId } from './answer.ts'
 import type { CallEnd, Charge, SettledListener } from './charge.ts'
 import type { Deadline, Deadlines, Expiring } from './deadlines.ts'
+import type { Present } from './presenter.ts'
 import { failureError, refusalAnswer } from './refusal.ts'
 import type { Claim } from './replays.ts'
 import type { Reply } from './reply.ts'
@@ -53,8 +54,8 @@ export interface CallInput {
   readonly headers: Readonly<Record<string, string>>
   /** Milliseconds until the answer is given up; undefined for streams that may stay open. */
   readonly timeoutMs: number | undefined
-  /** Whether the answer carries its cost in `_meta`. */
-  readonly report: boolean
+  /** What is added to the answer for its caller. */
+  readonly present?: Present | undefined
   /** The idempotency key that this call runs for, where it came with one. */
   readonly claim?: Claim
 }
@@ -89,6 +90,8 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
   /** Why the server's own result is not the answer. */
   #withheldFor: GatewayError | undefined
   readonly #waiting: Deliver[] = []
+  /** The answer that came on another stream, with what is added to it. */
+  #late: Uint8Array | undefined
 
   constructor(input: CallInput, host: CallHost) {
     this.input = input
@@ -172,7 +175,11 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
     this.#exchange?.abort()
     const said = answerEnd(parsed, this.input.charge)
     const end = { ...said, statusCode: 200, responseBytes: this.#responseBytes }
-    const ended: SettledListener = (error) => (error ? this.#refuse(error) : this.input.reply.end())
+    const ended: SettledListener = (error, settled) => {
+      if (error) return this.#refuse(error)
+      this.#late = this.input.present?.(parsed, message.bytes, settled)
+      this.input.reply.end()
+    }
     this.#settle(end, ended, this.#keep(200, message.bytes, parsed))
   }
 
@@ -275,9 +282,8 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
     const end = { ...said, statusCode: status, responseBytes: this.#responseBytes }
     const answer: SettledListener = (error, settled) => {
       if (error) return this.#refuse(error)
-      if (session?.open && request.method === 'initialize') readProtocolVersion(session, parsed)
-      const { record, balance } = settled
-      const reported = this.input.report ? withCost(parsed, { ...record, balance }) : undefined
+      if (session?.open && request.method === 'initialize') session.initialized(parsed)
+      const reported = this.input.present?.(parsed, message.bytes, settled)
       this.input.reply.final({
         status,
         bytes: reported ?? message.bytes,
@@ -347,7 +353,7 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
       claim?.finish(error ? undefined : kept)
       done(error, result)
       const instead = why && Buffer.from(refusalAnswer(request, why, era).text)
-      for (const deliver of this.#waiting.splice(0)) deliver(instead)
+      for (const deliver of this.#waiting.splice(0)) deliver(instead ?? this.#late)
       this.#host.finished(this)
     }
     charge.settle(end, settled, kept)
@@ -388,11 +394,4 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
     const { session, request } = this.input
     return session && request.method === 'initialize' ? { sessionToken: session.token } : {}
   }
-}
-
-function readProtocolVersion(session: Session, answer: JsonRpcMessage): void {
-  const version = answer.result?.['protocolVersion']
-  if (typeof version !== 'string') return
-  session.protocolVersion = version
-  session.advance('connected')
 }

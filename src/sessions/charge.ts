@@ -2,9 +2,8 @@
 import { assert, GatewayError } from '../base/errors.ts'
 import type { Clock } from '../base/clock.ts'
 import { formatCallId, type CallIds } from '../base/id.ts'
-import { formatAmount } from '../base/money.ts'
-import type { Transfer } from '../ledger/account.ts'
-import type { Hold, Ledger } from '../ledger/ledger.ts'
+import type { CallHold, Funds, FundsEntry } from '../ledger/funds.ts'
+import type { Ledger } from '../ledger/ledger.ts'
 import type { CompiledRule } from '../pricing/choice.ts'
 import type { Outcome, Quantities } from '../pricing/price.ts'
 import { rate, worstCase, type CallCaps } from '../pricing/rating.ts'
@@ -16,6 +15,7 @@ import type { UsageRecord } from '../usage/record.ts'
 import type { UsageWriter } from '../usage/writer.ts'
 import { Counting } from './counting.ts'
 import type { KeptAnswer } from './kept-store.ts'
+import type { TopUpLinks } from './top-up-links.ts'
 import { maxCostOf, type Measure } from './measure.ts'
 
 /** What is known of a call when it arrives; everything on its record that does not depend on the answer. */
@@ -67,7 +67,7 @@ export interface Settled {
 export type SettledListener = (error: GatewayError | undefined, settled: Settled) => void
 
 /** What commits together with a usage record. */
-export type CommitExtra = Transfer | KeptAnswer | MeterCount
+export type CommitExtra = FundsEntry | KeptAnswer | MeterCount
 
 export interface MeteringOptions {
   readonly clock: Clock
@@ -76,7 +76,11 @@ export interface MeteringOptions {
   readonly ledger: Ledger
   readonly meters: Meters
   readonly periods: Periods
+  /** The wallets of the ledger and the budgets, together. */
+  readonly funds: Funds
   readonly writer: UsageWriter<CommitExtra>
+  /** Says in a refusal where to top up; absent where there is nowhere to. */
+  readonly topUpLinks?: TopUpLinks | undefined
   /** Hears of each call once it is durable. */
   readonly onSettled: (settled: Settled) => void
 }
@@ -136,7 +140,7 @@ export class Charge {
   readonly #counting: Counting | undefined
   /** How it was sent; knows the era in which the server was spoken to, where that is not the caller's. */
   way: { readonly era?: CallOrigin['upstreamEra'] | undefined } | undefined
-  #hold: Hold | undefined
+  #hold: CallHold | undefined
   #coveredBytes: number
   #coveredUs = firstCoverUs
   #settled = false
@@ -155,16 +159,18 @@ export class Charge {
     this.report = report
     this.#coveredBytes = origin.requestBytes + firstCoverBytes
     const atMs = clock.now()
-    this.#rule = rules.findRule({
-      server: origin.server,
-      method: origin.method,
-      user: origin.userId,
-      account: origin.accountId,
-      transport: origin.transport,
+    const { server, method, tool, userId: user, accountId, transport } = origin
+    const facts = {
+      server,
+      method,
+      user,
+      account: accountId,
+      transport,
       currency: account.currency,
       atMs,
-      tool: origin.tool,
-    })
+      tool,
+    }
+    this.#rule = rules.findRule(facts)
     this.#counting = this.#startCounting(account.timeZone, atMs)
   }
 
@@ -187,7 +193,7 @@ export class Charge {
   /** Takes the first hold; returns the refusal where the account does not cover it. */
   open(): GatewayError | undefined {
     const required = this.#worst(this.#coveredBytes, this.#coveredUs)
-    this.#hold = this.#options.ledger.hold(this.origin.accountId, required)
+    this.#hold = this.#options.funds.hold(this.origin, this.id, required)
     return this.#hold ? undefined : this.#exhausted(required)
   }
 
@@ -219,12 +225,12 @@ export class Charge {
     if (!this.#hold || (bytes <= this.#coveredBytes && us < this.#coveredUs)) return undefined
     const least = this.#worst(Math.max(bytes, this.#coveredBytes), Math.max(us, this.#coveredUs))
     const ample = { bytes: Math.max(2 * bytes, this.#coveredBytes), us: Math.max(2 * us, this.#coveredUs) }
-    if (this.#options.ledger.extend(this.#hold, this.#worst(ample.bytes, ample.us))) {
+    if (this.#options.funds.extend(this.#hold, this.#worst(ample.bytes, ample.us))) {
       this.#coveredBytes = ample.bytes
       this.#coveredUs = ample.us
       return undefined
     }
-    if (!this.#options.ledger.extend(this.#hold, least)) return this.#exhausted(least)
+    if (!this.#options.funds.extend(this.#hold, least)) return this.#exhausted(least)
     this.#coveredBytes = Math.max(bytes, this.#coveredBytes)
     this.#coveredUs = Math.max(us, this.#coveredUs)
     return undefined
@@ -239,7 +245,7 @@ export class Charge {
     assert(!this.#settled, 'a call is settled exactly once')
     this.#settled = true
     clearTimeout(this.#coverTimer)
-    const { ledger, writer, onSettled } = this.#options
+    const { funds, writer, onSettled } = this.#options
     const durationUs = Math.max(0, Math.round(this.elapsedMs * 1000))
     this.#counting?.release()
     const isBilled = this.#isBilled(end)
@@ -248,11 +254,11 @@ export class Charge {
     const counted = isBilled && this.#counting ? (before === undefined ? {} : { before }) : undefined
     const record = this.#record(end, { durationUs, cost, counted })
     if (!writer.accepting) {
-      if (this.#hold) ledger.release(this.#hold)
+      if (this.#hold) funds.release(this.#hold)
       const error = new GatewayError('store_unavailable', { retryAfterS: 1 })
       return done(error, { record, balance: this.#balance() })
     }
-    const extras: CommitExtra[] = this.#hold ? ledger.settle(this.#hold, cost, this.id) : []
+    const extras: CommitExtra[] = this.#hold ? funds.settle(this.#hold, cost, this.id) : funds.settleNothing()
     if (kept) extras.push(kept)
     if (counted && this.#counting) extras.push(this.#counting.count(this.#quantities(end, durationUs)))
     const finish = (error?: GatewayError) => {
@@ -280,9 +286,9 @@ export class Charge {
   #cost(end: CallEnd, durationUs: number): bigint {
     if (!this.#rule || !this.#hold) return 0n
     const cost = rate(this.#rule.rates, this.#quantities(end, durationUs), this.#counting?.before)
-    if (this.#options.ledger.extend(this.#hold, cost)) return cost
+    if (this.#options.funds.extend(this.#hold, cost)) return cost
     // The time that passed since the hold was last looked after is the only thing it may not cover.
-    return this.#hold.amount
+    return this.#hold.hold.amount
   }
 
   #worst(bytes: number, us: number): bigint {
@@ -303,12 +309,10 @@ export class Charge {
     return this.#options.ledger.totals(this.origin.accountId).balance
   }
 
-  #exhausted(required: bigint): GatewayError {
-    const { balance, held } = this.#options.ledger.totals(this.origin.accountId)
-    const [has, needs, inUse] = [balance, required, held].map(formatAmount)
-    const data = { balance: has, required: needs, held: inUse, currency: this.currency }
-    const detail = `The account balance of ${has} ${this.currency} does not cover this call, which may cost ${needs}; top up the account and try again.`
-    return new GatewayError('balance_exhausted', { detail, data })
+  #exhausted(amount: bigint): GatewayError {
+    const { funds, topUpLinks } = this.#options
+    const refusal = funds.refusal(this.origin, this.id, { amount, held: this.#hold })
+    return topUpLinks?.explain(refusal, this.origin.accountId) ?? refusal
   }
 
   #record(

@@ -34,7 +34,7 @@ export class ParamChecks {
     message: JsonRpcMessage,
     headers: Headers,
   ): undefined | Promise<string | undefined> {
-    if (message.method !== 'tools/call' || server.transport.type === 'aggregate') return undefined
+    if (message.method !== 'tools/call' || isOwn(server)) return undefined
     if (this.#ways.eraOf(server) === 'legacy') return this.#compare(server, message, headers)
     for (const name in headers)
       if (name.startsWith('mcp-param-')) return this.#compare(server, message, headers)
@@ -73,3 +73,7 @@ export class ParamChecks {
     return paramMismatch(mirrored, message.params?.['arguments'], headers)
   }
 }
+
+/** Answered by the gateway itself: an aggregate's members compare, and the built-in server wants no such headers. */
+const isOwn = ({ transport }: Server): boolean =>
+  transport.type === 'aggregate' || transport.type === 'built-in'

@@ -13,13 +13,14 @@ import { formatCallId } from '../base/id.ts'
 import { isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from '../wire/json-rpc.ts'
 import type { Era } from '../wire/protocol-version.ts'
 import type { Breakers } from './breakers.ts'
-import { withCost } from './answer.ts'
 import { Call, type CallHost } from './call.ts'
 import { denied, type Charge, type Metering } from './charge.ts'
 import { Deadlines } from './deadlines.ts'
 import type { KeptAnswer } from './kept-store.ts'
 import { Notice } from './notice.ts'
 import { originOf } from './origin.ts'
+import { presenterOf } from './presenter.ts'
+import type { PriceTags } from './price-tags.ts'
 import { reach, toOf, withSession, type To } from './reach.ts'
 import { recoverSession } from './recovery.ts'
 import { refusalAnswer } from './refusal.ts'
@@ -27,6 +28,7 @@ import { fingerprint, repeatedAnswer, type Claim, type Replays } from './replays
 import type { Reply } from './reply.ts'
 import { ServerStream } from './server-stream.ts'
 import type { Session } from './session.ts'
+import type { TopUpQuestion } from './top-up-question.ts'
 import { holdOff } from './unsent.ts'
 
 /** One message as a client transport hands it over: authenticated, parsed, classified. */
@@ -45,12 +47,17 @@ export interface Incoming {
   readonly client: Client
   /** From the Idempotency-Key header or `_meta["tollbridge/idempotency-key"]`. */
   readonly idempotencyKey?: string
+  /** Its user was asked to top up before; once is enough. */
+  readonly topUpAsked?: boolean
 }
 
 export interface RelayOptions {
   readonly metering: Metering
   readonly breakers: Breakers
   readonly replays: Replays
+  readonly priceTags: PriceTags
+  /** Asks the users of callers without balance to top up; absent where there is nowhere to. */
+  readonly topUpQuestion?: TopUpQuestion | undefined
   readonly log: Log
   readonly ways: Ways
   readonly reportFailure: (server: Server, failure: UpstreamFailure) => void
@@ -87,7 +94,7 @@ export class Relay implements CallHost {
 
   /** Handles one message; the reply is answered exactly once. */
   handle(incoming: Incoming, reply: Reply): void {
-    if (isAsking(incoming)) this.#request(incoming, reply)
+    if (isAsking(incoming)) this.#reopen(incoming, reply)
     else this.#forward(incoming, reply, !isResponse(incoming.message))
   }
 
@@ -186,6 +193,13 @@ export class Relay implements CallHost {
     else if (session.status === 'created' && session.ephemeral) this.#options.onInitializeFailed(session)
   }
 
+  /** A call that comes back from the question to top up goes on as it was first sent. */
+  #reopen(incoming: Asking, reply: Reply): void {
+    const first = this.#options.topUpQuestion?.reopen(incoming) ?? incoming
+    if (first instanceof GatewayError) return this.#refuse(incoming, reply, first)
+    if (isAsking(first)) this.#request(first, reply)
+  }
+
   #request(incoming: Asking, reply: Reply): void {
     const { idempotencyKey, message } = incoming
     const refusal = this.#blocked(incoming) ?? this.#prepare(incoming)
@@ -211,13 +225,16 @@ export class Relay implements CallHost {
   }
 
   /** A repeat costs nothing, and says so where its caller wants to know. */
-  #repeat({ message, server, principal }: Asking, reply: Reply, kept: KeptAnswer): void {
+  #repeat(incoming: Asking, reply: Reply, kept: KeptAnswer): void {
+    const { message, server, principal } = incoming
     const { accountId } = principal
     const answer = repeatedAnswer(kept, message)
     const member = this.#options.ways.findMember(server, principal, message)
-    const cost = { id: kept.record, cost: 0n, ...this.#options.metering.balanceOf(accountId) }
-    const reported = wantsCost(member?.server ?? server, message) ? withCost(answer, cost) : undefined
-    const bytes = reported ?? Buffer.from(JSON.stringify(answer))
+    const { balance, currency } = this.#options.metering.balanceOf(accountId)
+    const record = { id: kept.record, cost: 0n, currency }
+    const plain = Buffer.from(JSON.stringify(answer))
+    const present = presenterOf(incoming, member?.server ?? server, this.#options)
+    const bytes = present?.(answer, plain, { record, balance }) ?? plain
     reply.final({ status: kept.status, bytes, callId: formatCallId(kept.record), cost: '0' })
   }
 
@@ -265,7 +282,7 @@ export class Relay implements CallHost {
         reply,
         headers: incoming.headers,
         timeoutMs: openEnded.has(message.method) ? undefined : billed.timeouts.callMs,
-        report: wantsCost(billed, message),
+        present: presenterOf(incoming, billed, this.#options),
         session,
         claim,
       },
@@ -292,7 +309,9 @@ export class Relay implements CallHost {
   /** Answers a request that is not sent; the session that it would have begun ends with it. */
   #refuse(incoming: Asking, reply: Reply, error: GatewayError, callId?: string): void {
     const { message, session, era } = incoming
-    const { status, text } = refusalAnswer(message, error, era)
+    const question =
+      callId === undefined ? undefined : this.#options.topUpQuestion?.ask(incoming, error, callId)
+    const { status, text } = question ?? refusalAnswer(message, error, era)
     reply.final({
       status,
       bytes: Buffer.from(text),
@@ -339,12 +358,6 @@ export class Relay implements CallHost {
     if (this.inFlight >= this.#options.maxInFlight) return new GatewayError('overloaded', { retryAfterS: 1 })
     return undefined
   }
-}
-
-/** Whether an answer tells its cost: every one of the server's, or where the client asks for it. */
-function wantsCost(server: Server, { params }: JsonRpcRequest): boolean {
-  const meta = params?.['_meta'] as Record<string, unknown> | undefined
-  return server.reportCost || meta?.['tollbridge/report'] === true
 }
 
 const isAsking = (incoming: Incoming): incoming is Asking => isRequest(incoming.message)

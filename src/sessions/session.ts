@@ -177,6 +177,14 @@ export class Session {
     if (status === 'connected') this.onChange()
   }
 
+  /** Takes the revision out of the answer to initialize. */
+  initialized(answer: JsonRpcMessage): void {
+    const version = answer.result?.['protocolVersion']
+    if (typeof version !== 'string') return
+    this.protocolVersion = version
+    this.advance('connected')
+  }
+
   /** A call or a stream is in flight. */
   get busy(): boolean {
     return this.#calls.size > 0 || this.streams.size > 0

@@ -24,8 +24,8 @@ export interface UsageRecord {
   readonly method: string
   readonly tool?: string
   readonly transport: Transport
-  /** `aggregate` where the gateway itself asked several servers, `none` where nothing was asked. */
-  readonly upstreamTransport: Transport | 'aggregate' | 'none'
+  /** `aggregate` where the gateway itself asked several servers, `built-in` where it answered by itself, `none` where nothing was asked. */
+  readonly upstreamTransport: Transport | 'aggregate' | 'built-in' | 'none'
   readonly era: 'legacy' | 'modern'
   readonly upstreamEra: 'legacy' | 'modern' | 'none'
   readonly outcome: Outcome

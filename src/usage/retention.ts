@@ -46,7 +46,8 @@ export class Retention {
     if (recordDays === undefined) return 0
     const before = CallIds.firstAt(Math.floor(clock.now() / dayMs - recordDays) * dayMs)
     let dropped = 0
-    while (!signal?.aborted) {
+    for (;;) {
+      if (signal?.aborted) return dropped
       const next = await store.oldest(before, recordsAtOnce)
       if (!next) break
       await store.drop(next.day, next.ids)

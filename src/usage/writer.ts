@@ -49,6 +49,10 @@ export class UsageWriter<Extra> {
   /** Calls announced and submitted so far: while it grows, waiting costs nobody anything. */
   #pulse = 0
   #committing: Promise<void> | undefined
+  /** Calls submitted and told so far; both only grow, in the same order. */
+  #submitted = 0
+  #told = 0
+  readonly #waiters: { readonly upTo: number; readonly resolve: () => void }[] = []
   #failed = false
   #probe: NodeJS.Timeout | undefined
   #closed = false
@@ -70,8 +74,16 @@ export class UsageWriter<Extra> {
   /** Queues a settled call. Must be called in the same turn in which `accepting` was true. */
   submit(call: SettledCall, extras: readonly Extra[]): void {
     this.#pulse++
+    this.#submitted++
     this.#queue.push({ record: call.record, done: call.done, extras })
     this.#committing ??= this.#run()
+  }
+
+  /** Resolves once everything submitted until now is durable or has failed; what comes later is not waited for. */
+  settledSoFar(): Promise<void> {
+    const upTo = this.#submitted
+    if (this.#told >= upTo) return Promise.resolve()
+    return new Promise((resolve) => this.#waiters.push({ upTo, resolve }))
   }
 
   /** Resolves when everything that was submitted has its answer. */
@@ -143,6 +155,8 @@ export class UsageWriter<Extra> {
     } catch (thrown) {
       this.#options.log.error({ err: thrown }, 'a settled call could not be answered')
     }
+    this.#told++
+    while (this.#waiters[0] && this.#waiters[0].upTo <= this.#told) this.#waiters.shift()?.resolve()
   }
 
   #probeLater(): void {

@@ -2,6 +2,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { buildTopUps } from '../../src/assembly/top-ups.ts'
 import { ManualClock } from '../../src/base/clock.ts'
 import { formatCallId } from '../../src/base/id.ts'
 import { silentLog } from '../../src/base/log.ts'
@@ -34,7 +35,7 @@ function sessionOf(id: string) {
 
 beforeAll(async () => {
   money = await openMoney({ startMs: Date.UTC(2026, 6, 31, 23, 30) })
-  const { rules, ledger, queries, clock, audit, settled } = money
+  const { rules, ledger, budgets, accounts, events, queries, clock, audit, settled } = money
   for (const [name, role] of [
     ['ann', 'member'],
     ['bob', 'member'],
@@ -45,9 +46,14 @@ beforeAll(async () => {
   const routes = billingRoutes({
     rules,
     ledger,
+    budgets,
+    accounts,
+    events,
     queries,
     clock,
+    ...buildTopUps({ config: { billing: {} }, db: money.db, clock, ledger }),
     revocations,
+    findSubjects: async () => [],
     onSettled: (listener) => settled.listen(listener),
     findAccountId: async (userId) => [...callers.values()].find((each) => each.userId === userId)?.accountId,
     verify: (signal) => verify({ store: audit, rules, signal }),

@@ -1,5 +1,5 @@
 // The resource routes of the HTTP API on a real socket, over real stores, in this process and with a clock to move.
-import { commitRows } from '../../src/assembly/money.ts'
+import { buildTopUps } from '../../src/assembly/top-ups.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { ManualClock } from '../../src/base/clock.ts'
 import { verify } from '../../src/billing/verify.ts'
 import { AuditStore } from '../../src/billing/store.ts'
+import { buildFunds, commitRows } from '../../src/assembly/money.ts'
 import { GatewayError } from '../../src/base/errors.ts'
 import { CallIds } from '../../src/base/id.ts'
 import { Keyring } from '../../src/base/keyring.ts'
@@ -40,6 +41,7 @@ import { Registry } from '../../src/registry/servers.ts'
 import { ServerStore } from '../../src/registry/store.ts'
 import { Metering, type CommitExtra } from '../../src/sessions/charge.ts'
 import { Sessions } from '../../src/sessions/sessions.ts'
+import { PriceTags } from '../../src/sessions/price-tags.ts'
 import { SettledCalls } from '../../src/sessions/settled.ts'
 import { SessionStore } from '../../src/sessions/store.ts'
 import { Catalogues } from '../../src/upstreams/catalogue.ts'
@@ -55,6 +57,11 @@ import { ApiCaller } from './gateway.ts'
 
 export const password = 'correct horse battery'
 export const publicUrl = 'http://gateway.test'
+/** Signing secrets of the webhooks that top accounts up. */
+export const webhookConfig = {
+  stripeWebhookSecret: 'whsec_stripe_test_secret',
+  topUpWebhookSecret: `whsec_${Buffer.alloc(24, 7).toString('base64')}`,
+}
 
 export interface TestApiOptions {
   readonly registration?: 'open' | 'closed'
@@ -72,11 +79,15 @@ async function buildMoney(db: Database, clock: ManualClock) {
     dimensions: new Dimensions({ known: [], next: 1, capacity: 1000 }),
     log,
     extraRows: commitRows,
-    onHeal: () => ledger.reload(),
+    onHeal: async () => {
+      await ledger.reload()
+      await parts.budgets.reload()
+    },
     maxBatch: 64,
     maxQueue: 1000,
     probeEveryMs: 100,
   })
+  const parts = await buildFunds({ db, clock, log, ledger, writer })
   const settled = new SettledCalls()
   const metering = new Metering({
     clock,
@@ -85,11 +96,12 @@ async function buildMoney(db: Database, clock: ManualClock) {
     ledger,
     meters: new Meters(),
     periods: new Periods(),
+    funds: parts.funds,
     writer,
     onSettled: (call) => settled.publish(call),
   })
   const queries = new UsageQueries(usageStores(db), { clock })
-  return { rules, ledger, writer, metering, queries, auditStore: new AuditStore(db), settled }
+  return { rules, ledger, ...parts, writer, metering, queries, auditStore: new AuditStore(db), settled }
 }
 
 function buildIdentity(db: Database, options: TestApiOptions & { clock: ManualClock; ledger: Ledger }) {
@@ -190,11 +202,13 @@ export async function startApi(options: TestApiOptions = {}) {
     catalogues,
     sessions,
     sessionStore,
+    priceTags: new PriceTags({ ...money, clock }),
     clock,
     db,
   }
   const routes = resourceRoutes({
     ...parts,
+    ...buildTopUps({ config: { billing: webhookConfig }, db, clock, ledger: money.ledger }),
     publicUrl: () => publicUrl,
     onSettled: (listener) => money.settled.listen(listener),
     findAccountId: (userId) => findAccountId(identity.users, userId),

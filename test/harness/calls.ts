@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { commitRows } from '../../src/assembly/money.ts'
 import { systemClock, type Clock } from '../../src/base/clock.ts'
+import { buildFunds, commitRows } from '../../src/assembly/money.ts'
 import { GatewayError } from '../../src/base/errors.ts'
 import { CallIds } from '../../src/base/id.ts'
 import { Keyring } from '../../src/base/keyring.ts'
@@ -23,6 +23,7 @@ import { RuleStore } from '../../src/pricing/store.ts'
 import type { Server } from '../../src/registry/server.ts'
 import { Metering, type CommitExtra, type Settled } from '../../src/sessions/charge.ts'
 import { Relay, type Incoming } from '../../src/sessions/relay.ts'
+import { PriceTags } from '../../src/sessions/price-tags.ts'
 import { Replays } from '../../src/sessions/replays.ts'
 import type { FinalAnswer, Reply } from '../../src/sessions/reply.ts'
 import type { Session } from '../../src/sessions/session.ts'
@@ -393,11 +394,15 @@ export async function startCalls(options: CallsOptions = {}) {
     dimensions: new Dimensions({ known: [], next: 1, capacity: 1000 }),
     log,
     extraRows: commitRows,
-    onHeal: () => ledger.reload(),
+    onHeal: async () => {
+      await ledger.reload()
+      await parts.budgets.reload()
+    },
     maxBatch: 100,
     maxQueue: 1000,
     probeEveryMs: 20,
   })
+  const parts = await buildFunds({ db, clock, log, ledger, writer })
   const settled: Settled[] = []
   const metering = new Metering({
     clock,
@@ -406,6 +411,7 @@ export async function startCalls(options: CallsOptions = {}) {
     ledger,
     meters: new Meters(),
     periods: new Periods(),
+    funds: parts.funds,
     writer,
     onSettled: (call) => settled.push(call),
   })
@@ -449,6 +455,7 @@ export async function startCalls(options: CallsOptions = {}) {
     metering,
     breakers: new Breakers({ clock, failuresToOpen: 5, firstPauseMs: 1000, maxPauseMs: 30_000 }),
     replays: new Replays(new KeptAnswerStore(db), { maxBytes: 1000 }),
+    priceTags: new PriceTags({ rules, ledger, clock }),
     log,
     ways,
     reportFailure: (_, failure) => failures.push(failure),

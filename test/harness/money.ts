@@ -1,9 +1,9 @@
 // Everything that a metered call costs, over a real store: rules, ledger, writer and queries, with a movable clock.
-import { commitRows } from '../../src/assembly/money.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ManualClock } from '../../src/base/clock.ts'
+import { buildFunds, commitRows } from '../../src/assembly/money.ts'
 import type { GatewayError } from '../../src/base/errors.ts'
 import { CallIds, newId } from '../../src/base/id.ts'
 import { silentLog as log } from '../../src/base/log.ts'
@@ -53,11 +53,15 @@ export async function openMoney(options: { startMs?: number; database?: Database
     dimensions,
     log,
     extraRows: commitRows,
-    onHeal: () => ledger.reload(),
+    onHeal: async () => {
+      await ledger.reload()
+      await parts.budgets.reload()
+    },
     maxBatch: 64,
     maxQueue: 10_000,
     probeEveryMs: 5,
   })
+  const parts = await buildFunds({ db, clock, log, ledger, writer })
   const settled = new SettledCalls()
   const metering = new Metering({
     clock,
@@ -66,6 +70,7 @@ export async function openMoney(options: { startMs?: number; database?: Database
     ledger,
     meters: new Meters(),
     periods: new Periods(),
+    funds: parts.funds,
     writer,
     onSettled: (call) => settled.publish(call),
   })
@@ -92,6 +97,8 @@ export async function openMoney(options: { startMs?: number; database?: Database
     db,
     clock,
     ledger,
+    ...parts,
+    metering,
     rules,
     writer,
     settled,

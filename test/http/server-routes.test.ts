@@ -329,6 +329,7 @@ describe('asking a server', () => {
       currency: 'USD',
       price: { perCall: '0.01' },
       billOn: ['success'],
+      text: '0.01 USD per call',
     })
     expect(await priceOf(member, second)).toMatchObject({ price: { perCall: '0.02' } })
     expect(await priceOf(auditor, second)).toBeNull()

@@ -9,6 +9,7 @@ import { Breakers } from '../../src/sessions/breakers.ts'
 import { Metering } from '../../src/sessions/charge.ts'
 import { KeptAnswerStore } from '../../src/sessions/kept-store.ts'
 import { Relay } from '../../src/sessions/relay.ts'
+import { PriceTags } from '../../src/sessions/price-tags.ts'
 import { Replays } from '../../src/sessions/replays.ts'
 import type { JsonRpcMessage } from '../../src/wire/json-rpc.ts'
 import { FakeReply, FakeUpstream, testServer } from '../harness/calls.ts'
@@ -41,6 +42,7 @@ export async function startProcess(store: SimulatedStore, clock: Clock) {
     metering,
     breakers: new Breakers({ clock, failuresToOpen: 1e9, firstPauseMs: 1, maxPauseMs: 1 }),
     replays: new Replays(new KeptAnswerStore(store), { maxBytes: 4096 }),
+    priceTags: new PriceTags({ ...money, clock }),
     log,
     ways: {
       shared: () => upstream,

@@ -7,6 +7,7 @@ import { CallIds, parseCallId } from '../../src/base/id.ts'
 import { formatAmount, parseAmount } from '../../src/base/money.ts'
 import { verify } from '../../src/billing/verify.ts'
 import type { FakeExchange, FakeReply } from '../harness/calls.ts'
+import { budgets, checkHeld, checkSpent } from './budgets.ts'
 import { readRecords, readTransfers, type BookedRecord } from './books.ts'
 import { costOf, monthly, monthlyCost, type ModelPrice, type ModelRule } from './model.ts'
 import { server, startProcess, type Asked, type SimulatedProcess } from './process.ts'
@@ -98,6 +99,7 @@ export class World {
       const input = { name: tool, currency: 'USD', priority: 100, match: { tool }, price }
       await this.#through(this.#gateway.rules.create(input))
     }
+    for (const budget of budgets) await this.#through(this.#gateway.budgets.create(budget))
     await this.#grant()
     await this.#changeRule()
   }
@@ -302,6 +304,7 @@ export class World {
       assert.ok(held >= 0n, `${id} holds ${held}`)
       if (prepaid) assert.ok(balance >= 0n, `${id} has ${formatAmount(balance)}`)
     }
+    checkHeld(this.#gateway.budgets)
     for (const { reply, number } of this.#told)
       assert.ok(reply.answers <= 1, `call ${number} is answered once`)
   }
@@ -336,15 +339,17 @@ export class World {
 
   /** A process that starts over this disk finds the same balances; an expiry may still have to be written. */
   async #lastProcess(): Promise<void> {
-    const totals = () =>
-      this.#accounts.map(({ id }) => {
+    const figures = () => [
+      ...this.#accounts.map(({ id }) => {
         const { expired: _, ...rest } = this.#gateway.ledger.totals(id)
         return rest
-      })
-    const before = totals()
+      }),
+      ...this.#gateway.budgets.list().map(({ id }) => this.#gateway.budgets.state(id).spent),
+    ]
+    const before = figures()
     vi.clearAllTimers()
     await this.#boot()
-    assert.deepEqual(totals(), before)
+    assert.deepEqual(figures(), before)
   }
 
   async #checkBooks(): Promise<void> {
@@ -355,6 +360,7 @@ export class World {
     checkKeys(records)
     checkMonths(records)
     this.#checkBalances(records)
+    checkSpent(this.#gateway.budgets, this.#disk, records)
     const { auditStore, rules } = this.#gateway
     const { ok, differences } = await this.#through(verify({ store: auditStore, rules }))
     assert.ok(ok, JSON.stringify(differences))
@@ -398,9 +404,8 @@ export class World {
     // These are checked as sums.
     if (monthlyTools.has(record.tool)) return
     const expected = costOf(this.#rules, call)
-    // What the balance does not cover of the last moments is the only thing that is not charged.
-    const isPrepaid = this.#accounts.some(({ id, prepaid }) => id === record.accountId && prepaid)
-    if (isPrepaid && record.cost < expected && record.durationUs > 1_000_000) return
+    // What the balance or a budget does not cover of the last moments is the only thing that is not charged.
+    if (record.cost < expected && record.durationUs > 1_000_000) return
     assert.equal(record.cost, expected, `cost of call ${record.number} (${record.tool}, ${record.outcome})`)
   }
 

@@ -40,6 +40,8 @@ const random: Record<string, string> = {
   usage: `use_${'0'.repeat(25)}1`,
   rule: `rul_${'0'.repeat(25)}1`,
   account: `acc_${'0'.repeat(25)}1`,
+  budget: `bud_${'0'.repeat(25)}1`,
+  grant: `grt_${'0'.repeat(25)}1`,
 }
 
 beforeAll(async () => {
@@ -71,6 +73,13 @@ beforeAll(async () => {
     match: { server: 'stub' },
     price: { perCall: '0.001' },
   })
+  const budget = await gateway.admin.ok('POST', '/api/v1/billing/budgets', {
+    scope: { account: b.accountId },
+    amount: '1000',
+    window: 'day',
+  })
+  const grants = `/api/v1/billing/accounts/${b.accountId}/grants`
+  const grant = await gateway.admin.ok('POST', grants, { amount: '1' })
   const called = await bench.client(b).ask('modern', toolCall('work'))
   theirs = {
     user: b.userId,
@@ -81,6 +90,8 @@ beforeAll(async () => {
     usage: String(called.headers['tollbridge-call-id']),
     rule: rule.id,
     account: b.accountId,
+    budget: budget.id,
+    grant: grant.id,
   }
 })
 afterAll(() => bench.stop())
@@ -88,12 +99,15 @@ afterAll(() => bench.stop())
 const kindOf = (path: string): string => {
   if (path.includes('{sessionId}') || path.includes('/sessions/{')) return 'session'
   return (
-    /\/(user|key|server|bundle|rule|account)s\/\{/.exec(path)?.[1] ??
+    /\/(user|key|server|bundle|rule|account|budget)s\/\{/.exec(path)?.[1] ??
     (path.includes('/usage/{') ? 'usage' : '')
   )
 }
 const fill = (path: string, ids: Record<string, string>): string =>
-  path.replace('{name}', 'stub').replace(/\{\w+\}/, ids[kindOf(path)] ?? 'missing')
+  path
+    .replace('{name}', 'stub')
+    .replace('{grantId}', ids['grant'] ?? 'missing')
+    .replace(/\{\w+\}/, ids[kindOf(path)] ?? 'missing')
 
 /** A body that each route would take, so that nothing but the id is wrong. */
 const bodies: Record<string, object> = {
@@ -107,6 +121,8 @@ const bodies: Record<string, object> = {
   'PATCH /api/v1/billing/accounts/{id}': { name: 'mine now' },
   'POST /api/v1/billing/accounts/{id}/grants': { amount: '1000' },
   'POST /api/v1/billing/accounts/{id}/adjustments': { amount: '1000', reason: 'mine' },
+  'PATCH /api/v1/billing/budgets/{id}': { amount: '1000000' },
+  'POST /api/v1/billing/budgets/{id}/increase': { amount: '1000', until: '2999-01-01T00:00:00Z' },
 }
 
 function ask(

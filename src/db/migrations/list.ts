@@ -11,6 +11,9 @@ import { sessionUsage } from './0008-session-usage.ts'
 import { bundleTables } from './0009-bundles.ts'
 import { resumptionTables } from './0010-resumption.ts'
 import { meterTables } from './0011-meters.ts'
+import { budgetTables } from './0012-budgets.ts'
+import { grantStates } from './0013-grant-states.ts'
+import { topUpTables } from './0020-top-ups.ts'
 import { cubeTables } from './0021-cubes.ts'
 import { correctionTables } from './0022-corrections.ts'
 
@@ -26,6 +29,9 @@ export const migrations: readonly Migration[] = [
   bundleTables,
   resumptionTables,
   meterTables,
+  budgetTables,
+  grantStates,
+  topUpTables,
   cubeTables,
   correctionTables,
 ]

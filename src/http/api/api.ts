@@ -111,6 +111,7 @@ function registerPath(app: FastifyInstance, path: string, given: { routes: Route
     app.route({
       method: methods,
       url,
+      bodyLimit: Math.min(route.maxBodyBytes ?? Infinity, shared.maxBodyBytes),
       onRequest: async (request) => admit(shared, route, request),
       handler: async (request, reply) => answerRoute(shared, route, { request, reply }),
     })
@@ -231,6 +232,7 @@ function makeContext(
   return {
     principal: shared.callers.get(request),
     body: validate(route.body ?? noFields, json, 'body'),
+    bytes,
     query: route.query && validate(route.query, readQuery(request.raw.url ?? ''), 'query'),
     params: route.params ? validate(route.params, request.params, 'path') : request.params,
     requestId: request.id,

@@ -1,14 +1,15 @@
-// Routes of accounts: balances, how an account pays, its grants, and its ledger.
+// Routes of accounts: balances, how an account pays, where it stands in the tree, and its ledger.
 import { z } from 'zod'
-import type { Clock } from '../../base/clock.ts'
 import { GatewayError } from '../../base/errors.ts'
 import { formatCallId } from '../../base/id.ts'
-import { formatAmount, parseAmount } from '../../base/money.ts'
+import { formatAmount } from '../../base/money.ts'
 import { isTimeZone } from '../../base/zone.ts'
-import type { Account, Grant, Transfer } from '../../ledger/account.ts'
+import type { Account, Transfer } from '../../ledger/account.ts'
+import type { AccountTree } from '../../ledger/account-tree.ts'
 import type { AdjustmentNote } from '../../ledger/adjustment-store.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import { may } from '../../policy/roles.ts'
+import { isCurrency } from '../../pricing/currency.ts'
 import { getVisibleAccount } from './billing-scope.ts'
 import { decodeCursor, makePage, pageOf, pageQuery } from './page.ts'
 import { defineRoute, type Route } from './route.ts'
@@ -16,7 +17,7 @@ import { idParams, isoTime, pageById, timeShape } from './view.ts'
 
 export interface BillingAccountDeps {
   readonly ledger: Ledger
-  readonly clock: Clock
+  readonly accounts: AccountTree
 }
 
 const modes = ['prepaid', 'postpaid'] as const
@@ -25,7 +26,10 @@ const amount = z.string().describe('A decimal string in the currency of the acco
 const accountShape = z
   .strictObject({
     id: z.string(),
-    parentId: z.string().optional(),
+    parentId: z
+      .string()
+      .optional()
+      .describe('Budgets of the parent and of its ancestors bound the calls of this account too.'),
     kind: z.enum(['organisation', 'team', 'user', 'key']),
     name: z.string(),
     ownerId: z.string().optional(),
@@ -37,56 +41,43 @@ const accountShape = z
     granted: amount,
     spent: amount,
     expired: amount,
+    voided: amount.describe('Taken back from grants.'),
+    scheduled: amount.describe('In grants that begin later; not yet in the balance.'),
     createdAt: timeShape,
     updatedAt: timeShape,
   })
   .meta({ id: 'Account' })
 
+const name = z.string().min(1).max(200)
+const timeZone = z.string().refine(isTimeZone, 'must be an IANA time zone such as Europe/Berlin')
+
+const accountInput = z.strictObject({
+  kind: z.enum(['organisation', 'team']).describe('Every user has an account already.'),
+  name,
+  parentId: z.string().optional().describe('An account of a kind above it.'),
+  mode: z.enum(modes).optional(),
+  currency: z
+    .string()
+    .refine(isCurrency, 'must be an ISO 4217 code in capitals such as EUR')
+    .optional()
+    .describe('ISO 4217; cannot be changed.'),
+  timeZone: timeZone.optional(),
+})
+
 const accountPatch = z
   .strictObject({
-    name: z.string().min(1).max(200),
+    name,
     mode: z.enum(modes),
-    timeZone: z.string().refine(isTimeZone, 'must be an IANA time zone such as Europe/Berlin'),
+    timeZone,
+    parentId: z.string().nullable().describe('Moves the account with all below it; null takes it out.'),
   })
   .partial()
   .refine((patch) => Object.keys(patch).length > 0, 'names no field; send at least one to change')
 
-/** In nano-units; the sum of very many such grants still fits a column. */
-const maxGrant = 10n ** 17n
-const amountPattern = /^\d{1,12}(?:\.\d{1,9})?$/
-const amountText = `must be a decimal string above 0 such as "25.00", at most ${formatAmount(maxGrant)}, with at most 9 decimals`
-
-const grantInput = z.strictObject({
-  amount: z
-    .string({ error: amountText })
-    .regex(amountPattern, amountText)
-    .refine((text) => {
-      const nano = amountPattern.test(text) ? (parseAmount(text) ?? 0n) : 1n
-      return nano > 0n && nano <= maxGrant
-    }, amountText),
-  priority: z.int().min(-1_000_000).max(1_000_000).default(0).describe('Lower burns first.'),
-  expiresAt: z.iso.datetime({ offset: true }).optional(),
-  reason: z.string().min(1).max(500).optional(),
-})
-
-const grantShape = z
-  .strictObject({
-    id: z.string(),
-    accountId: z.string(),
-    amount,
-    currency: z.string(),
-    priority: z.int(),
-    expiresAt: timeShape.optional(),
-    reason: z.string().optional(),
-    createdBy: z.string(),
-    createdAt: timeShape,
-  })
-  .meta({ id: 'Grant' })
-
 const transferShape = z
   .strictObject({
     id: z.string(),
-    kind: z.enum(['grant', 'charge', 'reprice', 'expiry', 'adjustment']),
+    kind: z.enum(['grant', 'charge', 'reprice', 'expiry', 'void', 'adjustment']),
     time: timeShape,
     amount,
     currency: z.string(),
@@ -108,23 +99,10 @@ function accountView(ledger: Ledger, account: Account): z.input<typeof accountSh
     granted: formatAmount(totals.granted),
     spent: formatAmount(totals.spent),
     expired: formatAmount(totals.expired),
+    voided: formatAmount(totals.voided),
+    scheduled: formatAmount(totals.scheduled),
     createdAt: isoTime(createdAtMs),
     updatedAt: isoTime(updatedAtMs),
-  }
-}
-
-function grantView(grant: Grant, currency: string): z.input<typeof grantShape> {
-  const { id, accountId, priority, expiresAtMs, reason, createdBy, createdAtMs } = grant
-  return {
-    id,
-    accountId,
-    priority,
-    createdBy,
-    currency,
-    amount: formatAmount(grant.amount),
-    createdAt: isoTime(createdAtMs),
-    ...(expiresAtMs !== undefined && { expiresAt: isoTime(expiresAtMs) }),
-    ...(reason !== undefined && { reason }),
   }
 }
 
@@ -152,17 +130,20 @@ const one = `${path}/{id}`
 
 /** `/billing/accounts` and below. */
 export function billingAccountRoutes(deps: BillingAccountDeps): Route[] {
-  return [...accountRoutes(deps), ...grantRoutes(deps), ledgerRoute(deps)]
+  return [...readingRoutes(deps), ...writingRoutes(deps), ledgerRoute(deps)]
 }
 
-function accountRoutes({ ledger }: BillingAccountDeps): Route[] {
+function readingRoutes({ ledger }: BillingAccountDeps): Route[] {
   return [
     defineRoute({
       method: 'GET',
       path,
       summary: 'Lists accounts, oldest first: your own; for auditors and administrators all',
       permission: 'signed-in',
-      query: z.strictObject(pageQuery),
+      query: z.strictObject({
+        ...pageQuery,
+        parent: z.string().optional().describe('Only the children of this account.'),
+      }),
       response: pageOf(accountShape),
       handler: ({ principal, query }) => {
         const all = may(principal, 'accounts:read-all')
@@ -171,6 +152,7 @@ function accountRoutes({ ledger }: BillingAccountDeps): Route[] {
             ledger
               .listAccounts()
               .filter((account) => all || account.id === principal.accountId)
+              .filter((account) => query.parent === undefined || account.parentId === query.parent)
               .filter((account) => id === undefined || account.id > id)
               .slice(0, limit),
           show: (account) => accountView(ledger, account),
@@ -188,10 +170,38 @@ function accountRoutes({ ledger }: BillingAccountDeps): Route[] {
       handler: ({ principal, params }) =>
         accountView(ledger, getVisibleAccount(ledger, principal, params.id)),
     }),
+  ]
+}
+
+function writingRoutes({ ledger, accounts }: BillingAccountDeps): Route[] {
+  return [
+    defineRoute({
+      method: 'POST',
+      path,
+      summary: "Makes an organisation's or a team's account",
+      permission: 'accounts:manage',
+      body: accountInput,
+      response: accountShape,
+      status: 201,
+      errors: [403, 503],
+      handler: async ({ body, setHeader }) => {
+        const { kind, name: title, parentId, mode, currency, timeZone: zone } = body
+        const account = await accounts.create({
+          kind,
+          name: title,
+          ...(parentId !== undefined && { parentId }),
+          ...(mode !== undefined && { mode }),
+          ...(currency !== undefined && { currency }),
+          ...(zone !== undefined && { timeZone: zone }),
+        })
+        setHeader('location', `${path}/${account.id}`)
+        return accountView(ledger, account)
+      },
+    }),
     defineRoute({
       method: 'PATCH',
       path: one,
-      summary: 'Changes how an account pays, its name, or its time zone',
+      summary: 'Changes how an account pays, its name, its time zone, or its parent',
       permission: 'accounts:manage',
       params: idParams,
       body: accountPatch,
@@ -199,64 +209,14 @@ function accountRoutes({ ledger }: BillingAccountDeps): Route[] {
       errors: [403, 404, 503],
       handler: async ({ principal, params, body }) => {
         const { id } = getVisibleAccount(ledger, principal, params.id)
-        const { name, mode, timeZone } = body
+        const { name: title, mode, timeZone: zone, parentId } = body
         const change = {
-          ...(name !== undefined && { name }),
+          ...(title !== undefined && { name: title }),
           ...(mode !== undefined && { mode }),
-          ...(timeZone !== undefined && { timeZone }),
+          ...(zone !== undefined && { timeZone: zone }),
+          ...(parentId !== undefined && { parentId }),
         }
-        return accountView(ledger, await ledger.changeAccount(id, change))
-      },
-    }),
-  ]
-}
-
-function grantRoutes({ ledger, clock }: BillingAccountDeps): Route[] {
-  const grants = `${one}/grants`
-  return [
-    defineRoute({
-      method: 'POST',
-      path: grants,
-      summary: 'Puts credit on an account',
-      description:
-        'Grants burn by priority, then the earliest expiry, then the oldest. Send an Idempotency-Key: it lasts as long as the grant.',
-      permission: 'accounts:manage',
-      params: idParams,
-      body: grantInput,
-      response: grantShape,
-      status: 201,
-      lasting: true,
-      errors: [403, 404, 503],
-      handler: async ({ principal, params, body }) => {
-        const { id, currency } = getVisibleAccount(ledger, principal, params.id)
-        const { priority, reason, expiresAt } = body
-        const expiresAtMs = expiresAt === undefined ? undefined : readFuture(expiresAt, clock.now())
-        const grant = await ledger.grant(id, {
-          amount: parseAmount(body.amount) ?? 0n,
-          priority,
-          createdBy: principal.userId,
-          ...(expiresAtMs !== undefined && { expiresAtMs }),
-          ...(reason !== undefined && { reason }),
-        })
-        return grantView(grant, currency)
-      },
-    }),
-    defineRoute({
-      method: 'GET',
-      path: grants,
-      summary: "Lists an account's grants, oldest first",
-      permission: 'signed-in',
-      params: idParams,
-      query: z.strictObject(pageQuery),
-      response: pageOf(grantShape),
-      errors: [404],
-      handler: async ({ principal, params, query }) => {
-        const account = getVisibleAccount(ledger, principal, params.id)
-        const all = await ledger.listGrants(account.id)
-        return pageById(query, {
-          fetch: ({ limit, id }) => all.filter((grant) => id === undefined || grant.id > id).slice(0, limit),
-          show: (grant) => grantView(grant, account.currency),
-        })
+        return accountView(ledger, await accounts.change(id, change))
       },
     }),
   ]
@@ -285,14 +245,6 @@ function ledgerRoute({ ledger }: BillingAccountDeps): Route {
         show: (transfer) => transferView(transfer, currency, notes.get(transfer.id)),
       })
     },
-  })
-}
-
-function readFuture(text: string, nowMs: number): number {
-  const timeMs = Date.parse(text)
-  if (timeMs > nowMs) return timeMs
-  throw new GatewayError('validation_failed', {
-    fields: [{ field: '/expiresAt', message: 'must be in the future' }],
   })
 }
 

@@ -26,7 +26,7 @@ export const recordShape = z
     method: z.string(),
     tool: z.string().optional(),
     transport: z.enum(transports),
-    upstreamTransport: z.enum([...transports, 'aggregate', 'none']),
+    upstreamTransport: z.enum([...transports, 'aggregate', 'built-in', 'none']),
     era: z.enum(['legacy', 'modern']),
     upstreamEra: z.enum(['legacy', 'modern', 'none']),
     outcome: z.enum(outcomes),

@@ -2,13 +2,17 @@
 import { billingAccountRoutes, type BillingAccountDeps } from './billing-accounts.ts'
 import { billingAdjustmentRoutes, type BillingAdjustmentDeps } from './billing-adjustments.ts'
 import { billingAuditRoutes, type BillingAuditDeps } from './billing-audit.ts'
+import { billingBudgetRoutes, type BillingBudgetDeps } from './billing-budgets.ts'
 import { billingCostRoutes, type BillingCostDeps } from './billing-cost.ts'
 import { billingExportRoutes, type BillingExportDeps } from './billing-export.ts'
+import { billingEventRoutes, type BillingEventDeps } from './billing-events.ts'
+import { billingGrantRoutes, type BillingGrantDeps } from './billing-grants.ts'
 import { billingPricingRoutes, type BillingPricingDeps } from './billing-pricing.ts'
 import { billingRuleRoutes, type BillingRuleDeps } from './billing-rules.ts'
 import { billingSimulateRoutes, type BillingSimulateDeps } from './billing-simulate.ts'
 import { billingSummaryRoutes, type BillingSummaryDeps } from './billing-summary.ts'
 import { billingUsageRoutes, type BillingUsageDeps } from './billing-usage.ts'
+import { billingTopUpRoutes, type BillingTopUpDeps } from './billing-top-ups.ts'
 import type { Route } from './route.ts'
 
 export type BillingRouteDeps = BillingRuleDeps &
@@ -20,6 +24,10 @@ export type BillingRouteDeps = BillingRuleDeps &
   BillingCostDeps &
   BillingAccountDeps &
   BillingAdjustmentDeps &
+  BillingGrantDeps &
+  BillingBudgetDeps &
+  BillingEventDeps &
+  BillingTopUpDeps &
   BillingAuditDeps
 
 export function billingRoutes(deps: BillingRouteDeps): Route[] {
@@ -33,6 +41,10 @@ export function billingRoutes(deps: BillingRouteDeps): Route[] {
     ...billingCostRoutes(deps),
     ...billingAccountRoutes(deps),
     ...billingAdjustmentRoutes(deps),
+    ...billingGrantRoutes(deps),
+    ...billingBudgetRoutes(deps),
+    ...billingEventRoutes(deps),
+    ...billingTopUpRoutes(deps),
     ...billingAuditRoutes(deps),
   ]
 }

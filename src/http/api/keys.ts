@@ -1,16 +1,25 @@
 // Routes of API keys: one's own, and for administrators a look at everybody's and their end.
 import { z } from 'zod'
-import { GatewayError } from '../../base/errors.ts'
+import type { Clock } from '../../base/clock.ts'
+import { assert, GatewayError } from '../../base/errors.ts'
 import type { ApiKey } from '../../identity/key-store.ts'
 import { keyInput, keyRotation, type Keys, type KeyScope, type ShownKey } from '../../identity/keys.ts'
 import type { Principal } from '../../identity/principal.ts'
+import type { Budgets } from '../../ledger/budgets/budgets.ts'
+import type { Ledger } from '../../ledger/ledger.ts'
 import { may } from '../../policy/roles.ts'
+import { readAmount } from './amount.ts'
+import { keyBudgetInput, readThresholds } from './budget-input.ts'
+import { budgetShape, budgetView } from './budget-view.ts'
 import { pageOf, pageQuery } from './page.ts'
 import { defineRoute, type Route } from './route.ts'
 import { idParams, isoTime, pageById, readId, timeShape } from './view.ts'
 
 export interface KeyRouteDeps {
   readonly keys: Keys
+  readonly budgets: Budgets
+  readonly ledger: Ledger
+  readonly clock: Clock
 }
 
 const keyShape = z
@@ -23,6 +32,7 @@ const keyShape = z
     createdAt: timeShape,
     expiresAt: timeShape.optional(),
     lastUsedAt: timeShape.optional().describe('To the minute.'),
+    budget: budgetShape.optional().describe('The first budget of this key, with what is used of it.'),
   })
   .meta({ id: 'Key' })
 
@@ -30,21 +40,56 @@ const shownKeyShape = keyShape
   .extend({ key: z.string().describe('The key itself; shown this once.') })
   .meta({ id: 'NewKey' })
 
-function keyView(key: ApiKey): z.input<typeof keyShape> {
+function keyView({ budgets, clock }: KeyRouteDeps, key: ApiKey): z.input<typeof keyShape> {
   const { createdAtMs, expiresAtMs, lastUsedAtMs, servers, ...rest } = key
+  const [budget] = budgets.ofKey(key.id)
   return {
     ...rest,
     ...(servers && { servers: [...servers] }),
     createdAt: isoTime(createdAtMs),
     ...(expiresAtMs !== undefined && { expiresAt: isoTime(expiresAtMs) }),
     ...(lastUsedAtMs !== undefined && { lastUsedAt: isoTime(lastUsedAtMs) }),
+    ...(budget && { budget: budgetView(budget, budgets.state(budget.id), clock.now()) }),
   }
 }
 
-const shownKeyView = ({ apiKey, key }: ShownKey): z.input<typeof shownKeyShape> => ({
-  ...keyView(apiKey),
+const shownKeyView = (deps: KeyRouteDeps, { apiKey, key }: ShownKey): z.input<typeof shownKeyShape> => ({
+  ...keyView(deps, apiKey),
   key,
 })
+
+const newKeyInput = keyInput.extend({ budget: keyBudgetInput.optional() })
+
+/** A key and its budget; where the budget cannot be made, there is no key either. */
+async function makeKey(
+  deps: KeyRouteDeps,
+  principal: Principal,
+  { budget, ...input }: z.output<typeof newKeyInput>,
+): Promise<ShownKey> {
+  const account = deps.ledger.findAccount(principal.accountId)
+  assert(account, 'every caller has an account')
+  const shown = await deps.keys.create(principal.userId, input)
+  if (!budget) return shown
+  const { id } = shown.apiKey
+  try {
+    await deps.budgets.create({
+      name: input.name,
+      scope: { kind: 'key', subject: id },
+      accountId: account.id,
+      amount: readAmount(budget.amount),
+      currency: account.currency,
+      window: budget.window,
+      timeZone: account.timeZone,
+      mode: budget.mode,
+      thresholds: readThresholds(['0.5', '0.8', '1']),
+      createdBy: principal.userId,
+    })
+    return shown
+  } catch (error) {
+    await deps.keys.delete(id, { userId: principal.userId })
+    throw error
+  }
+}
 
 /** The keys that a list is about: the caller's own unless it asks for others and may see them. */
 function listScope(principal: Principal, user: string | undefined): KeyScope {
@@ -62,14 +107,14 @@ export function keyRoutes(deps: KeyRouteDeps): Route[] {
       path,
       summary: 'Makes an API key of your own; it is shown once',
       permission: 'keys:manage',
-      body: keyInput,
+      body: newKeyInput,
       response: shownKeyShape,
       status: 201,
       errors: [403, 422],
       handler: async ({ principal, body, setHeader }) => {
-        const shown = await deps.keys.create(principal.userId, body)
+        const shown = await makeKey(deps, principal, body)
         setHeader('location', `${path}/${shown.apiKey.id}`)
-        return shownKeyView(shown)
+        return shownKeyView(deps, shown)
       },
     }),
     defineRoute({
@@ -91,7 +136,7 @@ export function keyRoutes(deps: KeyRouteDeps): Route[] {
         const scope = listScope(principal, query.user)
         return pageById(query, {
           fetch: ({ limit, id }) => deps.keys.list({ limit, afterId: id }, scope),
-          show: keyView,
+          show: (key) => keyView(deps, key),
         })
       },
     }),
@@ -105,7 +150,9 @@ export function keyRoutes(deps: KeyRouteDeps): Route[] {
       errors: [403, 404],
       handler: async ({ principal, params }) => {
         const scope = may(principal, 'keys:manage-all') ? {} : { userId: principal.userId }
-        await deps.keys.delete(readId(params.id, 'key'), scope)
+        const id = readId(params.id, 'key')
+        await deps.keys.delete(id, scope)
+        await deps.budgets.deleteOfKey(id)
         return undefined
       },
     }),
@@ -119,7 +166,10 @@ export function keyRoutes(deps: KeyRouteDeps): Route[] {
       response: shownKeyShape,
       errors: [403, 404],
       handler: async ({ principal, params, body }) =>
-        shownKeyView(await deps.keys.rotate(readId(params.id, 'key'), body, { userId: principal.userId })),
+        shownKeyView(
+          deps,
+          await deps.keys.rotate(readId(params.id, 'key'), body, { userId: principal.userId }),
+        ),
     }),
   ]
 }

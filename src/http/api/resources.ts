@@ -4,6 +4,7 @@ import { GatewayError } from '../../base/errors.ts'
 import type { Metering } from '../../sessions/charge.ts'
 import { chargeSession } from '../../sessions/session-charge.ts'
 import { authRoutes, type AuthRouteDeps } from './auth.ts'
+import { subjectFinder } from './budget-subject.ts'
 import { bundleRoutes, type BundleRouteDeps } from './bundles.ts'
 import { billingRoutes, type BillingRouteDeps } from './billing-routes.ts'
 import { keyRoutes, type KeyRouteDeps } from './keys.ts'
@@ -19,7 +20,7 @@ export type ResourceDeps = AuthRouteDeps &
   Omit<ServerRouteDeps, 'closeSessions'> &
   Omit<BundleRouteDeps, 'closeSessions'> &
   Omit<SessionRouteDeps, 'recordSession'> &
-  BillingRouteDeps &
+  Omit<BillingRouteDeps, 'findSubjects'> &
   WellKnownRouteDeps & { readonly metering: Metering }
 
 /** The routes under `/api/v1`, and the well-known documents. */
@@ -32,7 +33,7 @@ export function resourceRoutes(deps: ResourceDeps): Route[] {
     ...serverRoutes({ ...deps, closeSessions }),
     ...bundleRoutes({ ...deps, closeSessions }),
     ...sessionRoutes({ ...deps, recordSession: recordSession(deps.metering) }),
-    ...billingRoutes(deps),
+    ...billingRoutes({ ...deps, findSubjects: subjectFinder(deps) }),
     ...wellKnownRoutes(deps),
   ]
 }

@@ -13,6 +13,8 @@ export type RoutePermission = 'public' | 'signed-in' | Permission
 export interface Context<Body = unknown, Query = unknown, Params = unknown, Caller = Principal | undefined> {
   readonly principal: Caller
   readonly body: Body
+  /** The body as it came; signatures are over this. */
+  readonly bytes: Uint8Array
   readonly query: Query
   readonly params: Params
   /** `req_…`; also in the answer's `X-Request-Id` and in the log. */
@@ -61,6 +63,8 @@ export interface Route {
   readonly permission: RoutePermission
   /** Strict objects only: a field that is not in the schema is refused. */
   readonly body?: z.ZodType
+  /** Largest body, where that is less than anywhere else. */
+  readonly maxBodyBytes?: number
   readonly query?: z.ZodType
   readonly params?: z.ZodType
   /** Shape of the JSON answer; absent where there is no body (204) or another media type. */

@@ -1,14 +1,12 @@
 // Routes that ask a server itself: whether it answers, and which tools it has at which price.
 import { z } from 'zod'
-import type { Clock } from '../../base/clock.ts'
-import { assert, GatewayError } from '../../base/errors.ts'
+import { GatewayError } from '../../base/errors.ts'
 import type { Principal } from '../../identity/principal.ts'
-import type { Ledger } from '../../ledger/ledger.ts'
 import { outcomes } from '../../pricing/price.ts'
 import { priceInput } from '../../pricing/rule-input.ts'
-import type { RuleBook } from '../../pricing/rules.ts'
 import type { Server } from '../../registry/server.ts'
 import type { Registry } from '../../registry/servers.ts'
+import type { PriceTags } from '../../sessions/price-tags.ts'
 import type { Catalogues } from '../../upstreams/catalogue.ts'
 import type { Handshake } from '../../upstreams/handshake.ts'
 import { decodeCursor, makePage, pageOf, pageQuery } from './page.ts'
@@ -20,9 +18,7 @@ import { idParams } from './view.ts'
 export interface ServerCatalogueDeps {
   readonly registry: Registry
   readonly catalogues: Pick<Catalogues, 'get' | 'test'>
-  readonly rules: Pick<RuleBook, 'findRule'>
-  readonly ledger: Pick<Ledger, 'findAccount'>
-  readonly clock: Clock
+  readonly priceTags: PriceTags
 }
 
 const object = z.record(z.string(), z.unknown())
@@ -55,6 +51,7 @@ const toolPriceShape = z
     currency: z.string(),
     price: priceInput,
     billOn: z.array(z.enum(outcomes)).describe('Outcomes that are charged.'),
+    text: z.string().describe('The price in one sentence.'),
   })
   .nullable()
   .describe('What a call of yours costs now; null where no rule prices it.')
@@ -118,25 +115,21 @@ async function listTools(
   throw new GatewayError('upstream_unavailable', detail === undefined ? {} : { detail })
 }
 
-/** The price that the relay would choose for this call, if it arrived now. */
+/** The price that the relay would choose for this call, if it arrived now over Streamable HTTP. */
 function priceOf(
-  deps: ServerCatalogueDeps,
-  call: { server: Server; tool: string; principal: Principal },
+  { priceTags }: ServerCatalogueDeps,
+  { principal, ...call }: { server: Server; tool: string; principal: Principal },
 ): z.input<typeof toolPriceShape> {
-  const { server, tool, principal } = call
-  const account = deps.ledger.findAccount(principal.accountId)
-  assert(account, 'every caller has an account')
-  const found = deps.rules.findRule({
-    server: server.name,
-    method: 'tools/call',
-    tool,
-    user: principal.userId,
-    account: account.id,
-    transport: 'streamable-http',
-    currency: account.currency,
-    atMs: deps.clock.now(),
-  })
-  if (!found) return null
-  const { ruleId, version, name, currency, price, billOn } = found.rule
-  return { ruleId, version, name, currency, price, billOn: [...billOn] }
+  const tag = priceTags.of(principal, { ...call, transport: 'streamable-http' })
+  if (!tag.priced) return null
+  const { rule, currency, price, billOn, text } = tag
+  return {
+    ruleId: rule.id,
+    version: rule.version,
+    name: rule.name,
+    currency,
+    price,
+    billOn: [...billOn],
+    text,
+  }
 }

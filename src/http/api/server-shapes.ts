@@ -87,6 +87,7 @@ export const serverShape = z
       .optional()
       .describe(insider),
     reportCost: z.boolean().optional().describe(insider),
+    showPrices: z.boolean().optional().describe(insider),
     usageReport: usageReport.optional().describe(`Keys of _meta in which it reports its use. ${insider}`),
     lastFailure: failureShape.optional(),
     revision: z.int().optional().describe(insider),

@@ -40,3 +40,10 @@ export async function pageById<Row extends { readonly id: string }, Item>(
   const rows = await list.fetch({ limit: query.limit + 1, id: id === undefined ? undefined : String(id) })
   return makePage(rows, query.limit, { positionOf: (row) => [row.id], show: (row) => list.show(row) })
 }
+
+/** A time that must lie ahead, in milliseconds; throws `validation_failed` naming the field. */
+export function readFuture(text: string, { field, nowMs }: { field: string; nowMs: number }): number {
+  const timeMs = Date.parse(text)
+  if (timeMs > nowMs) return timeMs
+  throw new GatewayError('validation_failed', { fields: [{ field, message: 'must be in the future' }] })
+}

@@ -1,0 +1,65 @@
+// What the gateway adds to an answer for its caller: prices to a list of tools, and what the call cost.
+import { exactly } from '../eras/exact-json.ts'
+import { isObject } from '../eras/json-object.ts'
+import type { Server } from '../registry/server.ts'
+import type { UsageRecord } from '../usage/record.ts'
+import type { JsonRpcMessage, JsonRpcRequest } from '../wire/json-rpc.ts'
+import { withCost } from './answer.ts'
+import type { PriceTags } from './price-tags.ts'
+import type { Incoming } from './relay.ts'
+import type { Ways } from './ways.ts'
+
+/** The answer as its caller gets it; undefined where the server's bytes go through as they are. */
+export type Present = (answer: JsonRpcMessage, bytes: Uint8Array, settled: Paid) => Uint8Array | undefined
+
+/** What a settled call has cost, and what is left. */
+interface Paid {
+  readonly record: Pick<UsageRecord, 'id' | 'cost' | 'currency'>
+  readonly balance: bigint
+}
+
+export interface PresenterParts {
+  readonly ways: Pick<Ways, 'findMember'>
+  readonly priceTags: PriceTags
+}
+
+type Asked = Pick<Incoming, 'principal' | 'server' | 'transport'> & { readonly message: JsonRpcRequest }
+
+/** `billed` is whose call it is: the server, or a member of the aggregate. Undefined where nothing is added. */
+export function presenterOf(asked: Asked, billed: Server, parts: PresenterParts): Present | undefined {
+  const { message, server } = asked
+  const wanted = asksForReport(message)
+  const showsCost = wanted || billed.reportCost
+  const isAggregate = server.transport.type === 'aggregate'
+  const mayShowPrices =
+    message.method === 'tools/list' && (wanted || isAggregate || server.showPrices === true)
+  if (!showsCost && !mayShowPrices) return undefined
+  return (answer, bytes, { record, balance }) => {
+    const priced = mayShowPrices ? withPrices(answer, bytes, { asked, wanted, parts }) : undefined
+    if (showsCost) return withCost(priced ?? exactly(answer, bytes), { ...record, balance })
+    return priced && Buffer.from(JSON.stringify(priced))
+  }
+}
+
+/** Whether the client asks to be told what its requests cost. */
+const asksForReport = ({ params }: JsonRpcRequest): boolean => {
+  const meta = params?.['_meta']
+  return isObject(meta) && meta['tollbridge/report'] === true
+}
+
+function withPrices(
+  answer: JsonRpcMessage,
+  bytes: Uint8Array,
+  { asked, wanted, parts }: { asked: Asked; wanted: boolean; parts: PresenterParts },
+): JsonRpcMessage | undefined {
+  const { principal, server, transport } = asked
+  const { ways, priceTags } = parts
+  const ofMember = (name: string) =>
+    ways.findMember(server, principal, { jsonrpc: '2.0', method: 'tools/call', params: { name } })
+  return priceTags.onList(answer, bytes, {
+    payer: principal,
+    transport,
+    find: server.transport.type === 'aggregate' ? ofMember : () => ({ server }),
+    isShown: (owner) => wanted || owner.showPrices === true,
+  })
+}

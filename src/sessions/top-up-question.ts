@@ -1,0 +1,136 @@
+// A refusal for lack of balance as a question: the client's user is sent to pay, and the call comes back.
+import type { Clock } from '../base/clock.ts'
+import { GatewayError } from '../base/errors.ts'
+import { exactly } from '../eras/exact-json.ts'
+import { isObject, without } from '../eras/json-object.ts'
+import { errorResponse, isRequest, resultResponse, type JsonRpcMessage } from '../wire/json-rpc.ts'
+import { metaKeys } from '../wire/protocol-version.ts'
+import type { RefusalAnswer } from './refusal.ts'
+import type { Incoming } from './relay.ts'
+import { fingerprint } from './replays.ts'
+
+/** Seals a state that the client carries; what was changed opens to nothing. */
+export interface StateSeal {
+  seal(text: string): string
+  open(sealed: string): string | undefined
+}
+
+export interface TopUpQuestionOptions {
+  readonly seal: StateSeal
+  readonly clock: Clock
+  /** How long the user may take. */
+  readonly ttlMs: number
+}
+
+const statePrefix = 'tollbridge-top-up.'
+/** Of the one question that is asked. */
+const questionKey = 'topUp'
+/** MCP 2025-11-25, "URL Mode Elicitation": URLElicitationRequiredError. */
+const urlRequired = -32042
+/** The first revision that knows of it. */
+const urlModeSince = '2025-11-25'
+const stale =
+  'This request state is not valid any more, or is another request’s; send the call again without it.'
+
+interface State {
+  readonly user: string
+  readonly account: string
+  readonly call: string
+  readonly expiresAtMs: number
+}
+
+export class TopUpQuestion {
+  readonly #options: TopUpQuestionOptions
+
+  constructor(options: TopUpQuestionOptions) {
+    this.#options = options
+  }
+
+  /**
+   * The question to send instead of the refusal of a tools/call that was never sent: error -32042 for a legacy client,
+   * `input_required` for a modern one. Undefined where the client does not open URLs, where it was asked already, and
+   * where the call is itself a round of another question, whose state would be lost.
+   */
+  ask(incoming: Incoming, refusal: GatewayError, callId: string): RefusalAnswer | undefined {
+    const { message, era, topUpAsked } = incoming
+    const { topUpUrl: url } = refusal.data
+    if (refusal.code !== 'balance_exhausted' || typeof url !== 'string' || topUpAsked) return undefined
+    if (!isRequest(message) || message.method !== 'tools/call' || !opensUrls(incoming)) return undefined
+    // The modern era has no such id, and no notification that would need it.
+    const elicitation = { mode: 'url', url, message: refusal.message }
+    if (era === 'legacy') {
+      const elicitations = [{ ...elicitation, elicitationId: callId }]
+      const data = { code: refusal.code, ...refusal.data, elicitations }
+      const error = { code: urlRequired, message: refusal.message, data }
+      return { status: 200, text: errorResponse(message.id, error) }
+    }
+    if (message.params?.['requestState'] !== undefined || message.params?.['inputResponses'] !== undefined)
+      return undefined
+    const result = {
+      resultType: 'input_required',
+      inputRequests: { [questionKey]: { method: 'elicitation/create', params: elicitation } },
+      requestState: this.#stateOf(incoming),
+    }
+    return { status: 200, text: resultResponse(message.id, result) }
+  }
+
+  /**
+   * A call that comes back from the question, as it was first sent; the same message where it does not, and
+   * `invalid_params` where its state is not of this call and caller, or is too old.
+   */
+  reopen(incoming: Incoming): Incoming | GatewayError {
+    const { message, body } = incoming
+    const state = message.params?.['requestState']
+    if (typeof state !== 'string' || !state.startsWith(statePrefix)) return incoming
+    const first = { ...incoming, message: firstRound(message), topUpAsked: true }
+    if (!this.#isOf(state, first)) return new GatewayError('invalid_params', { detail: stale })
+    return { ...first, body: Buffer.from(JSON.stringify(firstRound(exactly(message, body)))) }
+  }
+
+  #stateOf(incoming: Incoming): string {
+    const { seal, clock, ttlMs } = this.#options
+    const state: State = { ...identityOf(incoming), expiresAtMs: clock.now() + ttlMs }
+    return `${statePrefix}${seal.seal(JSON.stringify(state))}`
+  }
+
+  #isOf(text: string, incoming: Incoming): boolean {
+    const { seal, clock } = this.#options
+    const opened = seal.open(text.slice(statePrefix.length))
+    if (opened === undefined) return false
+    const state = JSON.parse(opened) as State
+    const own = identityOf(incoming)
+    const isOwn = state.user === own.user && state.account === own.account && state.call === own.call
+    return isOwn && clock.now() < state.expiresAtMs
+  }
+}
+
+/** Possession of a state is no right: it is good for one caller and one call. */
+const identityOf = ({ principal, server, message }: Incoming): Omit<State, 'expiresAtMs'> => ({
+  user: principal.userId,
+  account: principal.accountId,
+  call: isRequest(message) ? fingerprint(server.id, message) : '',
+})
+
+const firstRound = (message: JsonRpcMessage): JsonRpcMessage => ({
+  ...message,
+  params: without(message.params ?? {}, 'requestState', 'inputResponses'),
+})
+
+/** Whether the client says that it shows URLs to its user. */
+function opensUrls({ era, message, session }: Incoming): boolean {
+  if (era === 'legacy' && (session?.protocolVersion ?? '') < urlModeSince) return false
+  const capabilities = era === 'legacy' ? declaredAtFirst(session?.initializeBody) : declaredNow(message)
+  const elicitation = isObject(capabilities) ? capabilities['elicitation'] : undefined
+  return isObject(elicitation) && isObject(elicitation['url'])
+}
+
+function declaredNow({ params }: JsonRpcMessage): unknown {
+  const meta = params?.['_meta']
+  return isObject(meta) ? meta[metaKeys.clientCapabilities] : undefined
+}
+
+function declaredAtFirst(initialize: Uint8Array | undefined): unknown {
+  if (!initialize) return undefined
+  const { params } = JSON.parse(Buffer.from(initialize).toString()) as JsonRpcMessage
+  return params?.['capabilities']
+}
