@@ -110,6 +110,7 @@ export async function buildFunds({ db, clock, log, ledger, writer }: FundsParts)
     events,
     clock,
     parentOf: (id) => ledger.findAccount(id)?.parentId,
+    currencyOf: (id) => ledger.findAccount(id)?.currency,
     history: (budget, fromMs) => {
       const { kind, subject } = budget.scope
       const below = kind === 'account' ? accounts.withDescendants(subject).map(({ id }) => id) : []

@@ -71,7 +71,7 @@ function rollupsOf({ scope, currency, window, timeZone }: Budget, fromMs: number
     select 1 as side, d.value as text, ${sql.lit(bucket)} as bucket, sum(r.cost) as amount
     from usage_rollup r join dimension d on d.id = r.${sql.raw(columns[scope.kind])}
       join dimension c on c.id = r.currency
-    where r.bucket >= ${BigInt(Math.floor(fromMs / rollupMs))} and c.value = ${currency} and r.cost > 0
+    where r.bucket >= ${BigInt(Math.floor(fromMs / rollupMs))} and c.value = ${currency} and r.cost <> 0
     group by d.value`
 }
 
@@ -87,6 +87,6 @@ function recordsOf({ scope, currency, window, timeZone }: Budget, fromMs: number
     select 1 as side, d.value as text, ${bucket} as bucket, sum(r.cost) as amount
     from usage_record r join dimension d on d.id = r.${sql.raw(columns[scope.kind])}
       join dimension c on c.id = r.currency
-    where r.id >= ${CallIds.firstAt(fromMs)} and c.value = ${currency} and r.cost > 0
+    where r.id >= ${CallIds.firstAt(fromMs)} and c.value = ${currency} and r.cost <> 0
     group by 2, 3`
 }

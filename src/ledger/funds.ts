@@ -1,6 +1,5 @@
 // What calls may take: the wallet that pays and every budget of the call, held, grown and settled in one step.
 import { assert, GatewayError } from '../base/errors.ts'
-import { CallIds } from '../base/id.ts'
 import { formatAmount } from '../base/money.ts'
 import type { Transfer } from './account.ts'
 import type { BudgetSpend, BudgetWindow, Spender } from './budgets/budget.ts'
@@ -36,7 +35,7 @@ export class Funds {
 
   /** Sets `amount` aside for the call with this record id; undefined where it is not covered. */
   hold(spender: Spender, record: bigint, amount: bigint): CallHold | undefined {
-    const stake = this.#budgets.stake(spender, { ...this.#arrival(spender, record), amount })
+    const stake = this.#budgets.stake(spender, record, amount)
     if (!stake) return undefined
     const hold = this.#ledger.hold(spender.accountId, amount)
     if (hold) return { hold, stake }
@@ -56,8 +55,10 @@ export class Funds {
   /** Replaces a hold by the real cost; returns what commits with the record. */
   settle({ hold, stake }: CallHold, cost: bigint, record: bigint): FundsEntry[] {
     assert(cost <= stake.amount, 'a charge never passes what its budgets hold')
-    const transfers = this.#ledger.settle(hold, cost, record)
-    return [...transfers, ...this.#budgets.settle(stake, cost), ...this.#budgets.takeEvents()]
+    const entries: FundsEntry[] = this.#ledger.settle(hold, cost, record)
+    for (const spend of this.#budgets.settle(stake, cost)) entries.push(spend)
+    for (const event of this.#budgets.takeEvents()) entries.push(event)
+    return entries
   }
 
   /** What commits with the record of a call that holds nothing, such as one that was refused. */
@@ -77,15 +78,9 @@ export class Funds {
     record: bigint,
     { amount, held }: { amount: bigint; held?: CallHold | undefined },
   ) {
-    const stake = held?.stake ?? { spender, ...this.#arrival(spender, record), amount: 0n, shares: [] }
+    const stake = held?.stake ?? { spender, record, amount: 0n, shares: [] }
     const short = this.#budgets.findRefusal(stake, amount)
     return short ? this.#budgetError(short, amount) : this.#balanceError(spender.accountId, amount)
-  }
-
-  #arrival({ accountId }: Spender, record: bigint): { currency: string; atMs: number } {
-    const account = this.#ledger.findAccount(accountId)
-    assert(account, 'every caller has an account')
-    return { currency: account.currency, atMs: CallIds.timeMs(record) }
   }
 
   #balanceError(accountId: string, required: bigint): GatewayError {

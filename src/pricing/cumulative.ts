@@ -83,9 +83,9 @@ export class Cumulative {
     const scale = scaledPerBase[this.unit]
     const span = { from: (before ?? 0n) * scale, ahead: ahead * scale, quantity: count * scale }
     const start = before === undefined ? this.#flat + this.#curve.amountAt(0n) : 0n
-    const most = divideRounded(this.#curve.most(span) + start, exactPerNano)
-    // Sums are rounded, so that a difference may be one more.
-    return most < 0n ? 0n : most + 1n
+    const most = this.#curve.most(span) + start
+    // Amounts are rounded as sums, so that a difference may be rounded up, and never by more.
+    return most <= 0n ? 0n : (most + exactPerNano - 1n) / exactPerNano
   }
 
   /** The exact amount of a period with this quantity (12 decimals), and its lines; `flat` is due once. */

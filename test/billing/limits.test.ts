@@ -61,10 +61,8 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
   /** Sends all at once, taking turns between the clients; returns the refusals. */
   async function flood(...clients: McpClient[]): Promise<Answer[]> {
     const before = upstream.calls().length
-    const sent = Array.from({ length: callsAtOnce }, (_, n) =>
-      (clients[n % clients.length] as McpClient).call(),
-    )
-    const answers = await Promise.all(sent)
+    const rounds = Array.from({ length: callsAtOnce / clients.length }, () => clients)
+    const answers = await Promise.all(rounds.flat().map((each) => each.call()))
     expect(answers).toHaveLength(callsAtOnce)
     const refused = answers.filter((answer) => refusalCode(answer) !== undefined)
     expect(upstream.calls().length - before, 'calls that ran').toBe(affordable)

@@ -65,12 +65,12 @@ export class ModelBudget {
   used(subject: string, atMs: number): bigint {
     const { window } = this.budget
     const sliceMs = typeof window === 'object' ? Math.ceil((window.rollingSeconds * 1000) / 60) : 0
-    let most = 0n
+    let most: bigint | undefined
     for (let end = 0; end <= (sliceMs > 0 ? 60 : 0); end++) {
       const { spent, held } = this.sums(subject, atMs + end * sliceMs)
-      if (spent + held > most) most = spent + held
+      if (most === undefined || spent + held > most) most = spent + held
     }
-    return most
+    return most ?? 0n
   }
 
   limit(nowMs: number): bigint {

@@ -1,9 +1,7 @@
 // All budgets of this node: what calls hold and spend of them in memory, and how they are made, changed and folded.
 import { GatewayError } from '../../base/errors.ts'
-import type { Clock } from '../../base/clock.ts'
-import { newId } from '../../base/id.ts'
+import { CallIds, newId } from '../../base/id.ts'
 import type { BillingEvent } from '../event.ts'
-import type { EventStore } from '../event-store.ts'
 import {
   type Budget,
   type BudgetChange,
@@ -13,30 +11,15 @@ import {
   type Increase,
   type Spender,
 } from './budget.ts'
-import { BudgetIndex, type ParentOf } from './budget-index.ts'
+import { BudgetIndex } from './budget-index.ts'
 import type { Stake, Refusal, Share } from './stake.ts'
 import { LiveBudget } from './live-budget.ts'
-import type { BudgetStore } from './store.ts'
-
-/** What was spent before a budget was made, by the records, less what is counted for it already. */
-export type ReadHistory = (budget: Budget, fromMs: number) => Promise<BudgetSpend[]>
-
-export interface BudgetsOptions {
-  readonly store: BudgetStore
-  readonly events: EventStore
-  readonly clock: Clock
-  readonly parentOf: ParentOf
-  readonly history: ReadHistory
-  /** Resolves once every call that has settled so far is durable, or known to have failed. */
-  readonly settledSoFar: () => Promise<void>
-  /** Hears of each event when it is raised; it becomes durable with the next record. */
-  readonly onEvent?: (event: BillingEvent) => void
-  readonly maxBudgets?: number
-}
+import type { BudgetsOptions } from './options.ts'
 
 /** No window is longer than a month, and a rolling one lasts a slice more. */
 const horizonMs = 33 * 86_400_000
 const none: readonly Share[] = []
+const nothing: readonly BudgetSpend[] = []
 const maxForgotten = 10_000
 const maxIncreases = 100
 
@@ -101,9 +84,8 @@ export class Budgets {
    * Holds `amount` of every budget that the call counts against; undefined where a hard one does not have it. An
    * amount of nothing is not looked up: it is when the call grows.
    */
-  stake(spender: Spender, given: { currency: string; atMs: number; amount: bigint }): Stake | undefined {
-    const { currency, atMs, amount } = given
-    const stake: Stake = { spender, currency, atMs, amount: 0n, shares: none }
+  stake(spender: Spender, record: bigint, amount: bigint): Stake | undefined {
+    const stake: Stake = { spender, record, amount: 0n, shares: none }
     if (amount > 0n && !this.grow(stake, amount)) return undefined
     this.#stakes.add(stake)
     return stake
@@ -136,12 +118,19 @@ export class Budgets {
     if (amount === 0n) stake.shares = none
   }
 
-  /** Ends a stake, of which `cost` was spent; returns what has to commit with the record. */
-  settle(stake: Stake, cost: bigint): BudgetSpend[] {
+  /**
+   * Ends a stake, of which `cost` was spent; returns what has to commit with the record. A call may hold nothing and
+   * give back (a cost below 0), where the calls before it became cheaper.
+   */
+  settle(stake: Stake, cost: bigint): readonly BudgetSpend[] {
     this.#stakes.delete(stake)
+    const isHeld = stake.amount > 0n
+    const shares = isHeld || cost === 0n ? stake.shares : this.#sharesOf(stake)
+    if (shares.length === 0) return nothing
     const spends: BudgetSpend[] = []
-    for (const { live, count, cell } of stake.shares) {
-      count.settle(cell, stake.amount, cost)
+    for (const { live, count, cell } of shares) {
+      if (isHeld) count.settle(cell, stake.amount, cost)
+      else count.add(cell, cost)
       if (cost === 0n || live.removed) continue
       spends.push({ budgetId: live.budget.id, subject: count.subject, bucket: cell.bucket, amount: cost })
       if (live.inForce) this.#raise(live.passed(count, cell, this.#cause(stake.spender)))
@@ -305,8 +294,10 @@ export class Budgets {
     await store.forgetSubjects(this.#forgotten.splice(0, 500))
   }
 
-  #sharesOf({ spender, currency, atMs }: Pick<Stake, 'spender' | 'currency' | 'atMs'>): readonly Share[] {
+  #sharesOf({ spender, record }: Pick<Stake, 'spender' | 'record'>): readonly Share[] {
     if (this.#index.size === 0) return none
+    const currency = this.#options.currencyOf(spender.accountId)
+    const atMs = CallIds.timeMs(record)
     const shares: Share[] = []
     this.#index.each(spender, (live, subject) => {
       if (live.budget.currency !== currency) return

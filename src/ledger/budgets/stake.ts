@@ -13,9 +13,8 @@ export interface Share {
 /** What a call holds of every budget that it counts against. Resolved exactly once. */
 export interface Stake {
   readonly spender: Spender
-  readonly currency: string
-  /** When the call arrived: that decides in which windows it counts. */
-  readonly atMs: number
+  /** Its id has the time in it at which the call arrived: that decides in which windows it counts. */
+  readonly record: bigint
   amount: bigint
   shares: readonly Share[]
 }
