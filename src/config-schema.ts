@@ -191,6 +191,14 @@ export const settingsSchema = section({
     maxAgeMs: milliseconds(1000, dayMs, 10 * 60_000, 'An event is kept.'),
     retryMs: milliseconds(10, 60_000, 1000, 'Clients are asked to wait before they resume a stream.'),
   }).prefault({}),
+  retention: section({
+    recordDays: z
+      .int('must be a whole number from 1 to 36500')
+      .min(1, 'must be a whole number from 1 to 36500')
+      .max(36_500, 'must be a whole number from 1 to 36500')
+      .optional()
+      .describe('Whole days after which usage records are dropped; rollups and ledger stay. Absent: never.'),
+  }).prefault({}),
   calls: section({
     maxInFlight: whole(1, 1_000_000, 4096),
   }).prefault({}),

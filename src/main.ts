@@ -3,7 +3,6 @@ import manifest from '../package.json' with { type: 'json' }
 import { verify } from './billing/verify.ts'
 import { systemClock as clock } from './base/clock.ts'
 import { GatewayError } from './base/errors.ts'
-import { lockFolder } from './base/folder-lock.ts'
 import { Keyring } from './base/keyring.ts'
 import { Lifecycle } from './base/lifecycle.ts'
 import { createLog, type Log } from './base/log.ts'
@@ -11,6 +10,7 @@ import type { RunnableConfig } from './commands/settings.ts'
 import { isLoopback } from './config.ts'
 import type { Database } from './db/database.ts'
 import { openDatabase, type OpenOptions } from './db/open.ts'
+import { lockStore } from './db/store-lock.ts'
 import { prepareDemo, type Demo } from './demo.ts'
 import { createApi } from './http/api/api.ts'
 import { gatewayRoutes } from './http/api/routes.ts'
@@ -35,6 +35,7 @@ import { buildIdentity } from './assembly/identity.ts'
 import { buildBilling } from './assembly/invoicing.ts'
 import { buildMoney } from './assembly/money.ts'
 import { buildServers } from './assembly/servers.ts'
+import { buildUpkeep } from './assembly/upkeep.ts'
 import { buildTopUps } from './assembly/top-ups.ts'
 
 /** A running gateway. */
@@ -86,11 +87,12 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   lifecycle.onStop('process metrics', watchProcess(metrics.registry))
   const { data: dataDir, databaseUrl, durability } = config
   // PostgreSQL is shared by intention; a folder is not.
-  if (databaseUrl === undefined) lifecycle.onStop('folder lock', await lockFolder(dataDir))
+  lifecycle.onStop('store lock', await lockStore({ dataDir, databaseUrl, log }, 'shared'))
   const db = await openDatabase({ dataDir, databaseUrl, durability, log }, parts.openStore)
   lifecycle.onStop('store', () => db.close())
 
   const money = await buildMoney({ config, db, clock, log, metrics, lifecycle })
+  const retention = await buildUpkeep({ config, db, clock, log, lifecycle })
   const identity = buildIdentity({ config, db, log, keyring, ledger: money.ledger, publicUrl })
   const servers = await buildServers({ config, db, log, keyring, ledger: money.ledger, lifecycle })
   const { credentials } = identity
@@ -115,6 +117,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
       findAccountId: (userId) => findAccountId(identity.users, userId),
       verify: (signal) => verify({ store: money.auditStore, rules: money.rules, signal }),
       isStoreReady: () => money.writer.accepting,
+      isDropped: (timeMs) => retention.isDropped(timeMs),
     }),
     health: {
       checks: [{ name: 'store', check: () => storeCheck(money.writer) }],

@@ -23,7 +23,7 @@ import { keptRow } from '../sessions/kept-store.ts'
 import { Dimensions } from '../usage/dimensions.ts'
 import { Meters, meterRows, oldestPeriodMs } from '../usage/meters.ts'
 import { UsageQueries } from '../usage/queries.ts'
-import { UsageQueryStore } from '../usage/query-store.ts'
+import { usageStores } from '../usage/reading-store.ts'
 import { UsageStore } from '../usage/store.ts'
 import { UsageWriter } from '../usage/writer.ts'
 
@@ -77,7 +77,7 @@ export async function buildMoney({ config, db, clock, log, metrics, lifecycle }:
     hourMs,
   )
   lifecycle.onStop('budget sweep', () => clearInterval(sweep))
-  const queries = new UsageQueries(new UsageQueryStore(db), { clock })
+  const queries = new UsageQueries(usageStores(db), { clock })
   const auditStore = new AuditStore(db)
   const lastRecord = await usageStore.newestRecordId()
   const counting = { meters, periods: new Periods() }

@@ -15,6 +15,7 @@ export type IdPrefix =
   | 'rul'
   | 'bud'
   | 'grt'
+  | 'adj'
   | 'inv'
   | 'crn'
   | 'req'

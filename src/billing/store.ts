@@ -4,6 +4,7 @@ import { CallIds } from '../base/id.ts'
 import type { Compilable, Database } from '../db/database.ts'
 import { rollupMs } from '../usage/record.ts'
 import { latencyColumns } from '../usage/tables.ts'
+import { SumAuditStore } from './sum-audit-store.ts'
 
 /** Ids that are larger than `after` and not larger than `until`. */
 export interface Stretch {
@@ -47,6 +48,7 @@ export interface AuditedTransfer {
   readonly credit_account: string | null
   readonly credit_currency: string | null
   readonly grant_amount: bigint | null
+  readonly adjustment: string | null
 }
 
 export interface AuditedBalance {
@@ -91,11 +93,13 @@ const summedColumns = ['calls', 'unpriced', 'cost', 'request_bytes', 'response_b
 const list = (texts: readonly string[]): RawBuilder<unknown> => sql.raw(texts.join(', '))
 
 export class AuditStore {
+  readonly sums: SumAuditStore
   readonly #db: Database
   readonly #sql
 
   constructor(db: Database) {
     this.#db = db
+    this.sums = new SumAuditStore(db)
     this.#sql = db.builder<unknown>()
   }
 
@@ -136,10 +140,11 @@ export class AuditStore {
         a.value as record_account, c.value as record_currency,
         d.kind as debit_kind, d.account_id as debit_account, d.currency as debit_currency,
         k.kind as credit_kind, k.account_id as credit_account, k.currency as credit_currency,
-        g.amount as grant_amount
+        g.amount as grant_amount, j.id as adjustment
       from transfer t left join usage_record r on r.id = t.record left join dimension a on a.id = r.account
         left join dimension c on c.id = r.currency left join ledger_account d on d.id = t.debit
         left join ledger_account k on k.id = t.credit left join credit_grant g on g.ledger_account = t.credit
+        left join adjustment j on j.transfer = t.id
       where t.id > ${after} and t.id <= ${until} order by t.id limit ${limit}`)
   }
 

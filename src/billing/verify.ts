@@ -4,9 +4,11 @@ import { CallIds, formatCallId } from '../base/id.ts'
 import { formatAmount } from '../base/money.ts'
 import type { CompiledRule } from '../pricing/choice.ts'
 import { rollupMs } from '../usage/record.ts'
+import { dayMs } from '../usage/retention-store.ts'
 import { Differences, type Difference } from './differences.ts'
 import { findCostProblem } from './record-check.ts'
-import type { AuditStore, RecheckedBalance } from './store.ts'
+import type { AuditedTransfer, AuditStore, RecheckedBalance } from './store.ts'
+import { checkCubes, checkDropped, DailyCharges } from './sum-check.ts'
 import { findTransferProblem } from './transfer-check.ts'
 
 export interface VerifyOptions {
@@ -80,6 +82,8 @@ class Audit {
   readonly #open = new Map<number, bigint>()
   readonly #weightKey = randomBytes(8).readBigUInt64LE()
   readonly #folds = new Map<bigint, Fold>()
+  readonly #daily = new DailyCharges()
+  #droppedDays: ReadonlySet<number> = new Set()
 
   constructor({ store, rules, maxDifferences = 100, pageRows = 1000, signal }: VerifyOptions) {
     this.#store = store
@@ -93,12 +97,28 @@ class Audit {
   async run(): Promise<void> {
     // An audit ends where the store ends now, however fast it grows.
     const newest = await this.#store.newest()
+    await this.#loadDropped()
     await this.#checkRecords(newest.record)
     await this.#checkTransfers(newest.transfer)
     await this.#checkCharges()
     await this.#checkGrants()
-    await this.#checkRollups(newest.bucket)
+    const buckets = await this.#checkRollups(newest.bucket)
+    const check = { store: this.#store.sums, differences: this.differences, limit: this.#maxDifferences }
+    const signal = this.#signal
+    await checkDropped({ ...check, signal }, this.#daily)
+    await checkCubes({ ...check, signal }, buckets)
     await this.#checkBalances()
+  }
+
+  async #loadDropped(): Promise<void> {
+    this.#droppedDays = new Set((await this.#store.sums.dropped()).map(({ day }) => day))
+  }
+
+  /** Whether records of this time may be gone; another process may have dropped them meanwhile. */
+  async #isDropped(timeMs: number): Promise<boolean> {
+    const day = Math.floor(timeMs / dayMs)
+    if (!this.#droppedDays.has(day)) await this.#loadDropped()
+    return this.#droppedDays.has(day)
   }
 
   async #checkRecords(until: bigint): Promise<void> {
@@ -131,14 +151,22 @@ class Audit {
       (transfer) => {
         this.counts.transfers++
         const { kind, debit, credit, amount, record } = transfer
-        const problem = findTransferProblem(transfer)
-        if (problem) this.differences.add('transfer', transfer.id.toString(), problem)
-        if (kind === 'charge' && record !== null) this.#weigh(record, -amount)
-        if (kind === 'reprice' && record !== null) this.#weigh(record, amount)
+        const charged = kind === 'charge' ? amount : kind === 'reprice' ? -amount : 0n
+        if (charged !== 0n && record !== null) {
+          this.#weigh(record, -charged)
+          this.#daily.add(CallIds.timeMs(record), transfer.debit_currency ?? '', charged)
+        }
         this.#foldOf(debit).debits += amount
         this.#foldOf(credit).credits += amount
+        if (record === null || transfer.found_record !== null) return this.#judge(transfer, false)
+        return this.#isDropped(CallIds.timeMs(record)).then((dropped) => this.#judge(transfer, dropped))
       },
     )
+  }
+
+  #judge(transfer: AuditedTransfer, dropped: boolean): void {
+    const problem = findTransferProblem(transfer, dropped)
+    if (problem) this.differences.add('transfer', transfer.id.toString(), problem)
   }
 
   /**
@@ -154,20 +182,26 @@ class Audit {
     }
   }
 
-  async #checkRollups(lastBucket: number): Promise<void> {
+  /** Returns the quarter-hours that have any. */
+  async #checkRollups(lastBucket: number): Promise<number[]> {
+    const buckets: number[] = []
     let next = await this.#store.nextBucket(0)
     while (next !== undefined && next <= lastBucket) {
       this.#signal?.throwIfAborted()
       this.counts.rollups++
-      for (const found of await this.#store.rollupDifferences(next, this.#maxDifferences)) {
-        const id = `${new Date(next * rollupMs).toISOString()} ${found.name}`
+      buckets.push(next)
+      const found = await this.#store.rollupDifferences(next, this.#maxDifferences)
+      const dropped = found.length > 0 && (await this.#isDropped(next * rollupMs))
+      for (const { name, ...sums } of dropped ? [] : found) {
+        const id = `${new Date(next * rollupMs).toISOString()} ${name}`
         this.differences.add('rollup', id, {
-          expected: `${found.record_calls} calls, ${formatAmount(found.record_cost)}`,
-          actual: `${found.rollup_calls} calls, ${formatAmount(found.rollup_cost)}`,
+          expected: `${sums.record_calls} calls, ${formatAmount(sums.record_cost)}`,
+          actual: `${sums.rollup_calls} calls, ${formatAmount(sums.rollup_cost)}`,
         })
       }
       next = await this.#store.nextBucket(next + 1)
     }
+    return buckets
   }
 
   async #checkBalances(): Promise<void> {

@@ -71,6 +71,24 @@ export function addAccountCommands(program: Command, io: Io): void {
       )
     })
   account
+    .command('adjust <account> <amount>')
+    .description('correct a balance; a negative amount takes')
+    .requiredOption('--reason <text>', 'why, for the statement')
+    .option('--record <id>', 'the usage record that is put right')
+    .addHelpText(
+      'after',
+      examples(
+        "account adjust ann 2.50 --reason 'the server was down' --record use_01j…",
+        "account adjust ann --reason 'counted twice' -- -0.01",
+      ),
+    )
+    .action(async (name: string, amount: string, options: Record<string, string>, command: Command) => {
+      const id = await accountIdOf(io, command, name)
+      const body = compact({ amount, reason: options['reason'], record: options['record'] })
+      const path = `/billing/accounts/${segment(id)}/adjustments`
+      showThing(io, command, await clientOf(io, command).post(path, body))
+    })
+  account
     .command('mode <account>')
     .addArgument(
       new Argument('<mode>', 'prepaid has a hard balance; postpaid is only metered').choices([

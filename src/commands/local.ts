@@ -16,6 +16,7 @@ interface VerifyAnswer {
 export function addLocalCommands(program: Command, io: Io): void {
   addConfigCommands(program, io)
   addStoreCommands(program, io)
+  addRebuildCommand(program, io)
   withConfigFlags(program.command('doctor').description('look for what keeps the gateway from working'))
     .addHelpText('after', examples('doctor', 'doctor --config /etc/tollbridge.yaml --json'))
     .action(async (flags: ConfigFlags, command: Command) => {
@@ -99,6 +100,24 @@ function addStoreCommands(program: Command, io: Io): void {
       showThing(io, command, answer)
       if (!answer.ok)
         throw new CliError('Records, rollups and ledger differ; the differences are listed above.')
+    })
+}
+
+function addRebuildCommand(program: Command, io: Io): void {
+  withConfigFlags(
+    program
+      .command('rebuild')
+      .description(
+        'make rollups out of records and balances out of transfers anew; no gateway may run meanwhile',
+      ),
+  )
+    .addHelpText(
+      'after',
+      examples('rebuild --data ./data', 'rebuild --database-url postgres://gate@db/tollbridge'),
+    )
+    .action(async (flags: ConfigFlags, command: Command) => {
+      const { rebuildStore } = await import('./rebuild-store.ts')
+      showThing(io, command, { ...(await rebuildStore(readConfig(io, flags))) })
     })
 }
 

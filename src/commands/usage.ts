@@ -93,8 +93,8 @@ export function addUsageCommands(program: Command, io: Io): void {
       for await (const line of clientOf(io, command).lines('/billing/export', query)) io.out(line)
     })
   withFilters(usage.command('summary').description('sums over records'))
-    .option('--group-by <names>', 'server,tool,method,user,account,key,outcome,day,hour')
-    .option('--time-zone <zone>', 'whose days and hours')
+    .option('--group-by <names>', 'server,tool,method,user,account,key,outcome,currency,month,week,day,hour')
+    .option('--time-zone <zone>', 'whose months, weeks, days and hours')
     .addHelpText(
       'after',
       examples('usage summary', 'usage summary --group-by server,tool --from 2026-11-01T00:00:00Z'),

@@ -58,7 +58,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   const synchronous = `-c synchronous_commit=${durability === 'disk' ? 'on' : 'off'}`
   const open = (config: PoolConfig) => openPool({ ...shared, ...config }, log, secrets)
   const pools = {
-    read: open({ max: poolSize, options: '-c default_transaction_read_only=on' }),
+    // Compiling a summary takes longer than running it.
+    read: open({ max: poolSize, options: '-c default_transaction_read_only=on -c jit=off' }),
     write: open({ max: 2, options: synchronous }),
     commit: open({ max: 1, options: synchronous, pipeline: true }),
   }
@@ -72,8 +73,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   }
 }
 
-/** Throws `store_refused` for what is no PostgreSQL URL; the URL itself must not stand in the error. */
-function secretsOf(url: string): string[] {
+/** What of a URL must stand in no error. Throws `store_refused` for what is no PostgreSQL URL. */
+export function secretsOf(url: string): string[] {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   if (!parsed || !/^postgres(?:ql)?:$/.test(parsed.protocol)) {
     const detail = 'The database URL is not valid; write it as postgres://user:password@host:port/database.'

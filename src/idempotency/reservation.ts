@@ -13,6 +13,8 @@ export interface IdempotentRequest {
   readonly scope: string
   readonly key: string
   readonly fingerprint: Uint8Array
+  /** The key is never forgotten: what the request does lasts as well. */
+  readonly lasting?: boolean
 }
 
 /**

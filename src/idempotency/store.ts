@@ -1,4 +1,4 @@
-// The table of idempotency keys: reserved before the work, answered after it, sealed, and forgotten after a day.
+// The table of idempotency keys: reserved before the work, answered after it, sealed, and forgotten after a day unless it lasts.
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { Database } from '../db/database.ts'
@@ -10,6 +10,7 @@ interface Row {
   fingerprint: Uint8Array
   answer: string | null
   created_at: bigint
+  lasting: bigint
 }
 
 interface Tables {
@@ -27,7 +28,7 @@ export interface IdempotencyOptions {
   /** A keyed hash for fingerprints, which cover bodies with passwords and must not be guessable from the table. */
   mac(text: string): Uint8Array
   readonly clock: Clock
-  /** How long a key is remembered. Default: 24 hours. */
+  /** How long a key is remembered that does not last. Default: 24 hours. */
   readonly retentionMs?: number
 }
 
@@ -56,6 +57,7 @@ export class StoredIdempotency implements IdempotencyStore {
           fingerprint,
           answer: null,
           created_at: BigInt(this.#options.clock.now()),
+          lasting: request.lasting ? 1n : 0n,
         })
         .onConflict((conflict) => conflict.doNothing())
       const [, inserted] = await this.#database.write(this.#deleteExpired(request), insert)
@@ -89,10 +91,10 @@ export class StoredIdempotency implements IdempotencyStore {
     )
   }
 
-  /** Deletes every key older than the retention; for a timer. */
+  /** Deletes every key older than the retention, but for those that last; for a timer. */
   async sweep(): Promise<void> {
     const query = this.#database.builder<Tables>().deleteFrom('api_idempotency')
-    await this.#database.write(query.where('created_at', '<', this.#cutoff()))
+    await this.#database.write(query.where('created_at', '<', this.#cutoff()).where('lasting', '=', 0n))
   }
 
   #deleteExpired(request: IdempotentRequest) {
@@ -102,6 +104,7 @@ export class StoredIdempotency implements IdempotencyStore {
       .where('scope', '=', request.scope)
       .where('key', '=', request.key)
       .where('created_at', '<', this.#cutoff())
+      .where('lasting', '=', 0n)
   }
 
   #cutoff(): bigint {

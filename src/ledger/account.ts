@@ -78,7 +78,7 @@ export type LedgerAccountKind =
 /**
  * `reprice` gives back what a volume price charged too much before it fell; it belongs to the record that made it fall.
  * `void` takes what a voided grant has left back to where it came from. `payment`, `rounding` and `credit-note` are those
- * of invoices.
+ * of invoices. An `adjustment` is a correction.
  */
 export type TransferKind =
   | 'grant'
@@ -89,6 +89,7 @@ export type TransferKind =
   | 'payment'
   | 'rounding'
   | 'credit-note'
+  | 'adjustment'
 
 /** One movement: `amount` nano-units leave `debit` and arrive at `credit`. Append-only, never changed. */
 export interface Transfer {
@@ -97,7 +98,23 @@ export interface Transfer {
   readonly debit: number
   readonly credit: number
   readonly amount: bigint
-  /** The usage record that was charged, for a `charge` or a `reprice`. */
+  /** The usage record that was charged, for a `charge` or a `reprice`; the one that is put right, for an `adjustment`. */
   readonly record?: bigint
   readonly atMs: number
+}
+
+/** A correction by an administrator: above zero the balance rises, below it falls. Nano-units. */
+export interface AdjustmentInput {
+  readonly amount: bigint
+  readonly reason: string
+  readonly createdBy: string
+  /** The usage record that is put right. */
+  readonly record?: bigint
+}
+
+export interface Adjustment extends AdjustmentInput {
+  readonly id: string
+  readonly accountId: string
+  readonly atMs: number
+  readonly transfers: readonly Transfer[]
 }

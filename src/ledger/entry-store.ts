@@ -3,7 +3,7 @@ import type { HotRow } from '../db/batch.ts'
 import { spendRows } from './budgets/store.ts'
 import { eventRow } from './event-store.ts'
 import type { FundsEntry } from './funds.ts'
-import { transferRows } from './store.ts'
+import { transferRows } from './transfer-store.ts'
 
 /** Rows of transfers with their balances, of what budgets have spent, and of events. */
 export function entryRows(entries: readonly FundsEntry[]): HotRow[] {

@@ -1,16 +1,28 @@
 // All wallets of this node: accounts and grants are made here, calls are held and settled here.
 import { assert, GatewayError } from '../base/errors.ts'
 import type { Clock } from '../base/clock.ts'
-import { CallIds, newId } from '../base/id.ts'
-import { grantState, type Account, type Grant, type GrantView, type Transfer } from './account.ts'
-import { Doubts } from './doubts.ts'
+import { newId } from '../base/id.ts'
+import {
+  grantState,
+  type Account,
+  type Adjustment,
+  type AdjustmentInput,
+  type Grant,
+  type GrantView,
+  type Transfer,
+} from './account.ts'
+import { adjustWallet } from './adjustment.ts'
+import type { AdjustmentNote } from './adjustment-store.ts'
 import { credited, debtPaid, transfersOf, type Booking, type BookingEnd } from './booking.ts'
+import { Doubts } from './doubts.ts'
+import { foldWallets } from './fold.ts'
 import { liveHold, type Hold } from './hold.ts'
 import type { AccountDefaults, AccountInput, GrantInput } from './input.ts'
 import { Reclaimed } from './reclaimed.ts'
 import type { AccountChange, Compilable, LedgerStore } from './store.ts'
 import { SystemAccounts } from './system-accounts.ts'
-import { Wallet, type Draw, type WalletTotals } from './wallet.ts'
+import { TransferMaker } from './transfer-maker.ts'
+import { Wallet, type WalletTotals } from './wallet.ts'
 
 /** Far below the 63 bits of a column, so that sums of many calls still fit. */
 const maxAmount = 10n ** 15n
@@ -25,7 +37,7 @@ export class Ledger {
   readonly #defaults: AccountDefaults
   readonly #wallets = new Map<string, Wallet>()
   readonly #system = new SystemAccounts()
-  readonly #transferIds: CallIds
+  readonly #transfers: TransferMaker
   readonly #breakage = new Map<string, number>()
   #nextLedgerAccount = 1
   readonly #doubts = new Doubts()
@@ -41,17 +53,17 @@ export class Ledger {
     this.#reclaimed = new Reclaimed(store)
     this.#clock = options.clock
     this.#defaults = options.defaults
-    this.#transferIds = new CallIds(options.clock, { last: options.lastTransfer })
+    this.#transfers = new TransferMaker(options.clock, options.lastTransfer)
   }
 
   static async open(
     store: LedgerStore,
-    options: { clock: Clock; defaults: AccountDefaults },
+    options: Pick<Ledger, 'defaults'> & { clock: Clock },
   ): Promise<Ledger> {
     const ledger = new Ledger(store, { ...options, lastTransfer: await store.newestTransferId() })
     await ledger.reload()
-    const currencies = ledger.listAccounts().map(({ currency }) => currency)
-    for (const currency of new Set([options.defaults.currency, ...currencies]))
+    const accounts = [options.defaults, ...ledger.listAccounts()]
+    for (const currency of new Set(accounts.map((account) => account.currency)))
       await ledger.#openSystemAccounts(currency)
     return ledger
   }
@@ -69,42 +81,16 @@ export class Ledger {
   }
 
   async #fold(): Promise<void> {
-    const [accounts, rows, grants] = await Promise.all([
-      this.#store.listAccounts(),
-      this.#store.listLedgerAccounts(),
-      this.#store.listGrants(),
-    ])
+    const { wallets, system, lastLedgerAccount } = await foldWallets(this.#store)
     this.#reclaimed.clear()
     this.#doubts.clear()
-    const byId = new Map(rows.map((row) => [row.id, row]))
-    const rowOf = new Map(rows.map((row) => [`${row.kind}:${row.accountId ?? row.currency}`, row]))
-    for (const row of rows) this.#nextLedgerAccount = Math.max(this.#nextLedgerAccount, row.id + 1)
-    this.#system.note(rows)
-    const voided = await this.#store.listVoided(
-      rows.filter(({ kind }) => kind === 'funding').map(({ id }) => id),
-    )
-    const paid = await this.#store.listPaid()
-    const grantsOf = Map.groupBy(grants, (grant) => grant.accountId)
-    for (const account of accounts) {
-      const receivable = rowOf.get(`receivable:${account.id}`)
-      const breakage = rowOf.get(`breakage:${account.id}`)
-      assert(receivable && breakage, 'every account has its ledger accounts')
-      const loads = (grantsOf.get(account.id) ?? []).map((grant) => ({
-        grant,
-        remaining: grant.amount - (byId.get(grant.ledgerAccount)?.debits ?? 0n),
-      }))
-      const wallet = new Wallet({
-        account,
-        receivable: receivable.id,
-        paid: paid.get(receivable.id) ?? 0n,
-        owed: receivable.debits - receivable.credits,
-        expired: breakage.credits,
-        voided: loads.reduce((sum, { grant }) => sum + (voided.get(grant.ledgerAccount) ?? 0n), 0n),
-        grants: loads,
-      })
-      wallet.adoptHolds(this.#wallets.get(account.id)?.held ?? 0n)
-      this.#wallets.set(account.id, wallet)
-      this.#breakage.set(account.id, breakage.id)
+    this.#nextLedgerAccount = Math.max(this.#nextLedgerAccount, lastLedgerAccount + 1)
+    this.#system.note(system)
+    for (const { wallet, breakage } of wallets) {
+      const { id } = wallet.account
+      wallet.adoptHolds(this.#wallets.get(id)?.held ?? 0n)
+      this.#wallets.set(id, wallet)
+      this.#breakage.set(id, breakage)
     }
   }
 
@@ -115,7 +101,7 @@ export class Ledger {
     return turn
   }
 
-  /** What accounts have whose maker says nothing else. */
+  /** Where the maker of an account says nothing else. */
   get defaults(): AccountDefaults {
     return this.#defaults
   }
@@ -194,7 +180,7 @@ export class Ledger {
       const { currency } = this.#wallet(accountId).account
       const grant = this.#newGrant(accountId, input)
       const funding: Transfer = {
-        id: this.#transferIds.next(),
+        id: this.#transfers.nextId(),
         kind: 'grant',
         debit: this.#system.get('funding', currency),
         credit: grant.ledgerAccount,
@@ -239,7 +225,7 @@ export class Ledger {
       }
       const transfers = transfersOf(entries, {
         idOf: (end) => own[end] ?? this.#system.get(end, currency),
-        nextId: () => this.#transferIds.next(),
+        nextId: () => this.#transfers.nextId(),
         atMs: this.#clock.now(),
       })
       const grants = grant ? this.#store.grantStatements(grant, currency) : []
@@ -258,6 +244,36 @@ export class Ledger {
       createdAtMs: now,
       ledgerAccount: this.#nextLedgerAccount++,
     }
+  }
+
+  /**
+   * Corrects a balance by new transfers, durable when it resolves. What is taken burns grants as a call does; throws
+   * GatewayError `unprocessable` where a prepaid account does not have it.
+   */
+  adjust(accountId: string, input: AdjustmentInput): Promise<Adjustment> {
+    return this.#inTurn(async () => {
+      const wallet = this.#wallet(accountId)
+      const now = this.#clock.now()
+      if (input.amount < 0n && !wallet.covers(-input.amount, now))
+        throw new GatewayError('unprocessable', { detail: 'The account does not have that much to take.' })
+      const ends = { revenue: this.#system.get('revenue', wallet.account.currency), now }
+      const { movements, undo } = adjustWallet(wallet, input, ends)
+      const of = { now, ...(input.record !== undefined && { record: input.record }) }
+      const make = this.#transfers.make.bind(this.#transfers, 'adjustment')
+      const transfers = movements.map(({ draw, credit }) => make(draw, { credit, ...of }))
+      const adjustment = { ...input, id: newId('adj', now), accountId, atMs: now, transfers }
+      await this.#store.adjustments.add(transfers, adjustment).catch((error: unknown) => {
+        undo()
+        throw error
+      })
+      if (input.amount > 0n) wallet.refund(input.amount)
+      return adjustment
+    })
+  }
+
+  /** Why these transfers were made, for those that are adjustments. */
+  notesOf(transfers: readonly Transfer[]): Promise<ReadonlyMap<bigint, AdjustmentNote>> {
+    return this.#store.adjustments.notes(transfers)
   }
 
   /** Sets `amount` aside, or returns undefined where a prepaid account does not cover it (or no column could hold it). */
@@ -294,13 +310,15 @@ export class Ledger {
     assert(wallet.account.mode === 'postpaid' || cost <= live.amount, 'a charge never passes its hold')
     const now = this.#clock.now()
     const credit = this.#system.get('revenue', wallet.account.currency)
-    return wallet.charge(cost, now).map((draw) => this.#transfer('charge', draw, { credit, now, record }))
+    return wallet
+      .charge(cost, now)
+      .map((draw) => this.#transfers.make('charge', draw, { credit, now, record }))
   }
 
   #refund(wallet: Wallet, amount: bigint, record: bigint): Transfer {
     const { ledgerAccount: credit } = wallet.refund(amount)
     const draw = { ledgerAccount: this.#system.get('revenue', wallet.account.currency), amount }
-    return this.#transfer('reprice', draw, { credit, now: this.#clock.now(), record })
+    return this.#transfers.make('reprice', draw, { credit, now: this.#clock.now(), record })
   }
 
   /** Gives the hold back without a charge. */
@@ -332,7 +350,7 @@ export class Ledger {
     const funding = this.#system.get('funding', wallet.account.currency)
     for (const draw of wallet.reclaim(now)) {
       const credit = draw.kind === 'void' ? funding : breakage
-      this.#reclaimed.add(this.#transfer(draw.kind, draw, { credit, now }))
+      this.#reclaimed.add(this.#transfers.make(draw.kind, draw, { credit, now }))
     }
   }
 
@@ -372,22 +390,6 @@ export class Ledger {
       rows.map((row) => row.id),
       page,
     )
-  }
-
-  #transfer(
-    kind: Transfer['kind'],
-    draw: Draw,
-    to: { credit: number; now: number; record?: bigint },
-  ): Transfer {
-    return {
-      id: this.#transferIds.next(),
-      kind,
-      debit: draw.ledgerAccount,
-      credit: to.credit,
-      amount: draw.amount,
-      atMs: to.now,
-      ...(to.record !== undefined && { record: to.record }),
-    }
   }
 
   #wallet(id: string): Wallet {

@@ -1,7 +1,9 @@
 // The ledger's tables: loading accounts with what is left of their grants, and writing accounts, grants and transfers.
 import { sql } from 'kysely'
 import type { Database, Compilable } from '../db/database.ts'
-import { HotBatch, type HotRow, type HotTable } from '../db/batch.ts'
+import { HotBatch } from '../db/batch.ts'
+import { AdjustmentStore } from './adjustment-store.ts'
+import { transferRows } from './transfer-store.ts'
 import type {
   Account,
   AccountKind,
@@ -53,49 +55,6 @@ interface Tables {
   ledger_balance: { ledger_account: bigint; debits: bigint; credits: bigint }
 }
 
-const transferTable: HotTable = {
-  name: 'transfer',
-  mode: 'insert',
-  keys: ['id'],
-  columns: {
-    id: 'integer',
-    kind: 'text',
-    debit: 'integer',
-    credit: 'integer',
-    amount: 'integer',
-    record: 'integer',
-    at: 'integer',
-  },
-}
-
-const balanceTable: HotTable = {
-  name: 'ledger_balance',
-  mode: 'add',
-  keys: ['ledger_account'],
-  columns: { ledger_account: 'integer', debits: 'integer', credits: 'integer' },
-}
-
-/** Transfers as rows of a hot batch, with one balance row for each ledger account that they touch. */
-export function transferRows(transfers: readonly Transfer[]): HotRow[] {
-  const rows: HotRow[] = []
-  const sums = new Map<number, { debits: bigint; credits: bigint }>()
-  const sumOf = (ledgerAccount: number) => {
-    const known = sums.get(ledgerAccount)
-    if (known) return known
-    const fresh = { debits: 0n, credits: 0n }
-    sums.set(ledgerAccount, fresh)
-    return fresh
-  }
-  for (const { id, kind, debit, credit, amount, record, atMs } of transfers) {
-    rows.push({ table: transferTable, values: [id, kind, debit, credit, amount, record ?? null, atMs] })
-    sumOf(debit).debits += amount
-    sumOf(credit).credits += amount
-  }
-  for (const [ledgerAccount, { debits, credits }] of sums)
-    rows.push({ table: balanceTable, values: [ledgerAccount, debits, credits] })
-  return rows
-}
-
 export interface LedgerAccountRow {
   readonly id: number
   readonly kind: LedgerAccountKind
@@ -122,9 +81,11 @@ export type AccountChange = Partial<Pick<Account, 'name' | 'mode' | 'timeZone'>>
 export class LedgerStore {
   readonly #db: Database
   readonly #sql
+  readonly adjustments: AdjustmentStore
 
   constructor(db: Database) {
     this.#db = db
+    this.adjustments = new AdjustmentStore(db)
     this.#sql = db.builder<Tables>()
   }
 

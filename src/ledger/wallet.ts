@@ -6,6 +6,8 @@ import { isExpired, isScheduled, type Account, type Grant } from './account.ts'
 export interface Draw {
   readonly ledgerAccount: number
   readonly amount: bigint
+  /** The grant whose ledger account it is, where it is one's. */
+  readonly grant?: Grant
 }
 
 interface Purse {
@@ -60,7 +62,8 @@ function inBurnOrder(a: Purse, b: Purse): number {
  */
 export class Wallet {
   account: Account
-  readonly #receivable: number
+  /** The ledger account of what is owed. */
+  readonly receivable: number
   #purses: Purse[]
   #owed: bigint
   #held = 0n
@@ -71,7 +74,7 @@ export class Wallet {
 
   constructor({ account, receivable, paid, owed, expired, voided, grants }: WalletLoad) {
     this.account = account
-    this.#receivable = receivable
+    this.receivable = receivable
     this.#owed = owed
     this.#expired = expired
     this.#voided = voided
@@ -131,7 +134,7 @@ export class Wallet {
     const rest = open > 0n && this.account.mode === 'prepaid' ? this.#draw(draws, open, () => true) : open
     if (rest > 0n) {
       this.#owed += rest
-      draws.push({ ledgerAccount: this.#receivable, amount: rest })
+      draws.push({ ledgerAccount: this.receivable, amount: rest })
     }
     this.#spent += amount
     return draws
@@ -147,7 +150,7 @@ export class Wallet {
       const part = purse.remaining < open ? purse.remaining : open
       purse.remaining -= part
       open -= part
-      draws.push({ ledgerAccount: purse.grant.ledgerAccount, amount: part })
+      draws.push({ ledgerAccount: purse.grant.ledgerAccount, amount: part, grant: purse.grant })
       emptied ||= purse.remaining === 0n
     }
     if (emptied) this.#purses = this.#purses.filter((purse) => purse.remaining > 0n)
@@ -158,7 +161,19 @@ export class Wallet {
   refund(amount: bigint): Draw {
     this.#owed -= amount
     this.#spent -= amount
-    return { ledgerAccount: this.#receivable, amount }
+    return { ledgerAccount: this.receivable, amount }
+  }
+
+  /** Undoes a charge that could not be written. */
+  takeBack(draws: readonly Draw[]): void {
+    for (const { amount, grant } of draws) {
+      this.#spent -= amount
+      const purse = this.#purses.find((each) => each.grant.id === grant?.id)
+      if (purse) purse.remaining += amount
+      else if (grant) this.#purses.push({ grant, remaining: amount })
+      else this.#owed -= amount
+    }
+    this.#purses.sort(inBurnOrder)
   }
 
   /** Takes what was paid off the debt. */
@@ -203,11 +218,6 @@ export class Wallet {
     }
     if (draws.length > 0) this.#purses = this.#purses.filter((purse) => purse.remaining > 0n)
     return draws
-  }
-
-  /** The ledger account of what it owes. */
-  get receivable(): number {
-    return this.#receivable
   }
 
   get held(): bigint {

@@ -24,6 +24,9 @@ export interface KeptAnswer {
   readonly bytes: Uint8Array | null
 }
 
+/** Deleted in one commit: records of calls wait behind it. */
+const answersAtOnce = 100
+
 const keptTable: HotTable = {
   name: 'kept_answer',
   mode: 'insert',
@@ -63,5 +66,20 @@ export class KeptAnswerStore {
     if (!row) return undefined
     const { fingerprint, record, answer } = row
     return { accountId, key, fingerprint, record, status: Number(row.status), bytes: answer }
+  }
+
+  /** Forgets the answers of records below this id, a few at a time. */
+  async dropBefore(record: bigint): Promise<void> {
+    for (;;) {
+      const query = this.#sql
+        .selectFrom('kept_answer')
+        .select('record')
+        .where('record', '<', record)
+        .orderBy('record')
+        .limit(answersAtOnce)
+      const last = (await this.#db.read(query)).at(-1)
+      if (!last) return
+      await this.#db.write(this.#sql.deleteFrom('kept_answer').where('record', '<=', last.record))
+    }
   }
 }

@@ -3,7 +3,8 @@ import { CallIds } from '../base/id.ts'
 import type { HotRow } from './store.ts'
 import { Dimensions, type Dimension, type DimensionKind } from './dimensions.ts'
 import { latencyBoundsUs, latencyBucket, rollupMs, type Client, type UsageRecord } from './record.ts'
-import { dimensionTable, recordTable, rollupTable } from './tables.ts'
+import { hourSpan, startOf } from './cubes.ts'
+import { dimensionTable, recordTable, rollupTable, staleTable } from './tables.ts'
 
 /** Separates the parts of a compound dimension; cannot occur in an address, a version or a printable name. */
 export const partSeparator = '\u001f'
@@ -92,6 +93,7 @@ class UsageBatch {
   }
 
   finish(): HotRow[] {
+    const hours = new Set<number>()
     for (const {
       key,
       calls,
@@ -104,7 +106,9 @@ class UsageBatch {
     } of this.#rollups.values()) {
       const values = [...key, calls, unpriced, cost, requestBytes, responseBytes, durationUs, ...latency]
       this.#rows.push({ table: rollupTable, values })
+      hours.add(startOf(key[0] ?? 0, hourSpan))
     }
+    for (const hour of hours) this.#rows.push({ table: staleTable, values: [hourSpan, hour, 1] })
     return this.#rows
   }
 

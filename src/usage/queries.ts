@@ -2,7 +2,8 @@
 import type { Clock } from '../base/clock.ts'
 import { CallIds } from '../base/id.ts'
 import { monthOf } from '../base/zone.ts'
-import { needsRecords, type UsageFilter, type Where } from './filter.ts'
+import { Adder, idsOf, lastBucket, type UsageStores } from './adder.ts'
+import type { UsageFilter, Where } from './filter.ts'
 import { UsageGroups, type GroupName, type UsageGroup } from './groups.ts'
 import type { BucketRange, IdRange, RecordRow, UsageQueryStore } from './query-store.ts'
 import { idsOfBuckets } from './query-store.ts'
@@ -19,7 +20,7 @@ export interface UsageSummary extends UsageTotals {
 
 export interface SummaryOptions {
   readonly groupBy: readonly GroupName[]
-  /** IANA zone of the groups `day` and `hour`. */
+  /** IANA zone of the groups `month`, `week`, `day` and `hour`. */
   readonly timeZone: string
   /** Named where nothing was found. */
   readonly currency?: string
@@ -34,21 +35,17 @@ export interface QueryLimits {
 
 const defaultQueryLimits: QueryLimits = { maxGroups: 10_000, pageRows: 2000 }
 
-/** Buckets summed at once where days or hours are asked for: a week. */
-const chunkBuckets = 7 * 96
 const bucketsAtOnce = 200
-const lastId = 2n ** 63n - 1n
-/** Beyond every id. */
-const latestMs = Number.MAX_SAFE_INTEGER
-const lastBucket = Math.floor(CallIds.timeMs(lastId) / rollupMs)
 
 export class UsageQueries {
   readonly #store: UsageQueryStore
   readonly #clock: Clock
   readonly #limits: QueryLimits
+  readonly #adder: Adder
 
-  constructor(store: UsageQueryStore, options: { clock: Clock; limits?: Partial<QueryLimits> }) {
-    this.#store = store
+  constructor(stores: UsageStores, options: { clock: Clock; limits?: Partial<QueryLimits> }) {
+    this.#store = stores.records
+    this.#adder = new Adder(stores)
     this.#clock = options.clock
     this.#limits = { ...defaultQueryLimits, ...options.limits }
   }
@@ -91,21 +88,16 @@ export class UsageQueries {
   }
 
   /**
-   * Sums over the matching records. Whole quarter-hours come out of the rollups and what is left at the edges out of
-   * the records, so that any period is exact; what rollups do not tell apart (a session, a rule) comes
-   * out of the records.
+   * Sums over the matching records; see `Adder`.
    * Throws GatewayError `unprocessable` where there are more groups than the limit.
    */
   async summarise(filter: UsageFilter, options: SummaryOptions): Promise<UsageSummary> {
-    const { fromMs, toMs } = filter
-    const nowMs = this.#clock.now()
     const groups = new UsageGroups(this.#store, { ...options, maxGroups: this.#limits.maxGroups })
-    const where = await this.#store.resolve(filter)
-    if (where && needsRecords(where)) await this.#addRecords(groups, where, idsOf(filter))
-    else if (where) await this.#addPeriod(groups, where, filter)
+    const earliestMs = await this.#adder.addAll(filter, groups, options)
+    const nowMs = this.#clock.now()
     return {
-      periodStartMs: fromMs ?? groups.earliestMs ?? toMs ?? nowMs,
-      periodEndMs: toMs ?? nowMs,
+      periodStartMs: filter.fromMs ?? earliestMs ?? filter.toMs ?? nowMs,
+      periodEndMs: filter.toMs ?? nowMs,
       ...totalsOf(sumsByCurrency(groups.list()), filter.currency ?? options.currency),
       groups: options.groupBy.length === 0 ? [] : groups.list(),
     }
@@ -118,10 +110,9 @@ export class UsageQueries {
     readonly timeZone: string
   }): Promise<{ cost: bigint; startMs: number; endMs: number }> {
     const { startMs, endMs } = monthOf(this.#clock.now(), account.timeZone)
-    const groups = new UsageGroups(this.#store, { groupBy: [], timeZone: account.timeZone, maxGroups: 1 })
+    const groups = new UsageGroups(this.#store, { groupBy: [], maxGroups: 1 })
     const filter = { account: account.id, currency: account.currency, fromMs: startMs, toMs: endMs }
-    const where = await this.#store.resolve(filter)
-    if (where) await this.#addPeriod(groups, where, filter)
+    await this.#adder.addAll(filter, groups, { groupBy: [], timeZone: account.timeZone })
     return { cost: groups.list()[0]?.sum.cost ?? 0n, startMs, endMs }
   }
 
@@ -144,41 +135,6 @@ export class UsageQueries {
     return found
   }
 
-  async #addPeriod(groups: UsageGroups, where: Where, filter: UsageFilter): Promise<void> {
-    const { low, high } = idsOf(filter)
-    const { fromMs, toMs } = filter
-    const first = fromMs === undefined ? 0 : Math.ceil(fromMs / rollupMs)
-    const end = Math.min(lastBucket, toMs === undefined ? lastBucket : Math.floor(toMs / rollupMs))
-    if (first >= end) return this.#addRecords(groups, where, { low, high })
-    const whole = idsOfBuckets({ first, end })
-    if (fromMs !== undefined) await this.#addRecords(groups, where, { low, high: whole.low })
-    await this.#addRollups(groups, where, { first, end })
-    if (toMs !== undefined) await this.#addRecords(groups, where, { low: whole.high, high })
-  }
-
-  async #addRollups(groups: UsageGroups, where: Where, range: BucketRange): Promise<void> {
-    if (!groups.columns.includes('bucket'))
-      return groups.addRollups(await this.#store.rollups(where, range, groups.columns))
-    const span = await this.#store.span(where)
-    if (!span) return
-    const end = Math.min(range.end, span.end)
-    for (let first = Math.max(range.first, span.first); first < end; first += chunkBuckets) {
-      const part = { first, end: Math.min(end, first + chunkBuckets) }
-      await groups.addRollups(await this.#store.rollups(where, part, groups.columns))
-    }
-  }
-
-  async #addRecords(groups: UsageGroups, where: Where, { low, high }: IdRange): Promise<void> {
-    const { pageRows } = this.#limits
-    for (let next = low; next < high;) {
-      const rows = await this.#store.oldest(where, { low: next, high }, pageRows)
-      await groups.addRecords(rows)
-      const last = rows.at(-1)
-      if (!last || rows.length < pageRows) return
-      next = last.id + 1n
-    }
-  }
-
   async #toRecords(rows: readonly RecordRow[]): Promise<UsageRecord[]> {
     const texts = await this.#store.texts(rows.flatMap(dimensionsOf))
     return rows.map((row) => toRecord(row, texts))
@@ -188,12 +144,6 @@ export class UsageQueries {
 const bucketOf = (id: bigint): number => Math.floor(CallIds.timeMs(id) / rollupMs)
 const max = (a: bigint, b: bigint): bigint => (a > b ? a : b)
 const min = (a: bigint, b: bigint): bigint => (a < b ? a : b)
-
-function idsOf({ fromMs, toMs, within }: UsageFilter): IdRange {
-  const low = CallIds.firstAt(Math.max(fromMs ?? 0, within?.fromMs ?? 0))
-  const high = CallIds.firstAt(Math.min(toMs ?? latestMs, within?.toMs ?? latestMs))
-  return { low: min(low, lastId), high: min(high, lastId) }
-}
 
 /** Takes adjoining buckets off the front until they hold `calls`. */
 function takeRun(busy: { bucket: number; calls: number }[], calls: number): BucketRange {

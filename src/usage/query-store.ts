@@ -15,7 +15,6 @@ import {
 } from './filter.ts'
 import { rollupMs } from './record.ts'
 import type { UsageTables } from './store.ts'
-import { latencyColumns } from './tables.ts'
 
 export type RecordRow = UsageTables['usage_record']
 
@@ -34,19 +33,6 @@ export interface BucketRange {
   readonly first: number
   readonly end: number
 }
-
-/** Sums of some rollups by column name: the group's integers, `calls`, `cost`, `l0`…, and the earliest bucket. */
-export type RollupSum = Readonly<Record<string, bigint>>
-
-const sumNames: readonly string[] = [
-  'calls',
-  'unpriced',
-  'cost',
-  'request_bytes',
-  'response_bytes',
-  'duration_us',
-  ...latencyColumns,
-]
 
 /** Ids of records that arrived in these quarter-hours. */
 export const idsOfBuckets = ({ first, end }: BucketRange): IdRange => ({
@@ -132,6 +118,11 @@ export class UsageQueryStore {
     return found
   }
 
+  /** The integers of the outcome `success`. */
+  successIds(): Promise<bigint[]> {
+    return this.#ids('outcome', 'success')
+  }
+
   async findRecord(id: bigint): Promise<RecordRow | undefined> {
     const [row] = await this.#db.read(this.#sql.selectFrom('usage_record').selectAll().where('id', '=', id))
     return row
@@ -176,34 +167,6 @@ export class UsageQueryStore {
     for (const [column, ids] of rollupFilters(where)) query = query.where(column, 'in', ids)
     const rows = await this.#db.read(query.groupBy('bucket').orderBy('bucket', 'desc').limit(limit))
     return rows.map(({ bucket, total }) => ({ bucket: Number(bucket), calls: Number(total) }))
-  }
-
-  /** Sums of the matching rollups, one row for each combination of the columns (and of the bucket, where named). */
-  async rollups(
-    where: Where,
-    { first, end }: BucketRange,
-    by: readonly (RollupColumn | 'bucket')[],
-  ): Promise<RollupSum[]> {
-    const sums = sumNames.map((name) => sql<bigint>`sum(${sql.ref(name)})`.as(name))
-    let query = this.#sql
-      .selectFrom('usage_rollup')
-      .select([...by, ...sums, sql<bigint>`min(bucket)`.as('earliest')])
-      .where('bucket', '>=', BigInt(first))
-      .where('bucket', '<', BigInt(end))
-    for (const [column, ids] of rollupFilters(where)) query = query.where(column, 'in', ids)
-    return (await this.#db.read(query.groupBy([...by]))) as RollupSum[]
-  }
-
-  /** The first and the last quarter-hour with matching records. */
-  async span(where: Where): Promise<BucketRange | undefined> {
-    let query = this.#sql
-      .selectFrom('usage_rollup')
-      .select((e) => [e.fn.min('bucket').as('first'), e.fn.max('bucket').as('last')])
-    for (const [column, ids] of rollupFilters(where)) query = query.where(column, 'in', ids)
-    const [row] = await this.#db.read(query)
-    const { first, last } = (row ?? {}) as { first?: bigint | null; last?: bigint | null }
-    if (first === undefined || first === null) return undefined
-    return { first: Number(first), end: Number(last) + 1 }
   }
 }
 

@@ -68,3 +68,28 @@ export const rollupTable: HotTable = {
     ...integers(...latencyColumns),
   },
 }
+
+/** How often a stretch of cubes went out of date; see cubes.ts. */
+export const staleTable: HotTable = {
+  name: 'usage_stale',
+  mode: 'add',
+  keys: ['span', 'bucket'],
+  columns: integers('span', 'bucket', 'marks'),
+}
+
+export const sumColumns: readonly string[] = [
+  'calls',
+  'unpriced',
+  'cost',
+  'request_bytes',
+  'response_bytes',
+  'duration_us',
+  ...latencyColumns,
+]
+
+/** Calls of a rollup that failed, in SQL: all but those with the outcome `success`. */
+const failedCalls =
+  "case when outcome in (select id from dimension where kind = 'outcome' and value = 'success') then 0 else calls end"
+
+/** What cubes add up, in SQL: `failed`, then the columns of rollups. */
+export const cubeSums = (ofRollups: boolean): string[] => [ofRollups ? failedCalls : 'failed', ...sumColumns]

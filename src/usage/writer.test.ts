@@ -12,7 +12,7 @@ import { migrate } from '../db/migrate.ts'
 import { openSqlite } from '../db/sqlite.ts'
 import { Dimensions } from './dimensions.ts'
 import { UsageQueries } from './queries.ts'
-import { UsageQueryStore } from './query-store.ts'
+import { usageStores } from './reading-store.ts'
 import type { UsageRecord } from './record.ts'
 import { UsageStore, type HotRow } from './store.ts'
 import { UsageWriter } from './writer.ts'
@@ -60,7 +60,7 @@ beforeEach(async () => {
     maxQueue: 200,
     probeEveryMs: 2,
   })
-  queries = new UsageQueries(new UsageQueryStore(db), { clock })
+  queries = new UsageQueries(usageStores(db), { clock })
 })
 afterEach(async () => {
   await writer.close()

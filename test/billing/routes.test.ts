@@ -24,7 +24,7 @@ let base: string
 let closeServer: () => void
 const revocations = new Revocations(silentLog)
 const callers = new Map<string, Principal>()
-const store = { ready: true }
+const store = { ready: true, droppedBeforeMs: 0 }
 
 /** `ses_NAME` is the session of the caller NAME. */
 function sessionOf(id: string) {
@@ -60,6 +60,7 @@ beforeAll(async () => {
     findAccountId: async (userId) => [...callers.values()].find((each) => each.userId === userId)?.accountId,
     verify: (signal) => verify({ store: audit, rules, signal }),
     isStoreReady: () => store.ready,
+    isDropped: (timeMs) => timeMs < store.droppedBeforeMs,
     sessionStore: { find: async (id) => sessionOf(id) },
     publicUrl: () => 'http://gateway.test',
     costStreams: { keepAliveMs: 20, maxStreams: 2, maxQueued: 3 },
@@ -284,6 +285,19 @@ describe('usage', () => {
     })
   })
 
+  test('a record that is no longer kept says so, whoever asks and whether or not it ever was', async () => {
+    const [known, unknown] = ['use_0000000000000', formatCallId(77n)]
+    store.droppedBeforeMs = Date.UTC(2024, 0, 2)
+    for (const who of ['ann', 'eye'])
+      for (const id of [known, unknown]) {
+        const { status, body } = await ask(who, `/usage/${id}`)
+        expect(status).toBe(404)
+        expect(body.detail).toMatch(/no longer kept/)
+      }
+    store.droppedBeforeMs = 0
+    expect((await ask('ann', `/usage/${known}`)).body.detail).not.toMatch(/no longer kept/)
+  })
+
   test('a caller sees its own calls only, an auditor all; a stranger looks as if nothing were there', async () => {
     const bobs = await callAs('bob', { sessionId: 'ses_bob', outcome: 'tool_error' })
     const list = async (who: string, query = ''): Promise<string[]> =>
@@ -414,6 +428,33 @@ describe('accounts', () => {
     expect((await ask('root', `/accounts/${accountOf('bob')}`)).body).toEqual(before.body)
   })
 
+  test('a correction is shown in the ledger with its reason and the record that it puts right', async () => {
+    const target = `/accounts/${accountOf('bob')}`
+    const { record } = await callAs('bob', { responseBytes: 824 })
+    const callId = formatCallId(record.id)
+    const input = { amount: '0.002', reason: 'the answer was wrong', record: callId }
+    expect((await ask('bob', `${target}/adjustments`, input)).status).toBe(403)
+    const { status, body } = await ask('root', `${target}/adjustments`, input)
+    expect({ status, body }).toMatchObject({ status: 201, body: { ...input, createdBy: 'usr_root' } })
+    const [newest] = (await ask('bob', `${target}/ledger?limit=1`)).body.items
+    expect(newest).toMatchObject({
+      kind: 'adjustment',
+      amount: '0.002',
+      reason: input.reason,
+      adjustmentId: body.id,
+      callId,
+    })
+    for (const [wrong, field] of [
+      [{ ...input, amount: '0' }, '/amount'],
+      [{ amount: '1' }, '/reason'],
+      [{ ...input, record: 'use_0000000000000' }, '/record'],
+    ] as const)
+      expect(await ask('root', `${target}/adjustments`, wrong)).toMatchObject({
+        status: 400,
+        body: { errors: [{ field }] },
+      })
+  })
+
   test('a member reads its own account only, and changes none: not even its own way of paying', async () => {
     expect((await ask('bob', '/accounts')).body.items.map(({ id }: { id: string }) => id)).toEqual([
       accountOf('bob'),
@@ -521,7 +562,7 @@ describe('state', () => {
     const answers = await Promise.all([ask('root', '/verify'), ask('eye', '/verify')])
     for (const { body } of answers)
       expect(body).toMatchObject({ ok: true, differenceCount: 0, differences: [] })
-    expect(answers[0]?.body.checked).toBe(6)
+    expect(answers[0]?.body.checked).toBe(7)
     expect(await ask('ann', '/verify')).toMatchObject({ status: 403 })
   })
 

@@ -9,7 +9,7 @@ import { LedgerStore } from '../../src/ledger/store.ts'
 import { RuleBook } from '../../src/pricing/rules.ts'
 import { RuleStore } from '../../src/pricing/store.ts'
 import { UsageQueries } from '../../src/usage/queries.ts'
-import { UsageQueryStore } from '../../src/usage/query-store.ts'
+import { usageStores } from '../../src/usage/reading-store.ts'
 import { openInvoices } from '../harness/invoices.ts'
 
 const { file, url, accountId } = JSON.parse(process.argv[2] ?? '{}') as {
@@ -23,7 +23,7 @@ const db = url
 const defaults = { mode: 'postpaid', currency: 'USD', timeZone: 'UTC' } as const
 const ledger = await Ledger.open(new LedgerStore(db), { clock, defaults })
 const rules = await RuleBook.open({ store: new RuleStore(db), clock })
-const queries = new UsageQueries(new UsageQueryStore(db), { clock })
+const queries = new UsageQueries(usageStores(db), { clock })
 const { invoices } = openInvoices({ db, clock, ledger, rules, queries })
 const account = ledger.findAccount(accountId)
 if (!account) throw new Error('no such account')

@@ -9,7 +9,6 @@ import { Keyring } from '../../src/base/keyring.ts'
 import { silentLog } from '../../src/base/log.ts'
 import type { Database } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
-import { idempotencyTables } from '../../src/db/migrations/0007-idempotency.ts'
 import { openPostgres } from '../../src/db/postgres.ts'
 import { openSqlite } from '../../src/db/sqlite.ts'
 import type { IdempotentRequest } from '../../src/idempotency/reservation.ts'
@@ -54,7 +53,7 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
   beforeEach(async () => {
     clock = new ManualClock()
     database = await engines[engine](`idempotency_${places++}`)
-    await migrate(database, { log: silentLog, migrations: [idempotencyTables] })
+    await migrate(database, { log: silentLog })
     store = open()
   })
   afterEach(() => database.close())
@@ -102,13 +101,25 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
     )
     expect(rows).toEqual([{ key: 'old' }])
   })
+
+  test('a key that lasts still has its answer after years, and other requests still conflict with it', async () => {
+    const lasting = { ...requestOf('grant'), lasting: true }
+    await store.reserve(lasting)
+    await store.complete(lasting, answer)
+    clock.advance(3 * 365 * 86_400_000)
+    await store.sweep()
+    expect(await open().reserve(lasting)).toEqual({ state: 'stored', answer })
+    expect(await store.reserve({ ...requestOf('grant', 'other'), lasting: true })).toEqual({
+      state: 'mismatch',
+    })
+  })
 })
 
 test('a stored answer cannot be read in the files of the database', async () => {
   const place = `idempotency_${places++}`
   const database = await engines.sqlite(place)
   const keyring = new Keyring(randomBytes(32))
-  await migrate(database, { log: silentLog, migrations: [idempotencyTables] })
+  await migrate(database, { log: silentLog })
   const clock = new ManualClock()
   const store = new StoredIdempotency(database, {
     seal: keyring,

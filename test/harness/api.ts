@@ -49,7 +49,7 @@ import { Egress } from '../../src/upstreams/egress.ts'
 import { Upstreams } from '../../src/upstreams/pool.ts'
 import { Dimensions } from '../../src/usage/dimensions.ts'
 import { UsageQueries } from '../../src/usage/queries.ts'
-import { UsageQueryStore } from '../../src/usage/query-store.ts'
+import { usageStores } from '../../src/usage/reading-store.ts'
 import { Meters } from '../../src/usage/meters.ts'
 import { UsageStore } from '../../src/usage/store.ts'
 import { UsageWriter } from '../../src/usage/writer.ts'
@@ -101,7 +101,7 @@ async function buildMoney(db: Database, clock: ManualClock) {
     writer,
     onSettled: (call) => settled.publish(call),
   })
-  const queries = new UsageQueries(new UsageQueryStore(db), { clock })
+  const queries = new UsageQueries(usageStores(db), { clock })
   return { rules, ledger, ...parts, writer, metering, queries, auditStore: new AuditStore(db), settled }
 }
 
@@ -216,6 +216,7 @@ export async function startApi(options: TestApiOptions = {}) {
     findAccountId: (userId) => findAccountId(identity.users, userId),
     verify: (signal) => verify({ store: money.auditStore, rules: money.rules, signal }),
     isStoreReady: () => money.writer.accepting,
+    isDropped: () => false,
   })
   const api = await createApi({
     routes,

@@ -21,7 +21,7 @@ import { Metering, type CallOrigin, type CommitExtra, type Settled } from '../..
 import { SettledCalls } from '../../src/sessions/settled.ts'
 import { Dimensions } from '../../src/usage/dimensions.ts'
 import { UsageQueries } from '../../src/usage/queries.ts'
-import { UsageQueryStore } from '../../src/usage/query-store.ts'
+import { usageStores } from '../../src/usage/reading-store.ts'
 import { Meters } from '../../src/usage/meters.ts'
 import { UsageStore } from '../../src/usage/store.ts'
 import { UsageWriter } from '../../src/usage/writer.ts'
@@ -105,7 +105,7 @@ export async function openMoney(options: { startMs?: number; database?: Database
     settled,
     begin,
     call,
-    queries: new UsageQueries(new UsageQueryStore(db), { clock }),
+    queries: new UsageQueries(usageStores(db), { clock }),
     audit: new AuditStore(db),
     /** A user's account; returns its id. */
     addAccount: async (ownerId: string, mode: 'prepaid' | 'postpaid' = 'postpaid'): Promise<string> => {

@@ -125,6 +125,7 @@ const bodies: Record<string, object> = {
   'PATCH /api/v1/billing/rules/{id}': { name: 'mine now' },
   'PATCH /api/v1/billing/accounts/{id}': { name: 'mine now' },
   'POST /api/v1/billing/accounts/{id}/grants': { amount: '1000' },
+  'POST /api/v1/billing/accounts/{id}/adjustments': { amount: '1000', reason: 'mine' },
   'PATCH /api/v1/billing/budgets/{id}': { amount: '1000000' },
   'POST /api/v1/billing/budgets/{id}/increase': { amount: '1000', until: '2999-01-01T00:00:00Z' },
   'PATCH /api/v1/billing/accounts/{id}/billing': { name: 'mine now' },

@@ -15,6 +15,8 @@ import { budgetTables } from './0012-budgets.ts'
 import { grantStates } from './0013-grant-states.ts'
 import { invoicingTables } from './0016-invoicing.ts'
 import { topUpTables } from './0020-top-ups.ts'
+import { cubeTables } from './0021-cubes.ts'
+import { correctionTables } from './0022-corrections.ts'
 
 export const migrations: readonly Migration[] = [
   identityTables,
@@ -32,4 +34,6 @@ export const migrations: readonly Migration[] = [
   grantStates,
   invoicingTables,
   topUpTables,
+  cubeTables,
+  correctionTables,
 ]

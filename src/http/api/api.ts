@@ -189,6 +189,7 @@ async function answerRoute(shared: Shared, route: Route, exchange: Exchange): Pr
             scope: context.principal?.userId ?? `public ${context.clientIp}`,
             key: readIdempotencyKey(String(key)),
             fingerprint: fingerprintOf(route.method, request.raw.url ?? '', bytes),
+            lasting: route.lasting ?? false,
           },
           async () => storable(shared, exchange, execute),
         )

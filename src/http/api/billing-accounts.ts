@@ -6,6 +6,7 @@ import { formatAmount } from '../../base/money.ts'
 import { isTimeZone } from '../../base/zone.ts'
 import type { Account, Transfer } from '../../ledger/account.ts'
 import type { AccountTree } from '../../ledger/account-tree.ts'
+import type { AdjustmentNote } from '../../ledger/adjustment-store.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import { may } from '../../policy/roles.ts'
 import { isCurrency } from '../../pricing/currency.ts'
@@ -76,13 +77,25 @@ const accountPatch = z
 const transferShape = z
   .strictObject({
     id: z.string(),
-    kind: z.enum(['grant', 'charge', 'reprice', 'expiry', 'void', 'payment', 'rounding', 'credit-note']),
+    kind: z.enum([
+      'grant',
+      'charge',
+      'reprice',
+      'expiry',
+      'void',
+      'payment',
+      'rounding',
+      'credit-note',
+      'adjustment',
+    ]),
     time: timeShape,
     amount,
     currency: z.string(),
     debit: z.string().describe('The ledger account that the amount left.'),
     credit: z.string().describe('The ledger account at which it arrived.'),
-    callId: z.string().optional().describe('The usage record that was charged.'),
+    callId: z.string().optional().describe('The usage record that was charged or put right.'),
+    adjustmentId: z.string().optional(),
+    reason: z.string().optional().describe('Why the account was adjusted.'),
   })
   .meta({ id: 'Transfer' })
 
@@ -103,7 +116,11 @@ function accountView(ledger: Ledger, account: Account): z.input<typeof accountSh
   }
 }
 
-function transferView(transfer: Transfer, currency: string): z.input<typeof transferShape> {
+function transferView(
+  transfer: Transfer,
+  currency: string,
+  note: AdjustmentNote | undefined,
+): z.input<typeof transferShape> {
   const { id, kind, atMs, debit, credit, record } = transfer
   return {
     id: id.toString(),
@@ -114,6 +131,7 @@ function transferView(transfer: Transfer, currency: string): z.input<typeof tran
     debit: debit.toString(),
     credit: credit.toString(),
     ...(record !== undefined && { callId: formatCallId(record) }),
+    ...(note && { adjustmentId: note.id, reason: note.reason }),
   }
 }
 
@@ -231,9 +249,10 @@ function ledgerRoute({ ledger }: BillingAccountDeps): Route {
         limit: query.limit + 1,
         ...(before !== undefined && { before }),
       })
+      const notes = await ledger.notesOf(rows)
       return makePage(rows, query.limit, {
         positionOf: (transfer) => [transfer.id.toString()],
-        show: (transfer) => transferView(transfer, currency),
+        show: (transfer) => transferView(transfer, currency, notes.get(transfer.id)),
       })
     },
   })

@@ -74,12 +74,13 @@ export function billingGrantRoutes({ ledger, clock }: BillingGrantDeps): Route[]
       path: grants,
       summary: 'Puts credit on an account',
       description:
-        'Grants burn by priority, then the earliest expiry, then the oldest. Send an Idempotency-Key.',
+        'Grants burn by priority, then the earliest expiry, then the oldest. Send an Idempotency-Key: it lasts as long as the grant.',
       permission: 'accounts:manage',
       params: idParams,
       body: grantInput,
       response: grantShape,
       status: 201,
+      lasting: true,
       errors: [403, 404, 503],
       handler: async ({ principal, params, body }) => {
         const { id, currency } = getVisibleAccount(ledger, principal, params.id)

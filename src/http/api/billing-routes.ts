@@ -1,5 +1,6 @@
 // Every route under `/api/v1/billing`, in the order of the reference.
 import { billingAccountRoutes, type BillingAccountDeps } from './billing-accounts.ts'
+import { billingAdjustmentRoutes, type BillingAdjustmentDeps } from './billing-adjustments.ts'
 import { billingAuditRoutes, type BillingAuditDeps } from './billing-audit.ts'
 import { billingBudgetRoutes, type BillingBudgetDeps } from './billing-budgets.ts'
 import { billingCostRoutes, type BillingCostDeps } from './billing-cost.ts'
@@ -25,6 +26,7 @@ export type BillingRouteDeps = BillingRuleDeps &
   BillingSummaryDeps &
   BillingCostDeps &
   BillingAccountDeps &
+  BillingAdjustmentDeps &
   BillingGrantDeps &
   BillingBudgetDeps &
   BillingEventDeps &
@@ -44,6 +46,7 @@ export function billingRoutes(deps: BillingRouteDeps): Route[] {
     ...billingSummaryRoutes(deps),
     ...billingCostRoutes(deps),
     ...billingAccountRoutes(deps),
+    ...billingAdjustmentRoutes(deps),
     ...billingGrantRoutes(deps),
     ...billingBudgetRoutes(deps),
     ...billingEventRoutes(deps),

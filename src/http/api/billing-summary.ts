@@ -131,7 +131,9 @@ export function billingSummaryRoutes({ queries, ledger, sessionStore }: BillingS
           .string()
           .refine(isTimeZone, 'must be an IANA time zone such as Europe/Berlin')
           .optional()
-          .describe("Zone of the groups `day` and `hour`; your account's, where it is absent."),
+          .describe(
+            "Zone of the groups `month`, `week` (its Monday), `day` and `hour`; your account's, where it is absent.",
+          ),
       }),
       response: summaryShape,
       errors: [422],

@@ -1,7 +1,7 @@
 // Routes of usage records: the list with its filters, one record with its price, and those of a session.
 import { z } from 'zod'
 import { GatewayError } from '../../base/errors.ts'
-import { formatCallId, parseCallId } from '../../base/id.ts'
+import { CallIds, formatCallId, parseCallId } from '../../base/id.ts'
 import type { Principal } from '../../identity/principal.ts'
 import type { RuleBook } from '../../pricing/rules.ts'
 import type { UsageFilter } from '../../usage/filter.ts'
@@ -18,9 +18,13 @@ export interface BillingUsageDeps {
   readonly queries: UsageQueries
   readonly rules: RuleBook
   readonly sessionStore: { readonly find: FindSession }
+  /** Whether records of calls of this time were dropped. Milliseconds. */
+  isDropped(timeMs: number): boolean
 }
 
 const path = '/api/v1/billing/usage'
+const droppedSentence =
+  'Records of that time are no longer kept; sums of them are in the usage summary, and charges in the ledger.'
 
 const sessionUsageShape = pageOf(recordShape)
   .extend({ sessionId: z.string(), totals: totalsShape })
@@ -69,6 +73,9 @@ export function billingUsageRoutes(deps: BillingUsageDeps): Route[] {
       handler: async ({ principal, params }) => {
         const id = parseCallId(params.id)
         const record = id === undefined ? undefined : await queries.findRecord(id)
+        // The same sentence for every id of that time, so that it tells nothing of who called.
+        if (!record && id !== undefined && deps.isDropped(CallIds.timeMs(id)))
+          throw new GatewayError('not_found', { detail: droppedSentence })
         if (!record || !maySeeRecord(principal, record)) throw new GatewayError('not_found')
         const { ruleId, ruleVersion } = record
         const priced = ruleId !== undefined && ruleVersion !== undefined

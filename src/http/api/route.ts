@@ -71,6 +71,8 @@ export interface Route {
   readonly response?: z.ZodType
   /** Status of the usual answer. Default: 200 with a `response`, else 204. */
   readonly status?: number
+  /** What a POST did stays for ever, and so must its Idempotency-Key. */
+  readonly lasting?: boolean
   /** Media type of the usual answer where that is not JSON. */
   readonly contentType?: string
   /** Codes that the reference names beside those that every route can answer. */
