@@ -194,7 +194,16 @@ export class Charge {
   open(): GatewayError | undefined {
     const required = this.#worst(this.#coveredBytes, this.#coveredUs)
     this.#hold = this.#options.funds.hold(this.origin, this.id, required)
-    return this.#hold ? undefined : this.#exhausted(required)
+    if (!this.#hold) {
+      this.#counting?.release()
+      return this.#exhausted(required)
+    }
+    if (!this.#counting || this.#counting.coverOthers()) return undefined
+    this.#counting.release()
+    const refusal = this.#exhausted(required)
+    this.#options.funds.release(this.#hold)
+    this.#hold = undefined
+    return refusal
   }
 
   /**
@@ -228,12 +237,18 @@ export class Charge {
     if (this.#options.funds.extend(this.#hold, this.#worst(ample.bytes, ample.us))) {
       this.#coveredBytes = ample.bytes
       this.#coveredUs = ample.us
-      return undefined
+      return this.#coverOthers(ample.bytes, ample.us)
     }
     if (!this.#options.funds.extend(this.#hold, least)) return this.#exhausted(least)
     this.#coveredBytes = Math.max(bytes, this.#coveredBytes)
     this.#coveredUs = Math.max(us, this.#coveredUs)
-    return undefined
+    return this.#coverOthers(this.#coveredBytes, this.#coveredUs)
+  }
+
+  /** What this call may count has grown, which moves those behind it. */
+  #coverOthers(bytes: number, us: number): GatewayError | undefined {
+    if (!this.#counting || this.#counting.coverOthers()) return undefined
+    return this.#exhausted(this.#worst(bytes, us))
   }
 
   /**
@@ -302,7 +317,10 @@ export class Charge {
     }
     if (!this.#counting) return worstCase(this.#rule.rates, caps)
     const most = { ...caps, calls: 1, bytes: caps.responseBytes }
-    return worstCase(this.#rule.rates, caps, this.#counting.reserve(most))
+    const { rates } = this.#rule
+    this.#counting.secure = (position) =>
+      !this.#hold || this.#options.funds.extend(this.#hold, worstCase(rates, caps, position))
+    return worstCase(rates, caps, this.#counting.reserve(most))
   }
 
   #balance(): bigint {

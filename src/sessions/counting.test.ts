@@ -1,4 +1,4 @@
-// Guarantees of prices that stay or fall while they count: in whatever order calls settle, what ran is paid to the full.
+// Guarantees of prices that count while calls run at once: in whatever order they settle, what ran is paid to the full.
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openMoney, type Money } from '../../test/harness/money.ts'
@@ -28,7 +28,7 @@ function totalOf(price: Price, calls: number): bigint {
   return sum
 }
 
-const stepsOf = (...steps: [string | null, string][]): Price => ({
+const dearer = (...steps: [string | null, string][]): Price => ({
   tiers: {
     mode: 'graduated',
     unit: 'call',
@@ -37,8 +37,10 @@ const stepsOf = (...steps: [string | null, string][]): Price => ({
   },
 })
 const prices: Record<string, Price> = {
-  'one price': stepsOf([null, '1']),
-  cheaper: stepsOf(['3', '2'], [null, '1']),
+  dearer: dearer(['3', '1'], [null, '2']),
+  'free first': dearer(['4', '0'], [null, '1']),
+  cheaper: dearer(['3', '2'], [null, '1']),
+  packages: { package: { unit: 'call', size: '4', price: '3', ...counting } },
   volume: {
     tiers: {
       mode: 'volume',

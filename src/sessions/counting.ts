@@ -10,6 +10,8 @@ export class Counting {
   readonly #meter: Meter
   readonly #cumulative: Cumulative
   #reserved = 0n
+  /** Extends the call's hold to the worst case at its position; false where the account does not cover that. */
+  secure: (position: Position) => boolean = () => true
 
   constructor(meters: Meters, meter: Meter, cumulative: Cumulative) {
     this.#meters = meters
@@ -23,10 +25,41 @@ export class Counting {
     const position = { before: this.#meter.counted, ahead: this.#meter.ahead }
     this.#reserved = this.#cumulative.countOf(most)
     this.#meter.ahead += this.#reserved
+    this.#meter.flight.add(this)
     return position
   }
 
+  /**
+   * Once this call is held: others on their way may now come after it, where the price may be dearer. False where that
+   * cannot be paid; then this call must not run.
+   */
+  coverOthers(): boolean {
+    const meter = this.#meter
+    if (this.#cumulative.unit === 'call') {
+      const most = this.#cumulative.mostOf(1n, this.#position)
+      const isCovered = meter.flight.size === 1 || most <= meter.level
+      if (isCovered) {
+        meter.level = most
+        return true
+      }
+      for (const other of meter.flight) if (other !== this && !other.cover()) return false
+      meter.level = most
+      return true
+    }
+    for (const other of meter.flight) if (other !== this && !other.cover()) return false
+    return true
+  }
+
+  cover(): boolean {
+    return this.secure(this.#position)
+  }
+
+  get #position(): Position {
+    return { before: this.#meter.counted, ahead: this.#meter.ahead - this.#reserved }
+  }
+
   release(): void {
+    this.#meter.flight.delete(this)
     this.#meter.ahead -= this.#reserved
     this.#reserved = 0n
   }

@@ -19,6 +19,10 @@ export class Meter {
   counted: bigint | undefined
   /** What calls on their way may count at most. */
   ahead = 0n
+  /** Calls on their way; `cover` makes sure that one can be paid wherever it comes. */
+  readonly flight = new Set<{ cover(): boolean }>()
+  /** What each of them is held for at least, where all count the same. */
+  level = 0n
 
   constructor(key: MeterKey, counted: bigint | undefined) {
     this.key = key
