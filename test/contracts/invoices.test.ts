@@ -400,7 +400,7 @@ describe.each(['sqlite', 'postgres'] as const)('invoices on %s', (engine) => {
   test('credit notes lower what is due, then become credit, and never pass what the invoice has left', async () => {
     const { money, accountId } = await open()
     const { invoices, creditNotes } = openInvoices(money, { tax: vat })
-    for (let n = 0; n < 1000; n++) await money.call({ accountId })
+    await Promise.all(Array.from({ length: 1000 }, () => money.call({ accountId })))
     money.clock.set(november.startMs + 1)
     const draft = await invoices.create(accountOf(money, accountId), { period: october, ...act })
     const credit = (input: Parameters<typeof creditNotes.create>[1]) =>
@@ -444,7 +444,7 @@ describe.each(['sqlite', 'postgres'] as const)('invoices on %s', (engine) => {
 
   test('credit notes that race never credit more than the invoice', async () => {
     const { money, accountId, invoices, creditNotes } = await open()
-    for (let n = 0; n < 100; n++) await money.call({ accountId })
+    await Promise.all(Array.from({ length: 100 }, () => money.call({ accountId })))
     money.clock.set(november.startMs + 1)
     const { id } = await invoices.create(accountOf(money, accountId), { period: october, ...act })
     await invoices.finalize(id, act)

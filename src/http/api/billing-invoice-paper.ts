@@ -1,5 +1,6 @@
 // An invoice in the format that was asked for: as a page, as PDF, as CSV, or as the data that its hash covers.
 import { z } from 'zod'
+import { GatewayError } from '../../base/errors.ts'
 import type { FullInvoice } from '../../invoicing/invoice.ts'
 import { renderCsv } from '../../invoicing/paper/csv.ts'
 import { htmlPolicy, renderHtml } from '../../invoicing/paper/html.ts'
@@ -37,19 +38,41 @@ export function formatOf(accept: string | undefined): Format | undefined {
   return best === 'json' ? undefined : best
 }
 
-/** The invoice as an answer of its own type. `publicUrl` goes before the links to the calls. */
-export async function paperOf(invoice: FullInvoice, format: Format, publicUrl: string): Promise<Answer> {
-  if (format === 'html') {
-    const headers = { 'content-security-policy': htmlPolicy }
-    return new Answer('text/html; charset=utf-8', renderHtml(sheetOf(invoice), publicUrl), { headers })
+const maxWaiting = 32
+
+/** Makes invoices on paper; PDFs one after another, since each takes time that calls are waiting for. */
+export class Press {
+  #turn: Promise<unknown> = Promise.resolve()
+  #waiting = 0
+
+  /** The invoice as an answer of its own type. `publicUrl` goes before the links to the calls. */
+  async print(invoice: FullInvoice, format: Format, publicUrl: string): Promise<Answer> {
+    if (format === 'html') {
+      const headers = { 'content-security-policy': htmlPolicy }
+      return new Answer('text/html; charset=utf-8', renderHtml(sheetOf(invoice), publicUrl), { headers })
+    }
+    const file = (extension: string) => ({
+      headers: { 'content-disposition': `inline; filename="${fileName(invoice)}.${extension}"` },
+    })
+    if (format === 'csv') return new Answer('text/csv; charset=utf-8', renderCsv(invoice), file('csv'))
+    if (format === 'data') return new Answer('application/json; charset=utf-8', invoice.contentText)
+    const madeAtMs = invoice.finalizedAtMs ?? invoice.updatedAtMs
+    const bytes = await this.#inTurn(() => renderPdf(sheetOf(invoice), madeAtMs))
+    return new Answer('application/pdf', bytes, file('pdf'))
   }
-  const file = (extension: string) => ({
-    headers: { 'content-disposition': `inline; filename="${fileName(invoice)}.${extension}"` },
-  })
-  if (format === 'csv') return new Answer('text/csv; charset=utf-8', renderCsv(invoice), file('csv'))
-  if (format === 'data') return new Answer('application/json; charset=utf-8', invoice.contentText)
-  const madeAtMs = invoice.finalizedAtMs ?? invoice.updatedAtMs
-  return new Answer('application/pdf', await renderPdf(sheetOf(invoice), madeAtMs), file('pdf'))
+
+  /** Throws `overloaded` where too many wait. */
+  async #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#waiting >= maxWaiting) throw new GatewayError('overloaded', { retryAfterS: 2 })
+    this.#waiting++
+    const mine = this.#turn.then(work)
+    this.#turn = mine.catch(() => {})
+    try {
+      return await mine
+    } finally {
+      this.#waiting--
+    }
+  }
 }
 
 const fileName = ({ id, number }: FullInvoice): string => (number ?? id).replaceAll(/[^\w.-]+/g, '-')

@@ -8,7 +8,7 @@ import type { Invoices } from '../../invoicing/invoices.ts'
 import type { Account } from '../../ledger/account.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import { may } from '../../policy/roles.ts'
-import { formatOf, formatQuery, paperOf } from './billing-invoice-paper.ts'
+import { formatOf, formatQuery, Press } from './billing-invoice-paper.ts'
 import { fullInvoiceShape, fullInvoiceView, invoiceShape, invoiceView } from './billing-invoice-view.ts'
 import { getVisibleAccount } from './billing-scope.ts'
 import { pageOf, pageQuery } from './page.ts'
@@ -126,6 +126,7 @@ function periodOf({ month, period }: z.output<typeof invoiceInput>, account: Acc
 }
 
 function showRoute({ invoices, publicUrl }: BillingInvoiceDeps): Route {
+  const press = new Press()
   return defineRoute({
     method: 'GET',
     path: one,
@@ -135,11 +136,11 @@ function showRoute({ invoices, publicUrl }: BillingInvoiceDeps): Route {
     params: idParams,
     query: z.strictObject({ format: formatQuery }),
     response: fullInvoiceShape,
-    errors: [404],
+    errors: [404, 503],
     handler: async ({ principal, params, query, headers }) => {
       const invoice = await getVisibleInvoice(invoices, principal, params.id)
       const format = query.format ?? formatOf(headers.accept)
-      return format ? paperOf(invoice, format, publicUrl()) : view(invoices, invoice)
+      return format ? press.print(invoice, format, publicUrl()) : view(invoices, invoice)
     },
   })
 }
