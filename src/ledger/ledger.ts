@@ -101,7 +101,7 @@ export class Ledger {
     return turn
   }
 
-  /** Where the maker of an account says nothing else. */
+  /** What a new account has by default. */
   get defaults(): AccountDefaults {
     return this.#defaults
   }
@@ -129,17 +129,15 @@ export class Ledger {
   } {
     const now = this.#clock.now()
     const account: Account = { ...this.#defaults, ...input, createdAtMs: now, updatedAtMs: now }
-    const currency = account.currency
+    const own = { accountId: account.id, currency: account.currency }
     const [receivable, breakage] = [this.#nextLedgerAccount++, this.#nextLedgerAccount++]
     const rows = [
-      { id: receivable, kind: 'receivable', accountId: account.id, currency },
-      { id: breakage, kind: 'breakage', accountId: account.id, currency },
+      { id: receivable, kind: 'receivable', ...own },
+      { id: breakage, kind: 'breakage', ...own },
     ] as const
     const added = () => {
-      this.#wallets.set(
-        account.id,
-        new Wallet({ account, receivable, paid: 0n, owed: 0n, expired: 0n, voided: 0n, grants: [] }),
-      )
+      const load = { account, receivable, paid: 0n, owed: 0n, expired: 0n, voided: 0n, grants: [] }
+      this.#wallets.set(account.id, new Wallet(load))
       this.#breakage.set(account.id, breakage)
     }
     return { account, statements: this.#store.accountStatements(account, rows), added }
@@ -258,8 +256,8 @@ export class Ledger {
         throw new GatewayError('unprocessable', { detail: 'The account does not have that much to take.' })
       const ends = { revenue: this.#system.get('revenue', wallet.account.currency), now }
       const { movements, undo } = adjustWallet(wallet, input, ends)
-      const of = { now, ...(input.record !== undefined && { record: input.record }) }
       const make = this.#transfers.make.bind(this.#transfers, 'adjustment')
+      const of = { now, ...(input.record !== undefined && { record: input.record }) }
       const transfers = movements.map(({ draw, credit }) => make(draw, { credit, ...of }))
       const adjustment = { ...input, id: newId('adj', now), accountId, atMs: now, transfers }
       await this.#store.adjustments.add(transfers, adjustment).catch((error: unknown) => {
@@ -316,8 +314,8 @@ export class Ledger {
   }
 
   #refund(wallet: Wallet, amount: bigint, record: bigint): Transfer {
-    const { ledgerAccount: credit } = wallet.refund(amount)
     const draw = { ledgerAccount: this.#system.get('revenue', wallet.account.currency), amount }
+    const { ledgerAccount: credit } = wallet.refund(amount)
     return this.#transfers.make('reprice', draw, { credit, now: this.#clock.now(), record })
   }
 
