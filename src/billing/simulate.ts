@@ -4,6 +4,7 @@ import { GatewayError } from '../base/errors.ts'
 import { CallIds } from '../base/id.ts'
 import { formatAmount } from '../base/money.ts'
 import type { Account } from '../ledger/account.ts'
+import { booksOf } from '../ledger/account-books.ts'
 import { compileRule, type CompiledRule, type RuleHistory } from '../pricing/choice.ts'
 import { RuleFinder } from '../pricing/finder.ts'
 import { Periods } from '../pricing/periods.ts'
@@ -128,7 +129,10 @@ class Run {
   #find(record: UsageRecord): CompiledRule | undefined {
     const { server, method, tool, userId: user, accountId: account, transport, currency } = record
     const atMs = CallIds.timeMs(record.id)
-    return this.#finder.find({ server, method, tool, user, account, transport, currency, atMs })
+    // An account keeps no history of its books: those of today count.
+    const payer = this.#options.findAccount(account)
+    const books = payer && booksOf(payer, this.#options)
+    return this.#finder.find({ server, method, tool, user, account, transport, currency, books, atMs })
   }
 
   #isBilled(record: UsageRecord, { rule }: CompiledRule): boolean {

@@ -3,6 +3,7 @@ import { assert, GatewayError } from '../base/errors.ts'
 import type { Clock } from '../base/clock.ts'
 import { CallIds, newId } from '../base/id.ts'
 import type { Account, AccountKind, AccountMode, Grant, LedgerAccountKind, Transfer } from './account.ts'
+import { withBooks } from './account-books.ts'
 import type { AccountChange, LedgerStore } from './store.ts'
 import { Wallet, type Draw, type WalletTotals } from './wallet.ts'
 
@@ -186,7 +187,8 @@ export class Ledger {
       const now = this.#clock.now()
       await this.#store.changeAccount(id, change, now)
       const wallet = this.#wallet(id)
-      wallet.account = { ...wallet.account, ...change, updatedAtMs: now }
+      const { plan, priceBook, ...rest } = change
+      wallet.account = { ...withBooks(wallet.account, { plan, priceBook }), ...rest, updatedAtMs: now }
       return wallet.account
     })
   }

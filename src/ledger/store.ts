@@ -22,6 +22,8 @@ interface Tables {
     mode: AccountMode
     currency: string
     time_zone: string
+    plan: string | null
+    price_book: string | null
     created_at: bigint
     updated_at: bigint
   }
@@ -109,7 +111,13 @@ interface TransferPage {
 /** SQLite takes at most 500 parts of a union; each ledger account needs two. */
 const maxAccountsInQuery = 100
 
-export type AccountChange = Partial<Pick<Account, 'name' | 'mode' | 'timeZone' | 'parentId'>>
+/** The books an account has; null takes one away. */
+export interface BookChange {
+  readonly plan?: string | null
+  readonly priceBook?: string | null
+}
+
+export type AccountChange = Partial<Pick<Account, 'name' | 'mode' | 'timeZone' | 'parentId'>> & BookChange
 
 export class LedgerStore {
   readonly #db: Database
@@ -195,6 +203,8 @@ export class LedgerStore {
         mode: account.mode,
         currency: account.currency,
         time_zone: account.timeZone,
+        plan: account.plan ?? null,
+        price_book: account.priceBook ?? null,
         created_at: BigInt(account.createdAtMs),
         updated_at: BigInt(account.updatedAtMs),
       }),
@@ -225,6 +235,8 @@ export class LedgerStore {
           ...(change.mode !== undefined && { mode: change.mode }),
           ...(change.timeZone !== undefined && { time_zone: change.timeZone }),
           ...(change.parentId !== undefined && { parent_id: change.parentId }),
+          ...(change.plan !== undefined && { plan: change.plan }),
+          ...(change.priceBook !== undefined && { price_book: change.priceBook }),
         })
         .where('id', '=', id),
     )
@@ -292,6 +304,8 @@ function toAccount(row: Tables['account']): Account {
     createdAtMs: Number(row.created_at),
     updatedAtMs: Number(row.updated_at),
     ...(row.parent_id !== null && { parentId: row.parent_id }),
+    ...(row.plan !== null && { plan: row.plan }),
+    ...(row.price_book !== null && { priceBook: row.price_book }),
     ...(row.owner_id !== null && { ownerId: row.owner_id }),
   }
 }

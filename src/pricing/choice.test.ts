@@ -22,7 +22,7 @@ const only = (more: Partial<RuleVersion>): RuleHistory => {
 }
 const someCall = { server: 'stub', method: 'tools/call', tool: 'web_search', user: 'ann', account: 'acc_1' }
 const facts = (more: Partial<CallFacts> = {}): CallFacts => {
-  const own = { transport: 'streamable-http', currency: 'USD', atMs: 100 }
+  const own = { transport: 'streamable-http', currency: 'USD', books: undefined, atMs: 100 }
   return { ...someCall, ...own, ...more }
 }
 
@@ -35,6 +35,7 @@ const time = fc.integer({ min: 0, max: 6 })
 const versionBody = fc.record({
   priority: fc.integer({ min: -1, max: 1 }),
   active: fc.boolean(),
+  book: fc.constantFrom(undefined, undefined, 'gold', 'acme'),
   currency: fc.constantFrom('USD', 'USD', 'EUR'),
   match,
   effectiveFromMs: time,
@@ -52,8 +53,23 @@ const histories = fc.array(historyBody, { maxLength: 8 }).map((list) =>
   }),
 )
 const text = fc.constantFrom('a', 'b', 'ab', 'a/b', 'b/a/b', 'xb')
+const someBooks = fc.constantFrom<CallFacts['books'][]>(
+  undefined,
+  { plan: 'gold' },
+  { priceBook: 'acme' },
+  { priceBook: 'acme', plan: 'gold' },
+  { priceBook: 'gold', plan: 'acme' },
+)
 const someFacts = fc
-  .record({ server: text, method: text, user: text, account: text, transport: text, atMs: time })
+  .record({
+    server: text,
+    method: text,
+    user: text,
+    account: text,
+    transport: text,
+    books: someBooks,
+    atMs: time,
+  })
   .chain((rest) => fc.option(text, { nil: undefined }).map((tool) => ({ ...rest, tool, currency: 'USD' })))
   .map(({ tool, ...rest }): CallFacts => (tool === undefined ? rest : { ...rest, tool }))
 

@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import { formatCallId, type CallIds } from '../base/id.ts'
 import { formatAmount } from '../base/money.ts'
 import type { Transfer } from '../ledger/account.ts'
+import { booksOf } from '../ledger/account-books.ts'
 import type { Hold, Ledger } from '../ledger/ledger.ts'
 import type { CompiledRule } from '../pricing/choice.ts'
 import type { Outcome, Quantities } from '../pricing/price.ts'
@@ -162,6 +163,7 @@ export class Charge {
       account: origin.accountId,
       transport: origin.transport,
       currency: account.currency,
+      books: booksOf(account, ledger),
       atMs,
       tool: origin.tool,
     })

@@ -11,6 +11,8 @@ import { sessionUsage } from './0008-session-usage.ts'
 import { bundleTables } from './0009-bundles.ts'
 import { resumptionTables } from './0010-resumption.ts'
 import { meterTables } from './0011-meters.ts'
+import { priceBookTables } from './0014-price-books.ts'
+import { accountBooks } from './0015-account-books.ts'
 
 export const migrations: readonly Migration[] = [
   identityTables,
@@ -24,4 +26,6 @@ export const migrations: readonly Migration[] = [
   bundleTables,
   resumptionTables,
   meterTables,
+  priceBookTables,
+  accountBooks,
 ]

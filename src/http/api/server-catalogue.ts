@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Clock } from '../../base/clock.ts'
 import { assert, GatewayError } from '../../base/errors.ts'
 import type { Principal } from '../../identity/principal.ts'
+import { booksOf } from '../../ledger/account-books.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import { outcomes } from '../../pricing/price.ts'
 import { priceInput } from '../../pricing/rule-input.ts'
@@ -134,6 +135,7 @@ function priceOf(
     account: account.id,
     transport: 'streamable-http',
     currency: account.currency,
+    books: booksOf(account, deps.ledger),
     atMs: deps.clock.now(),
   })
   if (!found) return null
