@@ -17,6 +17,8 @@ export interface RuleHistory {
   /** From this time on the rule applies to no call; its versions stay readable. */
   readonly retiredAtMs?: number
   readonly retiredBy?: string
+  /** The draft that its last version stands for, where that is not published. */
+  readonly draft?: string
 }
 
 /** How one rule fared for a call. `matched` says that it would apply if no other rule stood before it. */
@@ -130,7 +132,10 @@ export function chooseRule(histories: readonly RuleHistory[], facts: CallFacts):
     const matched = obstacle === undefined
     const own = { ruleId, version: number, name, priority, ...(book !== undefined && { book }), matched }
     if (version === chosen) return own
-    return { ...own, lostBecause: obstacle ?? (chosen ? defeat(version, chosen, facts.books) : 'No rule was chosen.') }
+    return {
+      ...own,
+      lostBecause: obstacle ?? (chosen ? defeat(version, chosen, facts.books) : 'No rule was chosen.'),
+    }
   })
   return chosen ? { chosen, candidates } : { candidates }
 }
@@ -157,7 +162,8 @@ function obstacleOf(version: CompiledRule, facts: CallFacts): string | undefined
 function defeat(lost: CompiledRule, chosen: CompiledRule, books: CallBooks | undefined): string {
   const winner = quoted(chosen.rule.name)
   if (bookRank(lost, books) !== bookRank(chosen, books)) {
-    const own = lost.rule.book === undefined ? 'It is in no book' : `It is in the book ${quoted(lost.rule.book)}`
+    const own =
+      lost.rule.book === undefined ? 'It is in no book' : `It is in the book ${quoted(lost.rule.book)}`
     const whose = bookRank(chosen, books) === 0 ? "the account's own" : "that of the account's plan"
     return `${own} and stands behind ${winner} in the book ${quoted(chosen.rule.book ?? '')}, ${whose}.`
   }

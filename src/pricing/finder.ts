@@ -57,10 +57,12 @@ export class RuleFinder {
   }
 
   #searchBook(book: string, facts: CallFacts): CompiledRule | undefined {
-    return this.#byBook.get(book)?.find(
-      (version) =>
-        version.rule.currency === facts.currency && findMismatch(version.match, facts) === undefined,
-    )
+    return this.#byBook
+      .get(book)
+      ?.find(
+        (version) =>
+          version.rule.currency === facts.currency && findMismatch(version.match, facts) === undefined,
+      )
   }
 
   #keep(key: string, found: CompiledRule | null): void {

@@ -84,7 +84,7 @@ export class RuleBook {
     const read = readInput(ruleInput, input)
     return this.#inTurn(async () => {
       this.#checkRoom(1)
-      await this.#checkBook(read.book)
+      await this.checkBook(read.book)
       const nowMs = this.#clock.now()
       const rule = firstVersion(read, { ruleId: newId('rul', nowMs), nowMs, by: createdBy })
       await this.#store.insert([rule])
@@ -100,7 +100,7 @@ export class RuleBook {
   async change(ruleId: string, patch: unknown, createdBy?: string): Promise<RuleVersion> {
     const read = readInput(rulePatch, patch)
     return this.#inTurn(async () => {
-      await this.#checkBook(read.book ?? undefined)
+      await this.checkBook(read.book ?? undefined)
       for (let attempt = 1; ; attempt++) {
         const rule = this.#next(this.getRule(ruleId), read, { nowMs: this.#clock.now(), by: createdBy })
         try {
@@ -134,7 +134,7 @@ export class RuleBook {
   publish(plans: readonly PublishPlan[], also: readonly Statement[], by?: string): Promise<RuleVersion[]> {
     return this.#inTurn(async () => {
       const nowMs = this.#clock.now()
-      for (const { input } of plans) await this.#checkBook(input.book)
+      for (const { input } of plans) await this.checkBook(input.book)
       const versions = plans.map(({ ruleId, basedOn, input }) => {
         if (basedOn === undefined) return firstVersion(input, { ruleId, nowMs, by })
         const latest = this.getRule(ruleId)
@@ -174,7 +174,8 @@ export class RuleBook {
       throw tooMany(`There are ${maxRules} rules, the most this gateway keeps; delete some.`)
   }
 
-  async #checkBook(book: string | undefined): Promise<void> {
+  /** Throws `validation_failed` where there is no such price book. */
+  async checkBook(book: string | undefined): Promise<void> {
     if (book === undefined || (await this.#store.hasBook(book))) return
     const message = 'names no price book; make it with POST /billing/books first'
     throw new GatewayError('validation_failed', { fields: [{ field: '/book', message }] })

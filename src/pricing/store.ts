@@ -71,7 +71,12 @@ export class RuleStore {
    */
   async insert(versions: readonly RuleVersion[], also: readonly Statement[] = []): Promise<void> {
     const statements = versions.flatMap((rule): Compilable[] => {
-      const row = { id: rule.ruleId, created_at: BigInt(rule.createdAtMs), retired_at: null, retired_by: null }
+      const row = {
+        id: rule.ruleId,
+        created_at: BigInt(rule.createdAtMs),
+        retired_at: null,
+        retired_by: null,
+      }
       const first = rule.version === 1 ? [this.#sql.insertInto('rule').values(row)] : []
       return [...first, this.#sql.insertInto('rule_version').values(toRow(rule))]
     })
@@ -103,7 +108,16 @@ type Body = Pick<
 
 function toRow(rule: RuleVersion): RuleVersionRow {
   const { name, priority, active, currency, book, match, price, billOn } = rule
-  const body: Body = { name, priority, active, currency, ...(book !== undefined && { book }), match, price, billOn }
+  const body: Body = {
+    name,
+    priority,
+    active,
+    currency,
+    ...(book !== undefined && { book }),
+    match,
+    price,
+    billOn,
+  }
   return {
     rule_id: rule.ruleId,
     version: BigInt(rule.version),

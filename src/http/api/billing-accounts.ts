@@ -8,6 +8,9 @@ import { isTimeZone } from '../../base/zone.ts'
 import type { Account, Grant, Transfer } from '../../ledger/account.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import { may } from '../../policy/roles.ts'
+import type { PriceBooks } from '../../pricing/books/price-books.ts'
+import { bookName } from '../../pricing/rule-input.ts'
+import { checkBooks } from './billing-books.ts'
 import { getVisibleAccount } from './billing-scope.ts'
 import { decodeCursor, makePage, pageOf, pageQuery } from './page.ts'
 import { defineRoute, type Route } from './route.ts'
@@ -15,6 +18,7 @@ import { idParams, isoTime, pageById, timeShape } from './view.ts'
 
 export interface BillingAccountDeps {
   readonly ledger: Ledger
+  readonly books: Pick<PriceBooks, 'has'>
   readonly clock: Clock
 }
 
@@ -31,6 +35,11 @@ const accountShape = z
     mode: z.enum(modes).describe('prepaid: a hard balance; postpaid: metered only.'),
     currency: z.string(),
     timeZone: z.string(),
+    plan: z.string().optional().describe('The price book of its plan; absent: that of the account above it.'),
+    priceBook: z
+      .string()
+      .optional()
+      .describe('The price book made for it, whose rules stand first; absent: that of the account above it.'),
     balance: amount,
     held: amount.describe('Set aside for calls that are running.'),
     granted: amount,
@@ -46,6 +55,8 @@ const accountPatch = z
     name: z.string().min(1).max(200),
     mode: z.enum(modes),
     timeZone: z.string().refine(isTimeZone, 'must be an IANA time zone such as Europe/Berlin'),
+    plan: bookName.nullable(),
+    priceBook: bookName.nullable(),
   })
   .partial()
   .refine((patch) => Object.keys(patch).length > 0, 'names no field; send at least one to change')
@@ -147,7 +158,7 @@ export function billingAccountRoutes(deps: BillingAccountDeps): Route[] {
   return [...accountRoutes(deps), ...grantRoutes(deps), ledgerRoute(deps)]
 }
 
-function accountRoutes({ ledger }: BillingAccountDeps): Route[] {
+function accountRoutes({ ledger, books }: BillingAccountDeps): Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -183,7 +194,7 @@ function accountRoutes({ ledger }: BillingAccountDeps): Route[] {
     defineRoute({
       method: 'PATCH',
       path: one,
-      summary: 'Changes how an account pays, its name, or its time zone',
+      summary: 'Changes how an account pays, its name, its time zone, or its price books',
       permission: 'accounts:manage',
       params: idParams,
       body: accountPatch,
@@ -191,11 +202,14 @@ function accountRoutes({ ledger }: BillingAccountDeps): Route[] {
       errors: [403, 404, 503],
       handler: async ({ principal, params, body }) => {
         const { id } = getVisibleAccount(ledger, principal, params.id)
-        const { name, mode, timeZone } = body
+        const { name, mode, timeZone, plan, priceBook } = body
+        await checkBooks(books, { plan, priceBook })
         const change = {
           ...(name !== undefined && { name }),
           ...(mode !== undefined && { mode }),
           ...(timeZone !== undefined && { timeZone }),
+          ...(plan !== undefined && { plan }),
+          ...(priceBook !== undefined && { priceBook }),
         }
         return accountView(ledger, await ledger.changeAccount(id, change))
       },

@@ -1,8 +1,11 @@
 // Every route under `/api/v1/billing`, in the order of the reference.
 import { billingAccountRoutes, type BillingAccountDeps } from './billing-accounts.ts'
 import { billingAuditRoutes, type BillingAuditDeps } from './billing-audit.ts'
+import { billingBookRoutes, type BillingBookDeps } from './billing-books.ts'
 import { billingCostRoutes, type BillingCostDeps } from './billing-cost.ts'
+import { billingDraftRoutes, type BillingDraftDeps } from './billing-drafts.ts'
 import { billingExportRoutes, type BillingExportDeps } from './billing-export.ts'
+import { billingLintRoutes, type BillingLintDeps } from './billing-lint.ts'
 import { billingPricingRoutes, type BillingPricingDeps } from './billing-pricing.ts'
 import { billingRuleRoutes, type BillingRuleDeps } from './billing-rules.ts'
 import { billingSimulateRoutes, type BillingSimulateDeps } from './billing-simulate.ts'
@@ -11,6 +14,9 @@ import { billingUsageRoutes, type BillingUsageDeps } from './billing-usage.ts'
 import type { Route } from './route.ts'
 
 export type BillingRouteDeps = BillingRuleDeps &
+  BillingDraftDeps &
+  BillingBookDeps &
+  BillingLintDeps &
   BillingPricingDeps &
   BillingUsageDeps &
   BillingExportDeps &
@@ -23,6 +29,9 @@ export type BillingRouteDeps = BillingRuleDeps &
 export function billingRoutes(deps: BillingRouteDeps): Route[] {
   return [
     ...billingRuleRoutes(deps),
+    ...billingDraftRoutes(deps),
+    ...billingBookRoutes(deps),
+    ...billingLintRoutes(deps),
     ...billingPricingRoutes(deps),
     ...billingSimulateRoutes(deps),
     ...billingUsageRoutes(deps),

@@ -88,7 +88,9 @@ function collectionRoutes({ rules }: BillingRuleDeps): Route[] {
       handler: ({ query }) =>
         pageById(query, {
           fetch: ({ limit, id }) =>
-            rules.listRules({ limit, ...(id !== undefined && { cursor: id }) }).items.map((rule) => ruleView(rule, rules)),
+            rules
+              .listRules({ limit, ...(id !== undefined && { cursor: id }) })
+              .items.map((rule) => ruleView(rule, rules)),
           show: (rule) => rule,
         }),
     }),
@@ -146,12 +148,11 @@ function itemRoutes({ rules }: BillingRuleDeps): Route[] {
   ]
 }
 
-function versionPage(
-  rules: RuleBook,
-  ruleId: string,
-  query: { limit: number; cursor?: string | undefined },
-) {
+function versionPage(rules: RuleBook, ruleId: string, query: { limit: number; cursor?: string | undefined }) {
   const [after = 0] = decodeCursor(query.cursor, 1) ?? []
   const rest = rules.getVersions(ruleId).filter(({ version }) => version > Number(after))
-  return makePage(rest, query.limit, { positionOf: ({ version }) => [version], show: (rule) => ruleView(rule, rules) })
+  return makePage(rest, query.limit, {
+    positionOf: ({ version }) => [version],
+    show: (rule) => ruleView(rule, rules),
+  })
 }
