@@ -8,14 +8,9 @@ import type { Database } from '../db/database.ts'
 import { type GatewayMetrics } from '../http/metrics.ts'
 import { Ledger } from '../ledger/ledger.ts'
 import { LedgerStore, transferRows } from '../ledger/store.ts'
-import { PriceBooks } from '../pricing/books/price-books.ts'
-import { PriceBookStore } from '../pricing/books/store.ts'
-import { Drafts } from '../pricing/drafts/drafts.ts'
-import { DraftStore } from '../pricing/drafts/store.ts'
-import { RuleBook } from '../pricing/rules.ts'
-import { RuleStore } from '../pricing/store.ts'
 import { type CommitExtra } from '../sessions/charge.ts'
 import { Periods } from '../pricing/periods.ts'
+import { buildPrices } from './prices.ts'
 import { keptRow } from '../sessions/kept-store.ts'
 import { Dimensions } from '../usage/dimensions.ts'
 import { Meters, meterRows, oldestPeriodMs } from '../usage/meters.ts'
@@ -38,9 +33,7 @@ interface MoneyParts {
 /** Prices, the ledger and the writer of usage; the writer folds the ledger anew after the store was away. */
 export async function buildMoney({ config, db, clock, log, metrics, lifecycle }: MoneyParts) {
   const { defaultMode: mode, currency, timeZone } = config.accounts
-  const rules = await RuleBook.open({ store: new RuleStore(db), clock })
-  const drafts = new Drafts({ store: new DraftStore(db), rules, clock })
-  const books = new PriceBooks({ store: new PriceBookStore(db), rules, clock })
+  const prices = await buildPrices(db, clock)
   const ledger = await Ledger.open(new LedgerStore(db), { clock, defaults: { mode, currency, timeZone } })
   const usageStore = new UsageStore(db)
   const { known, next } = await usageStore.loadDimensions(50_000)
@@ -71,18 +64,7 @@ export async function buildMoney({ config, db, clock, log, metrics, lifecycle }:
   const queries = new UsageQueries(new UsageQueryStore(db), { clock })
   const auditStore = new AuditStore(db)
   const lastRecord = await usageStore.newestRecordId()
-  return {
-    rules,
-    drafts,
-    books,
-    ledger,
-    meters,
-    periods: new Periods(),
-    queries,
-    auditStore,
-    writer,
-    lastRecord,
-  }
+  return { ...prices, ledger, meters, periods: new Periods(), queries, auditStore, writer, lastRecord }
 }
 
 export function commitRows(extras: readonly CommitExtra[]) {

@@ -23,6 +23,10 @@ export function includes(outer: Glob, inner: Glob): boolean {
   if (outer.class === globClass.any || outer.pattern === inner.pattern) return true
   if (inner.class === globClass.exact) return outer.matches(inner.pattern)
   if (outer.class === globClass.exact) return false
+  // After its literal beginning `inner` goes on with anything, and before its literal end likewise.
+  const [start, end] = [outer.pattern.indexOf('*'), outer.pattern.lastIndexOf('*')]
+  if (!inner.pattern.startsWith(outer.pattern.slice(0, start))) return false
+  if (!inner.pattern.endsWith(outer.pattern.slice(end + 1))) return false
   return isCovered(tokensOfGlob(outer), tokensOfGlob(inner))
 }
 

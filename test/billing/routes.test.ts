@@ -34,7 +34,7 @@ function sessionOf(id: string) {
 
 beforeAll(async () => {
   money = await openMoney({ startMs: Date.UTC(2026, 6, 31, 23, 30) })
-  const { rules, ledger, queries, clock, audit, settled } = money
+  const { rules, drafts, books, ledger, queries, clock, audit, settled } = money
   for (const [name, role] of [
     ['ann', 'member'],
     ['bob', 'member'],
@@ -44,6 +44,10 @@ beforeAll(async () => {
     callers.set(name, await caller(name, role))
   const routes = billingRoutes({
     rules,
+    drafts,
+    books,
+    registry: { all: () => [] },
+    catalogues: { get: () => Promise.reject(new Error('there is no server')) },
     ledger,
     queries,
     clock,

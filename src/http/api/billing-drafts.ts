@@ -1,5 +1,6 @@
 // Routes of drafts: rules that nobody pays by until they are published.
 import { z } from 'zod'
+import { assert } from '../../base/errors.ts'
 import { maxDrafts, type Drafts } from '../../pricing/drafts/drafts.ts'
 import type { RuleDraft } from '../../pricing/drafts/store.ts'
 import { outcomes } from '../../pricing/price.ts'
@@ -157,7 +158,8 @@ function publishRoutes({ drafts, rules }: BillingDraftDeps): Route[] {
       handler: async ({ principal, params, body }) => {
         const by = { by: principal.userId, force: body.force }
         const [version] = await drafts.publish([readId(params.id, 'drf')], by)
-        return ruleView(version!, rules)
+        assert(version, 'a published draft is a version')
+        return ruleView(version, rules)
       },
     }),
     defineRoute({

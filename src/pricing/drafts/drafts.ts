@@ -134,8 +134,9 @@ export class Drafts {
   async #refuseErrors(drafts: readonly RuleDraft[]): Promise<void> {
     const nowMs = this.#clock.now()
     const published = this.#rules.histories()
-    const before = await lintInTurns({ histories: published, nowMs })
-    const after = await lintInTurns({ histories: withDrafts(published, drafts, { nowMs }), nowMs })
+    const about = new Set(drafts.map(({ ruleId }) => ruleId))
+    const before = await lintInTurns({ histories: published, nowMs, about })
+    const after = await lintInTurns({ histories: withDrafts(published, drafts, { nowMs }), nowMs, about })
     const findings = causedBy(after.findings, before.findings).filter(({ severity }) => severity === 'error')
     const [first] = findings
     if (!first) return
@@ -171,11 +172,16 @@ const tooMany = (): GatewayError =>
 function inputOf(version: RuleVersion): RuleInput {
   const { name, priority, active, currency, book, match, price, billOn, effectiveToMs } = version
   return {
-    ...{ name, priority, active, currency, match, price },
+    name,
+    priority,
+    active,
+    currency,
+    match,
+    price,
     billOn: [...billOn],
     ...(book !== undefined && { book }),
     ...(effectiveToMs !== undefined && { effectiveTo: new Date(effectiveToMs).toISOString() }),
-  } as RuleInput
+  }
 }
 
 /** Members of a change replace the old ones; null takes one away. Throws `validation_failed` where something lacks. */

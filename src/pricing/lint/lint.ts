@@ -10,6 +10,8 @@ export interface LintInput {
   readonly histories: readonly RuleHistory[]
   /** From when on; what rules did before is past mending. */
   readonly nowMs: number
+  /** Ids of rules: nothing is said about others among themselves. All rules where it is absent. */
+  readonly about?: ReadonlySet<string>
   /** Without it nothing is said about tools. */
   readonly tools?: ToolsInput
 }
@@ -58,11 +60,11 @@ function* lintSteps(
   input: LintInput,
   { maxFindings, maxSteps }: LintLimits,
 ): Generator<undefined, LintResult> {
-  const { histories, nowMs, tools } = input
+  const { histories, nowMs, about, tools } = input
   const all = standingOf(histories, nowMs)
   const findings: Finding[] = []
   const add = (finding: Finding): void => void findings.push(finding)
-  const searches: Steps[] = [findAmbiguous(all, add), findShadowed(all, add)]
+  const searches: Steps[] = [findAmbiguous({ all, about, add }), findShadowed({ all, about, add })]
   if (tools) searches.push(findUnpriced(all, { ...tools, nowMs }, add))
   let steps = 0
   const isSpent = (): boolean => findings.length > maxFindings || steps > maxSteps

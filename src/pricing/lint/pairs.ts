@@ -15,14 +15,25 @@ const pairsInStep = 2000
 /** Rules stand against each other only where one call can meet both: in one book, in one currency. */
 const shelfOf = ({ version: { rule } }: Standing): string => `${rule.book ?? ''} ${rule.currency}`
 
+export interface PairSearch {
+  readonly all: readonly Standing[]
+  /** Ids of rules: pairs without one of them are left out. */
+  readonly about?: ReadonlySet<string> | undefined
+  readonly add: (finding: Finding) => void
+}
+
+const isAbout = (about: PairSearch['about'], { version }: Standing): boolean =>
+  about === undefined || about.has(version.rule.ruleId)
+
 /** Two rules that the order of choice parts by their age alone, and a call that both match. */
-export function* findAmbiguous(all: readonly Standing[], add: (finding: Finding) => void): Steps {
+export function* findAmbiguous({ all, about, add }: PairSearch): Steps {
   let pairs = 0
   for (const tied of Map.groupBy(all, tieKey).values())
     for (const [at, one] of tied.entries())
       for (const other of tied.slice(at + 1)) {
         if (++pairs % pairsInStep === 0) yield
         if (one.version.rule.ruleId === other.version.rule.ruleId || !meets(one, other)) continue
+        if (!isAbout(about, one) && !isAbout(about, other)) continue
         const call = commonCall(one.version.match, other.version.match)
         if (call) add(ambiguous([one, other], call))
       }
@@ -69,7 +80,7 @@ function ambiguous(pair: readonly [Standing, Standing], call: Call): Finding {
     kind: 'ambiguous',
     severity: same ? 'warning' : 'error',
     rules: [mention(first), mention(second)],
-    sentence: `${nameOf(first)} and ${nameOf(second)} both match ${example} and differ in nothing but their age; the newer one is chosen. ${effect}`,
+    sentence: `${nameOf(first)} and ${lower(nameOf(second))} both match ${example} and differ in nothing but their age; the newer one is chosen. ${effect}`,
   }
 }
 
@@ -80,29 +91,55 @@ const chargesAlike = ({ version: { rule: a } }: Standing, { version: { rule: b }
  * A rule that another one stands before whenever and for whatever it could be chosen. Sound, not complete: what several
  * rules hide together is not seen.
  */
-export function* findShadowed(all: readonly Standing[], add: (finding: Finding) => void): Steps {
+export function* findShadowed({ all, about, add }: PairSearch): Steps {
   let pairs = 0
   for (const shelf of Map.groupBy(all, shelfOf).values()) {
-    const before: Standing[] = []
-    const beforeByTool = new Map<string, Standing[]>()
+    const before = new Before()
     for (const standing of shelf.toSorted((a, b) => compareRules(a.version, b.version))) {
-      const tool = globOf(standing.version.match, 'tool')
-      const exact = tool?.class === globClass.exact ? tool.pattern : undefined
-      // A rule for one tool hides rules for that tool alone.
-      const named = exact === undefined ? [] : (beforeByTool.get(exact) ?? [])
+      const candidates = before.of(standing)
       let cover: Standing | undefined
-      for (const candidate of [...named, ...before]) {
+      for (const candidate of candidates) {
         if (++pairs % pairsInStep === 0) yield
-        if (hides(candidate, standing)) {
-          cover = candidate
-          break
-        }
+        if (!isAbout(about, standing) && !isAbout(about, candidate)) continue
+        cover = hides(candidate, standing) ? candidate : undefined
+        if (cover) break
       }
-      if (cover) add(shadowed(standing, cover))
-      if (exact === undefined) before.push(standing)
-      else beforeByTool.set(exact, [...named, standing])
+      // What is hidden anyway is not hidden by the rules that this is about.
+      const isOld =
+        cover &&
+        !isAbout(about, standing) &&
+        candidates.some((other) => !isAbout(about, other) && hides(other, standing))
+      if (cover && !isOld) add(shadowed(standing, cover))
+      before.add(standing)
     }
   }
+}
+
+/** The versions that stand before the next one. A rule for one tool hides rules for that tool alone. */
+class Before {
+  readonly #wide: Standing[] = []
+  readonly #byTool = new Map<string, Standing[]>()
+
+  add(standing: Standing): void {
+    const tool = exactTool(standing)
+    if (tool === undefined) this.#wide.push(standing)
+    else {
+      const named = this.#byTool.get(tool)
+      if (named) named.push(standing)
+      else this.#byTool.set(tool, [standing])
+    }
+  }
+
+  of(standing: Standing): readonly Standing[] {
+    const tool = exactTool(standing)
+    const named = tool === undefined ? undefined : this.#byTool.get(tool)
+    return named ? [...named, ...this.#wide] : this.#wide
+  }
+}
+
+function exactTool({ version }: Standing): string | undefined {
+  const tool = globOf(version.match, 'tool')
+  return tool?.class === globClass.exact ? tool.pattern : undefined
 }
 
 /** Whether the first, which stands before the second, matches all that the second does, all the time. */
@@ -122,11 +159,12 @@ function shadowed(hidden: Standing, cover: Standing): Finding {
     kind: 'shadowed',
     severity: 'error',
     rules: [mention(hidden), mention(cover)],
-    sentence: `${nameOf(hidden)} is never chosen: ${nameOf(cover)} stands before it and matches all that it matches.`,
+    sentence: `${nameOf(hidden)} is never chosen, since ${lower(nameOf(cover))} stands before it and matches all that it matches.`,
   }
 }
 
 const nameOf = ({ version: { rule }, draft }: Standing): string =>
   `${draft === undefined ? 'The rule' : 'The draft'} ${quoted(rule.name)}`
 
+const lower = (text: string): string => `${text.charAt(0).toLowerCase()}${text.slice(1)}`
 const quoted = (text: string): string => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)

@@ -21,7 +21,7 @@ const toolsInStep = 20
 const maxNamed = 10
 
 /** Whether a field is asked of callers, which differ from call to call of one tool. */
-const callerFields: readonly MatchField[] = ['user', 'account', 'transport']
+const callerFields: ReadonlySet<MatchField> = new Set<MatchField>(['user', 'account', 'transport'])
 
 /** Compares each tool with the rules that are in force at `nowMs`. */
 export function* findUnpriced(
@@ -65,11 +65,11 @@ function coverageOf(
 ): Coverage {
   const call: Partial<Record<MatchField, string>> = { server, tool, method: 'tools/call' }
   const pricing = inForce.filter(({ version: { match } }) =>
-    match.globs.every(({ field, glob }) => callerFields.includes(field) || glob.matches(call[field] ?? '')),
+    match.globs.every(({ field, glob }) => callerFields.has(field) || glob.matches(call[field] ?? '')),
   )
   const isForAll = ({ version: { match, rule } }: Standing): boolean =>
     rule.book === undefined &&
-    match.globs.every(({ field, glob }) => !callerFields.includes(field) || glob.class === globClass.any)
+    match.globs.every(({ field, glob }) => !callerFields.has(field) || glob.class === globClass.any)
   const full = new Set(pricing.filter(isForAll).map(({ version }) => version.rule.currency))
   const priced = [...full].toSorted()
   const missing = currencies.filter((currency) => !full.has(currency)).toSorted()
