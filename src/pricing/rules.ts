@@ -88,7 +88,7 @@ export class RuleBook {
       const nowMs = this.#clock.now()
       const rule = firstVersion(read, { ruleId: newId('rul', nowMs), nowMs, by: createdBy })
       await this.#store.insert([rule])
-      this.#remember([{ ruleId: rule.ruleId, versions: [rule] }])
+      this.#add([rule])
       return rule
     })
   }
@@ -111,7 +111,7 @@ export class RuleBook {
           this.#remember(await this.#store.load(ruleId))
           continue
         }
-        this.#add(rule)
+        this.#add([rule])
         return rule
       }
     })
@@ -143,7 +143,7 @@ export class RuleBook {
       })
       this.#checkRoom(plans.filter(({ basedOn }) => basedOn === undefined).length)
       await this.#store.insert(versions, also)
-      for (const rule of versions) this.#add(rule)
+      this.#add(versions)
       return versions
     })
   }
@@ -256,8 +256,14 @@ export class RuleBook {
     this.#finder = new RuleFinder([...this.#histories.values()], this.#limits)
   }
 
-  #add(rule: RuleVersion): void {
-    this.#remember([{ ruleId: rule.ruleId, versions: [...this.getVersions(rule.ruleId), rule] }])
+  /** Versions of different rules. */
+  #add(versions: readonly RuleVersion[]): void {
+    this.#remember(
+      versions.map((rule) => {
+        const known = this.#histories.get(rule.ruleId)?.versions ?? []
+        return { ruleId: rule.ruleId, versions: [...known.map((version) => version.rule), rule] }
+      }),
+    )
   }
 
   /** Runs changes one after another, so that those of one node never meet in the store. */
