@@ -77,6 +77,25 @@ export function addAccountCommands(program: Command, io: Io): void {
       const id = await idOf(io, command, name)
       showThing(io, command, await clientOf(io, command).patch(`/billing/accounts/${segment(id)}`, { mode }))
     })
+  addBookOption(account, io)
+}
+
+function addBookOption(account: Command, io: Io): void {
+  account
+    .command('book <account> [book]')
+    .description(
+      'give an account a price book of its own, or with --plan that of its plan; none takes it away',
+    )
+    .option('--plan', "the plan's instead of its own")
+    .addHelpText(
+      'after',
+      examples('account book ann acme', 'account book ann gold --plan', 'account book ann'),
+    )
+    .action(async (name: string, book: string | undefined, options: { plan?: boolean }, command: Command) => {
+      const id = await idOf(io, command, name)
+      const body = { [options.plan ? 'plan' : 'priceBook']: book ?? null }
+      showThing(io, command, await clientOf(io, command).patch(`/billing/accounts/${segment(id)}`, body))
+    })
 }
 
 async function idOf(io: Io, command: Command, name: string | undefined): Promise<string> {

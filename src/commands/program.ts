@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
 import { addAccountCommands } from './account.ts'
+import { addBookCommands } from './book.ts'
 import { addBundleCommands } from './bundle.ts'
 import { addConnectCommand } from './connect.ts'
 import { addDeclaredCommands } from './declared/commands.ts'
@@ -57,6 +58,7 @@ function makeProgram(io: Io): Command {
   addKeyCommands(program, io)
   addUsageCommands(program, io)
   addRuleCommands(program, io)
+  addBookCommands(program, io)
   addAccountCommands(program, io)
   addDeclaredCommands(program, io)
   addConnectCommand(program, io)
@@ -72,6 +74,7 @@ function addLongNames(group: Command): void {
   for (const command of group.commands) {
     const longName = longNames[command.name()]
     if (longName !== undefined) command.alias(longName)
+    addLongNames(command)
   }
 }
 
