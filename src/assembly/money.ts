@@ -15,10 +15,9 @@ import { EventStore } from '../ledger/event-store.ts'
 import { Funds, type FundsEntry } from '../ledger/funds.ts'
 import { Ledger } from '../ledger/ledger.ts'
 import { LedgerStore } from '../ledger/store.ts'
-import { RuleBook } from '../pricing/rules.ts'
-import { RuleStore } from '../pricing/store.ts'
 import { type CommitExtra } from '../sessions/charge.ts'
 import { Periods } from '../pricing/periods.ts'
+import { buildPrices } from './prices.ts'
 import { keptRow } from '../sessions/kept-store.ts'
 import { Dimensions } from '../usage/dimensions.ts'
 import { Meters, meterRows, oldestPeriodMs } from '../usage/meters.ts'
@@ -42,7 +41,7 @@ interface MoneyParts {
 /** Prices, the ledger and the writer of usage; the writer folds the ledger anew after the store was away. */
 export async function buildMoney({ config, db, clock, log, metrics, lifecycle }: MoneyParts) {
   const { defaultMode: mode, currency, timeZone } = config.accounts
-  const rules = await RuleBook.open({ store: new RuleStore(db), clock })
+  const prices = await buildPrices(db, clock)
   const ledger = await Ledger.open(new LedgerStore(db), { clock, defaults: { mode, currency, timeZone } })
   const usageStore = new UsageStore(db)
   const { known, next } = await usageStore.loadDimensions(50_000)
@@ -82,7 +81,7 @@ export async function buildMoney({ config, db, clock, log, metrics, lifecycle }:
   const lastRecord = await usageStore.newestRecordId()
   const counting = { meters, periods: new Periods() }
   return {
-    rules,
+    ...prices,
     ledger,
     ...counting,
     budgets,

@@ -22,8 +22,9 @@ export function globProblem(pattern: string): string | undefined {
   return undefined
 }
 
-const star = -1
-const doubleStar = -2
+/** Tokens of a run of one star, and of more. */
+export const star = -1
+export const doubleStar = -2
 const slash = 47
 
 /**
@@ -50,7 +51,7 @@ export function compileGlob(pattern: string): Glob {
 }
 
 /** Character codes, with one token for each run of stars: two or more make `**`. */
-function tokensOf(pattern: string): Int32Array {
+export function tokensOf(pattern: string): Int32Array {
   const tokens: number[] = []
   for (let i = 0; i < pattern.length; i++) {
     if (pattern[i] !== '*') tokens.push(pattern.charCodeAt(i))

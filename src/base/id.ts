@@ -13,6 +13,7 @@ export type IdPrefix =
   | 'bnd'
   | 'ses'
   | 'rul'
+  | 'drf'
   | 'bud'
   | 'grt'
   | 'adj'

@@ -4,6 +4,7 @@ import { GatewayError } from '../base/errors.ts'
 import { CallIds } from '../base/id.ts'
 import { formatAmount } from '../base/money.ts'
 import type { Account } from '../ledger/account.ts'
+import { booksOf } from '../ledger/account-books.ts'
 import { compileRule, type CompiledRule, type RuleHistory } from '../pricing/choice.ts'
 import { RuleFinder } from '../pricing/finder.ts'
 import { Periods } from '../pricing/periods.ts'
@@ -13,9 +14,15 @@ import type { RuleInput } from '../pricing/rule-input.ts'
 import type { UsageFilter } from '../usage/filter.ts'
 import type { UsageRecord } from '../usage/record.ts'
 
+/** A rule that nobody pays by, with the id of the rule that it is of, where it is of one. */
+export interface SimulatedRule {
+  readonly rule: RuleInput
+  readonly ruleId?: string
+}
+
 export interface SimulationOptions {
   readonly records: AsyncIterable<readonly UsageRecord[]>
-  readonly drafts: readonly RuleInput[]
+  readonly drafts: readonly SimulatedRule[]
   /** Published rules that stay in force beside the drafts. */
   readonly kept: readonly RuleHistory[]
   readonly findAccount: (id: string) => Account | undefined
@@ -45,12 +52,14 @@ export interface Simulation {
   readonly totals: readonly SimulatedSums[]
   /** Calls that no rule priced. */
   readonly unpriced: { readonly old: number; readonly new: number }
-  /** By the rule that would price the calls; without a name those that none would. */
-  readonly byRule: readonly (SimulatedSums & { readonly rule: string | null })[]
+  /** By the rule that would price the calls; without a name those that none would. Only what has an id has one. */
+  readonly byRule: readonly (SimulatedSums & { readonly rule: string | null; readonly ruleId?: string })[]
   readonly byAccount: readonly (SimulatedSums & { readonly accountId: string })[]
 }
 
 const draftId = (index: number): string => `draft ${index}`
+const idOf = (rule: CompiledRule | undefined): string | undefined =>
+  rule?.rule.ruleId.startsWith('rul_') ? rule.rule.ruleId : undefined
 
 /**
  * Rates records in the order of their arrival, each for the outcome and the quantities that it had. Drafts count as in
@@ -74,7 +83,7 @@ class Run {
   readonly #periods = new Periods()
   readonly #counted = new Map<string, bigint>()
   readonly #totals = new Map<string, Sums>()
-  readonly #rules = new Map<string, Sums & { rule: string | null }>()
+  readonly #rules = new Map<string, Sums & { rule: string | null; ruleId: string | undefined }>()
   readonly #accounts = new Map<string, Sums & { accountId: string }>()
   #records = 0
   #unpriced = { old: 0, new: 0 }
@@ -82,13 +91,15 @@ class Run {
   constructor(options: SimulationOptions) {
     this.#options = options
     const drafts = options.drafts.map((draft, index): RuleHistory => {
-      const { effectiveFrom: _from, effectiveTo: _to, ...rule } = draft
-      const own = { ...rule, ruleId: draftId(index), version: 1, effectiveFromMs: 0, createdAtMs: 0 }
+      const { effectiveFrom: _from, effectiveTo: _to, ...rule } = draft.rule
+      const ruleId = draft.ruleId ?? draftId(index)
+      const own = { ...rule, ruleId, version: 1, effectiveFromMs: 0, createdAtMs: 0 }
       return { ruleId: own.ruleId, versions: [compileRule(own)] }
     })
-    for (const { ruleId, versions } of [...drafts, ...options.kept])
-      this.#names.set(ruleId, versions.at(-1)?.rule.name ?? ruleId)
-    this.#finder = new RuleFinder([...drafts, ...options.kept], { maxCached: 10_000 })
+    const replaced = new Set(drafts.map(({ ruleId }) => ruleId))
+    const rules = [...drafts, ...options.kept.filter(({ ruleId }) => !replaced.has(ruleId))]
+    for (const { ruleId, versions } of rules) this.#names.set(ruleId, versions.at(-1)?.rule.name ?? ruleId)
+    this.#finder = new RuleFinder(rules, { maxCached: 10_000 })
   }
 
   add(record: UsageRecord): void {
@@ -106,7 +117,11 @@ class Run {
     const fresh = { currency, calls: 0, old: 0n, new: 0n }
     for (const sums of [
       member(this.#totals, currency, () => ({ ...fresh })),
-      member(this.#rules, `${rule?.rule.ruleId ?? ''} ${currency}`, () => ({ rule: name, ...fresh })),
+      member(this.#rules, `${rule?.rule.ruleId ?? ''} ${currency}`, () => ({
+        rule: name,
+        ruleId: idOf(rule),
+        ...fresh,
+      })),
       member(this.#accounts, `${accountId} ${currency}`, () => ({ accountId, ...fresh })),
     ]) {
       sums.calls++
@@ -120,7 +135,11 @@ class Run {
       records: this.#records,
       totals: [...this.#totals.values()].map(shown),
       unpriced: this.#unpriced,
-      byRule: [...this.#rules.values()].map((sums) => ({ rule: sums.rule, ...shown(sums) })),
+      byRule: [...this.#rules.values()].map(({ rule, ruleId, ...sums }) => ({
+        rule,
+        ...(ruleId !== undefined && { ruleId }),
+        ...shown(sums),
+      })),
       byAccount: [...this.#accounts.values()].map((sums) => ({ accountId: sums.accountId, ...shown(sums) })),
     }
   }
@@ -128,7 +147,10 @@ class Run {
   #find(record: UsageRecord): CompiledRule | undefined {
     const { server, method, tool, userId: user, accountId: account, transport, currency } = record
     const atMs = CallIds.timeMs(record.id)
-    return this.#finder.find({ server, method, tool, user, account, transport, currency, atMs })
+    // An account keeps no history of its books: those of today count.
+    const payer = this.#options.findAccount(account)
+    const books = payer && booksOf(payer, this.#options)
+    return this.#finder.find({ server, method, tool, user, account, transport, currency, books, atMs })
   }
 
   #isBilled(record: UsageRecord, { rule }: CompiledRule): boolean {

@@ -103,6 +103,7 @@ export function addAccountCommands(program: Command, io: Io): void {
       showThing(io, command, await clientOf(io, command).patch(`/billing/accounts/${segment(id)}`, { mode }))
     })
   addTreeCommands(account, io)
+  addBookOption(account, io)
 }
 
 function addTreeCommands(account: Command, io: Io): void {
@@ -137,6 +138,24 @@ function addTreeCommands(account: Command, io: Io): void {
         command,
         await clientOf(io, command).patch(`/billing/accounts/${segment(id)}`, { parentId }),
       )
+    })
+}
+
+function addBookOption(account: Command, io: Io): void {
+  account
+    .command('book <account> [book]')
+    .description(
+      'give an account a price book of its own, or with --plan that of its plan; none takes it away',
+    )
+    .option('--plan', "the plan's instead of its own")
+    .addHelpText(
+      'after',
+      examples('account book ann acme', 'account book ann gold --plan', 'account book ann'),
+    )
+    .action(async (name: string, book: string | undefined, options: { plan?: boolean }, command: Command) => {
+      const id = await accountIdOf(io, command, name)
+      const body = { [options.plan ? 'plan' : 'priceBook']: book ?? null }
+      showThing(io, command, await clientOf(io, command).patch(`/billing/accounts/${segment(id)}`, body))
     })
 }
 

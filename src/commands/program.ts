@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
 import { addAccountCommands } from './account.ts'
 import { addBudgetCommands } from './budget.ts'
+import { addBookCommands } from './book.ts'
 import { addBundleCommands } from './bundle.ts'
 import { addConnectCommand } from './connect.ts'
 import { addDeclaredCommands } from './declared/commands.ts'
@@ -60,6 +61,7 @@ function makeProgram(io: Io): Command {
   addKeyCommands(program, io)
   addUsageCommands(program, io)
   addRuleCommands(program, io)
+  addBookCommands(program, io)
   addAccountCommands(program, io)
   addInvoiceCommands(program, io)
   addDeclaredCommands(program, io)
@@ -78,6 +80,7 @@ function addLongNames(group: Command): void {
   for (const command of group.commands) {
     const longName = longNames[command.name()]
     if (longName !== undefined) command.alias(longName)
+    addLongNames(command)
   }
 }
 

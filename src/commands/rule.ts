@@ -1,82 +1,20 @@
 // `rule`: prices and which calls they are for.
-import { Option, type Command } from 'commander'
-import type { ApiClient } from './client.ts'
+import type { Command } from 'commander'
 import { addSimulateCommand } from './declared/commands.ts'
-import { CliError, confirm, type Io } from './io.ts'
+import { confirm, type Io } from './io.ts'
+import { addDraftCommands } from './rule-draft.ts'
+import {
+  bodyOf,
+  idOf,
+  ownCurrency,
+  pick,
+  priceNames,
+  withPrice,
+  withRule,
+  type RuleOptions,
+  type ShownRule,
+} from './rule-options.ts'
 import { clientOf, compact, examples, segment, showList, showThing, words } from './show.ts'
-
-const matchNames = ['server', 'tool', 'method', 'user', 'account', 'transport'] as const
-const priceNames = ['perCall', 'perKb', 'perSecond', 'perToken', 'flat', 'minimum', 'maximum'] as const
-
-type RuleOptions = Partial<Record<(typeof matchNames)[number] | (typeof priceNames)[number], string>> & {
-  readonly name?: string
-  readonly priority?: string
-  readonly currency?: string
-  readonly billOn?: string
-  readonly active?: boolean
-  readonly effectiveFrom?: string
-  readonly effectiveTo?: string
-}
-
-interface ShownRule {
-  readonly id: string
-  readonly name: string
-  readonly version: number
-  readonly priority: number
-  readonly active: boolean
-  readonly currency: string
-  readonly match: Readonly<Record<string, string>>
-  readonly price: Readonly<Record<string, string>>
-}
-
-const dashed = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-
-function withPrice(command: Command): Command {
-  for (const name of priceNames)
-    command.addOption(new Option(`--${dashed(name)} <amount>`, 'a decimal amount'))
-  return command
-}
-
-function withMatch(command: Command): Command {
-  for (const name of matchNames) command.addOption(new Option(`--${name} <glob>`, `which ${name}`))
-  return command
-}
-
-const withRule = (command: Command): Command =>
-  withPrice(withMatch(command))
-    .option('--priority <number>', 'higher wins')
-    .option('--currency <code>', "ISO 4217; a new rule takes your account's where it is absent")
-    .option('--bill-on <outcomes>', 'which outcomes are charged, comma separated')
-    .option('--active', 'switch it on')
-    .option('--no-active', 'switch it off')
-    .option('--effective-from <time>', 'ISO 8601')
-    .option('--effective-to <time>', 'ISO 8601')
-
-const pick = (
-  names: readonly (keyof RuleOptions)[],
-  options: RuleOptions,
-): Record<string, unknown> | undefined => {
-  const members = compact(Object.fromEntries(names.map((name) => [name, options[name]])))
-  return Object.keys(members).length > 0 ? members : undefined
-}
-
-function bodyOf(options: RuleOptions): Record<string, unknown> {
-  const priority = options.priority === undefined ? undefined : Number(options.priority)
-  if (priority !== undefined && !Number.isSafeInteger(priority)) {
-    throw new CliError('--priority takes a whole number.', 2)
-  }
-  return compact({
-    name: options.name,
-    priority,
-    active: options.active,
-    currency: options.currency,
-    match: pick(matchNames, options),
-    price: pick(priceNames, options),
-    billOn: options.billOn?.split(',').map((outcome) => outcome.trim()),
-    effectiveFrom: options.effectiveFrom,
-    effectiveTo: options.effectiveTo,
-  })
-}
 
 export function addRuleCommands(program: Command, io: Io): void {
   const rule = program.command('rule').description('prices')
@@ -92,6 +30,7 @@ export function addRuleCommands(program: Command, io: Io): void {
         { title: 'V', align: 'right' as const, value: (row: ShownRule) => row.version },
         { title: 'PRIORITY', align: 'right' as const, value: (row: ShownRule) => row.priority },
         { title: 'ACTIVE', value: (row: ShownRule) => row.active },
+        { title: 'BOOK', value: (row: ShownRule) => row.book },
         { title: 'MATCH', value: (row: ShownRule) => words(row.match) || 'everything' },
         { title: 'PRICE', value: (row: ShownRule) => `${words(row.price)} ${row.currency}` },
       ]
@@ -116,7 +55,8 @@ export function addRuleCommands(program: Command, io: Io): void {
     })
   withRule(rule.command('set <rule>').description('change a rule; records keep the price they had'))
     .option('--name <name>', 'a new name')
-    .addHelpText('after', examples('rule set basic --per-call 0.02'))
+    .option('--no-book', 'take it out of its price book')
+    .addHelpText('after', examples('rule set basic --per-call 0.02', 'rule set basic --book gold'))
     .action(async (name: string, options: RuleOptions, command: Command) => {
       const id = await idOf(io, command, name)
       showThing(
@@ -126,6 +66,7 @@ export function addRuleCommands(program: Command, io: Io): void {
       )
     })
   addReading(rule, io)
+  addDraftCommands(rule, io)
   addSimulateCommand(rule, io)
 }
 
@@ -180,22 +121,4 @@ function addReading(rule: Command, io: Io): void {
         showThing(io, command, await clientOf(io, command).post('/billing/quote', body))
       },
     )
-}
-
-/** The currency of the account that the caller pays from; a rule prices calls of its own currency only. */
-async function ownCurrency(client: ApiClient): Promise<string> {
-  const { accountId } = await client.get<{ accountId: string }>('/me')
-  const account = await client.get<{ currency: string }>(`/billing/accounts/${segment(accountId)}`)
-  return account.currency
-}
-
-async function idOf(io: Io, command: Command, name: string): Promise<string> {
-  if (name.startsWith('rul_')) return name
-  const found = (await clientOf(io, command).list<ShownRule>('/billing/rules')).filter(
-    (rule) => rule.name === name,
-  )
-  const [only] = found
-  if (!only) throw new CliError(`There is no rule "${name}"; \`tollbridge rule ls\` lists them.`)
-  if (found.length > 1) throw new CliError(`${found.length} rules are called "${name}"; name one by its id.`)
-  return only.id
 }

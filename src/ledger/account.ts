@@ -15,6 +15,10 @@ export interface Account {
   readonly currency: string
   /** IANA zone of the account's billing periods. */
   readonly timeZone: string
+  /** The price book of its plan. */
+  readonly plan?: string
+  /** The price book that was made for it. */
+  readonly priceBook?: string
   readonly createdAtMs: number
   readonly updatedAtMs: number
 }

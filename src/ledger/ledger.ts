@@ -11,6 +11,7 @@ import {
   type GrantView,
   type Transfer,
 } from './account.ts'
+import { withBooks } from './account-books.ts'
 import { adjustWallet } from './adjustment.ts'
 import type { AdjustmentNote } from './adjustment-store.ts'
 import { credited, debtPaid, transfersOf, type Booking, type BookingEnd } from './booking.ts'
@@ -160,8 +161,8 @@ export class Ledger {
       const now = this.#clock.now()
       await this.#store.changeAccount(id, change, now)
       const wallet = this.#wallet(id)
-      const { parentId: before, ...same } = wallet.account
-      const { parentId = before, ...rest } = change
+      const { parentId: before, ...same } = withBooks(wallet.account, change)
+      const { parentId = before, plan: _plan, priceBook: _book, ...rest } = change
       const parent = parentId === null || parentId === undefined ? {} : { parentId }
       wallet.account = { ...same, ...rest, ...parent, updatedAtMs: now }
       return wallet.account

@@ -26,6 +26,8 @@ interface Tables {
     mode: AccountMode
     currency: string
     time_zone: string
+    plan: string | null
+    price_book: string | null
     created_at: bigint
     updated_at: bigint
   }
@@ -73,10 +75,15 @@ interface TransferPage {
 const maxAccountsInQuery = 100
 const maxIdsInQuery = 500
 
-/** `parentId` null takes an account out of the tree. */
-export type AccountChange = Partial<Pick<Account, 'name' | 'mode' | 'timeZone'>> & {
-  readonly parentId?: string | null
+/** The books an account has; null takes one away. */
+export interface BookChange {
+  readonly plan?: string | null
+  readonly priceBook?: string | null
 }
+
+/** `parentId` null takes an account out of the tree. */
+export type AccountChange = Partial<Pick<Account, 'name' | 'mode' | 'timeZone'>> &
+  BookChange & { readonly parentId?: string | null }
 
 export class LedgerStore {
   readonly #db: Database
@@ -201,6 +208,8 @@ export class LedgerStore {
         mode: account.mode,
         currency: account.currency,
         time_zone: account.timeZone,
+        plan: account.plan ?? null,
+        price_book: account.priceBook ?? null,
         created_at: BigInt(account.createdAtMs),
         updated_at: BigInt(account.updatedAtMs),
       }),
@@ -231,6 +240,8 @@ export class LedgerStore {
           ...(change.mode !== undefined && { mode: change.mode }),
           ...(change.timeZone !== undefined && { time_zone: change.timeZone }),
           ...(change.parentId !== undefined && { parent_id: change.parentId }),
+          ...(change.plan !== undefined && { plan: change.plan }),
+          ...(change.priceBook !== undefined && { price_book: change.priceBook }),
         })
         .where('id', '=', id),
     )
@@ -321,6 +332,8 @@ function toAccount(row: Tables['account']): Account {
     createdAtMs: Number(row.created_at),
     updatedAtMs: Number(row.updated_at),
     ...(row.parent_id !== null && { parentId: row.parent_id }),
+    ...(row.plan !== null && { plan: row.plan }),
+    ...(row.price_book !== null && { priceBook: row.price_book }),
     ...(row.owner_id !== null && { ownerId: row.owner_id }),
   }
 }

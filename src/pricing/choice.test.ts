@@ -22,7 +22,7 @@ const only = (more: Partial<RuleVersion>): RuleHistory => {
 }
 const someCall = { server: 'stub', method: 'tools/call', tool: 'web_search', user: 'ann', account: 'acc_1' }
 const facts = (more: Partial<CallFacts> = {}): CallFacts => {
-  const own = { transport: 'streamable-http', currency: 'USD', atMs: 100 }
+  const own = { transport: 'streamable-http', currency: 'USD', books: undefined, atMs: 100 }
   return { ...someCall, ...own, ...more }
 }
 
@@ -35,6 +35,7 @@ const time = fc.integer({ min: 0, max: 6 })
 const versionBody = fc.record({
   priority: fc.integer({ min: -1, max: 1 }),
   active: fc.boolean(),
+  book: fc.constantFrom(undefined, undefined, 'gold', 'acme'),
   currency: fc.constantFrom('USD', 'USD', 'EUR'),
   match,
   effectiveFromMs: time,
@@ -52,8 +53,23 @@ const histories = fc.array(historyBody, { maxLength: 8 }).map((list) =>
   }),
 )
 const text = fc.constantFrom('a', 'b', 'ab', 'a/b', 'b/a/b', 'xb')
+const someBooks = fc.constantFrom<CallFacts['books'][]>(
+  undefined,
+  { plan: 'gold' },
+  { priceBook: 'acme' },
+  { priceBook: 'acme', plan: 'gold' },
+  { priceBook: 'gold', plan: 'acme' },
+)
 const someFacts = fc
-  .record({ server: text, method: text, user: text, account: text, transport: text, atMs: time })
+  .record({
+    server: text,
+    method: text,
+    user: text,
+    account: text,
+    transport: text,
+    books: someBooks,
+    atMs: time,
+  })
   .chain((rest) => fc.option(text, { nil: undefined }).map((tool) => ({ ...rest, tool, currency: 'USD' })))
   .map(({ tool, ...rest }): CallFacts => (tool === undefined ? rest : { ...rest, tool }))
 
@@ -150,12 +166,53 @@ describe('explain', () => {
     [{ currency: 'EUR' }, 'It is priced in EUR and the account pays in USD.'],
     [{ match: { tool: 'file_*' } }, 'Its tool "file_*" does not match "web_search".'],
     [{ match: { user: 'bob' } }, 'Its user "bob" does not match "ann".'],
+    [{ book: 'gold' }, 'It is in the book "gold", which this account does not have.'],
   ])('says why %j does not price the call', (more, sentence) => {
     const choice = chooseRule([only(more)], facts())
     expect(choice.chosen).toBeUndefined()
-    expect(choice.candidates).toEqual([
-      { ruleId: 'rul_1', version: 1, name: 'rule', priority: 0, matched: false, lostBecause: sentence },
+    const own = {
+      ruleId: 'rul_1',
+      version: 1,
+      name: 'rule',
+      priority: 0,
+      ...(more.book && { book: more.book }),
+    }
+    expect(choice.candidates).toEqual([{ ...own, matched: false, lostBecause: sentence }])
+  })
+
+  test("puts the account's own book before its plan's, and both before the rest, whatever their priorities", () => {
+    const rules = [
+      only({ ruleId: 'rul_all', priority: 9, match: { tool: 'web_search' } }),
+      only({ ruleId: 'rul_gold', priority: 5, book: 'gold' }),
+      only({ ruleId: 'rul_acme', book: 'acme' }),
+    ]
+    const books = { priceBook: 'acme', plan: 'gold' }
+    expect(
+      chooseRule(rules, facts({ books })).candidates.map((own) => [own.ruleId, own.lostBecause]),
+    ).toEqual([
+      ['rul_acme', undefined],
+      [
+        'rul_gold',
+        'It is in the book "gold" and stands behind "rul_acme" in the book "acme", the account\'s own.',
+      ],
+      ['rul_all', 'It is in no book and stands behind "rul_acme" in the book "acme", the account\'s own.'],
     ])
+    const planned = chooseRule(rules, facts({ books: { plan: 'gold' } })).candidates
+    expect(planned.map((own) => own.ruleId)).toEqual(['rul_gold', 'rul_all', 'rul_acme'])
+    expect(planned[1]?.lostBecause).toContain("that of the account's plan")
+  })
+
+  test('an account whose books change pays by the new ones at once, and no other account by its answer', () => {
+    const rules = [only({ ruleId: 'rul_all' }), only({ ruleId: 'rul_gold', book: 'gold' })]
+    const finder = new RuleFinder(rules, { maxCached: 100 })
+    for (const _ of [1, 2])
+      for (const [books, winner] of [
+        [undefined, 'rul_all'],
+        [{ plan: 'gold' }, 'rul_gold'],
+        [{ priceBook: 'gold' }, 'rul_gold'],
+        [{ plan: 'silver' }, 'rul_all'],
+      ] as const)
+        expect(finder.find(facts({ books }))?.rule.ruleId).toBe(winner)
   })
 
   test('a rule that names a tool, even by *, does not price what is no tool call', () => {

@@ -1,7 +1,7 @@
 // Rule choice: the one total order that picks a rule for a call, and the sentence that tells each other one why not.
 import { builtInName } from '../base/built-in-name.ts'
 import { compileMatch, findMismatch, matchFields, type CompiledMatch } from './match.ts'
-import type { CallFacts, RuleVersion } from './price.ts'
+import type { CallBooks, CallFacts, RuleVersion } from './price.ts'
 import { compilePrice, type Rates } from './rating.ts'
 
 /** A version with its globs and rates compiled. */
@@ -17,6 +17,9 @@ export interface RuleHistory {
   readonly versions: readonly CompiledRule[]
   /** From this time on the rule applies to no call; its versions stay readable. */
   readonly retiredAtMs?: number
+  readonly retiredBy?: string
+  /** The draft that its last version stands for, where that is not published. */
+  readonly draft?: string
 }
 
 /** How one rule fared for a call. `matched` says that it would apply if no other rule stood before it. */
@@ -25,6 +28,7 @@ export interface Candidate {
   readonly version: number
   readonly name: string
   readonly priority: number
+  readonly book?: string
   readonly matched: boolean
   /** One sentence; absent for the chosen rule alone. */
   readonly lostBecause?: string
@@ -59,8 +63,37 @@ const isRetired = (history: RuleHistory, atMs: number): boolean =>
 export const applies = ({ rule }: CompiledRule, atMs: number): boolean =>
   rule.active && (rule.effectiveToMs === undefined || atMs < rule.effectiveToMs)
 
+/** What becomes of a version: who or what ended it, and when. */
+export interface VersionLife {
+  readonly state: 'published' | 'retired'
+  readonly retiredAtMs?: number
+  readonly retiredBy?: string
+}
+
 /**
- * The order of choice, best first: higher priority; exact before glob before any, compared field by field (tool,
+ * A version is retired once it prices no further call: its rule was removed, its end has come, or a later version has
+ * taken effect. One that takes effect in the future is published.
+ */
+export function lifeOf(history: RuleHistory, rule: RuleVersion, nowMs: number): VersionLife {
+  const ends: { readonly atMs: number; readonly by: string | undefined }[] = []
+  if (history.retiredAtMs !== undefined) ends.push({ atMs: history.retiredAtMs, by: history.retiredBy })
+  if (rule.effectiveToMs !== undefined) ends.push({ atMs: rule.effectiveToMs, by: rule.createdBy })
+  for (const { rule: later } of history.versions)
+    if (later.version > rule.version) ends.push({ atMs: later.effectiveFromMs, by: later.createdBy })
+  const [first] = ends.sort((a, b) => a.atMs - b.atMs)
+  if (!first || first.atMs > nowMs) return { state: 'published' }
+  return { state: 'retired', retiredAtMs: first.atMs, ...(first.by !== undefined && { retiredBy: first.by }) }
+}
+
+/** How near a rule's book is to an account: its own book 0, its plan's 1, no book 2; undefined where it lacks the book. */
+function bookRank({ rule: { book } }: CompiledRule, books: CallBooks | undefined): number | undefined {
+  if (book === undefined) return 2
+  if (book === books?.priceBook) return 0
+  return book === books?.plan ? 1 : undefined
+}
+
+/**
+ * The order of choice within one price book, best first: higher priority; exact before glob before any, compared field by field (tool,
  * server, method, user, account, transport); more literal characters; later taking effect; newer id. It depends on
  * the rules alone, not on the call, and two rules with different ids never tie.
  */
@@ -80,6 +113,7 @@ const firstClassDifference = (a: CompiledRule, b: CompiledRule): number =>
 
 /** Chooses the rule for a call and explains the choice. Pure; linear in the rules but for one sort. */
 export function chooseRule(histories: readonly RuleHistory[], facts: CallFacts): Choice {
+  const rankOf = (version: CompiledRule): number => bookRank(version, facts.books) ?? 3
   const standing: { version: CompiledRule; obstacle: string | undefined }[] = []
   for (const history of histories) {
     const version = versionInForce(history, facts.atMs) ?? history.versions[0]
@@ -89,15 +123,20 @@ export function chooseRule(histories: readonly RuleHistory[], facts: CallFacts):
   standing.sort(
     (a, b) =>
       Number(a.obstacle !== undefined) - Number(b.obstacle !== undefined) ||
+      rankOf(a.version) - rankOf(b.version) ||
       compareRules(a.version, b.version),
   )
   const first = standing[0]
   const chosen = first && first.obstacle === undefined ? first.version : undefined
   const candidates = standing.map(({ version, obstacle }): Candidate => {
-    const { ruleId, version: number, name, priority } = version.rule
-    const own = { ruleId, version: number, name, priority, matched: obstacle === undefined }
+    const { ruleId, version: number, name, priority, book } = version.rule
+    const matched = obstacle === undefined
+    const own = { ruleId, version: number, name, priority, ...(book !== undefined && { book }), matched }
     if (version === chosen) return own
-    return { ...own, lostBecause: obstacle ?? (chosen ? defeat(version, chosen) : 'No rule was chosen.') }
+    return {
+      ...own,
+      lostBecause: obstacle ?? (chosen ? defeat(version, chosen, facts.books) : 'No rule was chosen.'),
+    }
   })
   return chosen ? { chosen, candidates } : { candidates }
 }
@@ -111,6 +150,8 @@ function obstacleOf(version: CompiledRule, facts: CallFacts): string | undefined
     return `Version ${rule.version} ended at ${time(rule.effectiveToMs)}.`
   if (rule.currency !== facts.currency)
     return `It is priced in ${rule.currency} and the account pays in ${facts.currency}.`
+  if (bookRank(version, facts.books) === undefined)
+    return `It is in the book ${quoted(rule.book ?? '')}, which this account does not have.`
   const field = findMismatch(version.match, facts)
   if (field === undefined) return undefined
   if (facts.server === builtInName) return 'Calls of the built-in server are free; no rule prices them.'
@@ -120,8 +161,14 @@ function obstacleOf(version: CompiledRule, facts: CallFacts): string | undefined
 }
 
 /** Why a matching version stands behind the chosen one: the first step of the order that parts them. */
-function defeat(lost: CompiledRule, chosen: CompiledRule): string {
+function defeat(lost: CompiledRule, chosen: CompiledRule, books: CallBooks | undefined): string {
   const winner = quoted(chosen.rule.name)
+  if (bookRank(lost, books) !== bookRank(chosen, books)) {
+    const own =
+      lost.rule.book === undefined ? 'It is in no book' : `It is in the book ${quoted(lost.rule.book)}`
+    const whose = bookRank(chosen, books) === 0 ? "the account's own" : "that of the account's plan"
+    return `${own} and stands behind ${winner} in the book ${quoted(chosen.rule.book ?? '')}, ${whose}.`
+  }
   if (lost.rule.priority !== chosen.rule.priority)
     return `Its priority ${lost.rule.priority} is below ${chosen.rule.priority} of ${winner}.`
   const field = firstClassDifference(lost, chosen)

@@ -1,7 +1,7 @@
 // The fast path of rule choice: rules in force, sorted once, and a bounded cache of answers until the next boundary.
 import { applies, compareRules, versionInForce, type CompiledRule, type RuleHistory } from './choice.ts'
 import { findMismatch } from './match.ts'
-import type { CallFacts } from './price.ts'
+import type { CallBooks, CallFacts } from './price.ts'
 
 /** Longer facts are looked up each time and never kept: names come from callers. */
 const maxKeyLength = 1000
@@ -16,6 +16,8 @@ export class RuleFinder {
   #fromMs = Number.POSITIVE_INFINITY
   #untilMs = Number.NEGATIVE_INFINITY
   #ordered: readonly CompiledRule[] = []
+  /** The same by price book; those in none under the empty name. */
+  #byBook: ReadonlyMap<string, readonly CompiledRule[]> = new Map()
   /** Two generations make a cheap LRU: a hit in the old one moves up, a full young one becomes the old one. */
   #young = new Map<string, CompiledRule | null>()
   #old = new Map<string, CompiledRule | null>()
@@ -37,7 +39,7 @@ export class RuleFinder {
     return found ?? undefined
   }
 
-  /** The rules that apply at this time, in the order of choice. */
+  /** The rules that apply at this time, in the order of choice within each book. */
   at(timeMs: number): readonly CompiledRule[] {
     if (timeMs < this.#fromMs || timeMs >= this.#untilMs) this.#moveTo(timeMs)
     return this.#ordered
@@ -48,10 +50,19 @@ export class RuleFinder {
   }
 
   #search(facts: CallFacts): CompiledRule | undefined {
-    return this.#ordered.find(
-      (version) =>
-        version.rule.currency === facts.currency && findMismatch(version.match, facts) === undefined,
-    )
+    const { priceBook, plan } = facts.books ?? {}
+    const own = priceBook === undefined ? undefined : this.#searchBook(priceBook, facts)
+    const planned = plan === undefined ? undefined : this.#searchBook(plan, facts)
+    return own ?? planned ?? this.#searchBook('', facts)
+  }
+
+  #searchBook(book: string, facts: CallFacts): CompiledRule | undefined {
+    return this.#byBook
+      .get(book)
+      ?.find(
+        (version) =>
+          version.rule.currency === facts.currency && findMismatch(version.match, facts) === undefined,
+      )
   }
 
   #keep(key: string, found: CompiledRule | null): void {
@@ -77,6 +88,7 @@ export class RuleFinder {
       if (version && applies(version, atMs)) ordered.push(version)
     }
     this.#ordered = ordered.sort(compareRules)
+    this.#byBook = Map.groupBy(this.#ordered, ({ rule }) => rule.book ?? '')
     this.#young = new Map()
     this.#old = new Map()
   }
@@ -90,7 +102,11 @@ export class RuleFinder {
 
 /** Everything a choice depends on but the time. The lengths make the key unambiguous whatever the texts hold. */
 function keyOf(facts: CallFacts): string {
+  const books = facts.books === undefined ? '' : booksKey(facts.books)
   const { currency, transport, account, user, server, method, tool } = facts
   const lengths = `${transport.length},${account.length},${user.length},${server.length},${method.length}`
-  return `${lengths},${currency}${transport}${account}${user}${server}${method}${tool === undefined ? '' : `/${tool}`}`
+  return `${books}${lengths},${currency}${transport}${account}${user}${server}${method}${tool === undefined ? '' : `/${tool}`}`
 }
+
+/** Begins with a letter and ends with a comma, so that nothing else begins like it; names of books hold no slash or comma. */
+const booksKey = ({ priceBook = '', plan = '' }: CallBooks): string => `b/${priceBook}/${plan},`

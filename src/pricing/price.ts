@@ -99,6 +99,8 @@ export interface RuleVersion {
   readonly priority: number
   readonly active: boolean
   readonly currency: string
+  /** The price book that it stands in; a rule without one is for everybody. */
+  readonly book?: string
   readonly match: Match
   readonly price: Price
   readonly billOn: readonly Outcome[]
@@ -106,6 +108,16 @@ export interface RuleVersion {
   readonly effectiveFromMs: number
   readonly effectiveToMs?: number
   readonly createdAtMs: number
+  /** The user who published it. */
+  readonly createdBy?: string
+}
+
+/** The price books of a caller's account; rules of the first stand before those of the second, and these before the rest. */
+export interface CallBooks {
+  /** The account's own. */
+  readonly priceBook?: string
+  /** Its plan's. */
+  readonly plan?: string
 }
 
 /** What a rule is chosen for. */
@@ -117,6 +129,8 @@ export interface CallFacts {
   readonly account: string
   readonly transport: string
   readonly currency: string
+  /** Undefined where the account has none. */
+  readonly books: CallBooks | undefined
   readonly atMs: number
 }
 

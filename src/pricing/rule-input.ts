@@ -67,11 +67,18 @@ const currencyInput = z
 const timeText = 'must be an ISO 8601 time such as "2026-01-31T00:00:00Z"'
 const timeInput = z.iso.datetime({ offset: true, error: timeText })
 
+const bookText = 'must have at most 64 of a-z, 0-9 and -, and begin and end with a letter or digit'
+/** The name of a price book. */
+export const bookName = z
+  .string({ error: bookText })
+  .regex(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/, bookText)
+
 const shape = {
   name: z.string().min(1).max(200),
   priority: z.int().min(-1_000_000).max(1_000_000),
   active: z.boolean(),
   currency: currencyInput,
+  book: bookName,
   match: matchInput,
   price: priceInput,
   billOn: z
@@ -86,6 +93,7 @@ export const ruleInput = z.strictObject({
   ...shape,
   priority: shape.priority.default(0),
   active: shape.active.default(true),
+  book: shape.book.optional(),
   match: shape.match.default({}),
   billOn: shape.billOn.default(['success']),
   effectiveFrom: shape.effectiveFrom.optional(),
@@ -93,15 +101,30 @@ export const ruleInput = z.strictObject({
 })
 export type RuleInput = z.output<typeof ruleInput>
 
+const change = z
+  .strictObject({ ...shape, book: shape.book.nullable(), effectiveTo: timeInput.nullable() })
+  .partial()
+
+/**
+ * The body of POST /drafts: a whole rule, or with `ruleId` what the next version of that rule changes. Read once more
+ * as a `ruleInput` when the draft is whole.
+ */
+export const draftInput = change.extend({ ruleId: z.string().max(64).optional() })
+
+/** The body of PATCH /drafts/{id}: as a `rulePatch`; `basedOn` says that a newer version of the rule was looked at. */
+export const draftPatch = change
+  .extend({ basedOn: z.int().min(1).optional() })
+  .refine((patch) => Object.keys(patch).length > 0, 'names no field; send at least one to change')
+
 /**
  * The body of PATCH /rules/{id}: each member that is there replaces the whole old one (`price`, `match` and `billOn`
- * are not merged inside). `effectiveTo: null` takes the end away. Without `effectiveFrom` the new version takes
+ * are not merged inside). `effectiveTo: null` takes the end away, `book: null` takes the rule out of its book. Without `effectiveFrom` the new version takes
  * effect at once, or with the latest version where that one lies in the future.
  */
-export const rulePatch = z
-  .strictObject({ ...shape, effectiveTo: timeInput.nullable() })
-  .partial()
-  .refine((patch) => Object.keys(patch).length > 0, 'names no field; send at least one to change')
+export const rulePatch = change.refine(
+  (patch) => Object.keys(patch).length > 0,
+  'names no field; send at least one to change',
+)
 export type RulePatch = z.output<typeof rulePatch>
 
 const quantityInput = z.string({ error: quantityText }).regex(quantityPattern, quantityText)
@@ -155,6 +178,7 @@ export interface RuleObject {
   readonly priority: number
   readonly active: boolean
   readonly currency: string
+  readonly book?: string
   readonly match: Match
   readonly price: Price
   readonly billOn: readonly Outcome[]
@@ -162,6 +186,7 @@ export interface RuleObject {
   readonly effectiveTo?: string
   /** When this version was made. */
   readonly createdAt: string
+  readonly createdBy?: string
 }
 
 export function toRuleObject(rule: RuleVersion): RuleObject {

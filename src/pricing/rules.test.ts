@@ -9,6 +9,7 @@ import { silentLog } from '../base/log.ts'
 import type { Database } from '../db/database.ts'
 import { migrate } from '../db/migrate.ts'
 import { pricingTables } from '../db/migrations/0003-pricing.ts'
+import { priceBookTables } from '../db/migrations/0014-price-books.ts'
 import { openSqlite } from '../db/sqlite.ts'
 import type { CallFacts } from './price.ts'
 import { breakdown, rate } from './rating.ts'
@@ -22,7 +23,7 @@ let clock: ManualClock
 
 async function openDb(): Promise<Database> {
   const opened = await openSqlite({ file: join(folder, 'rules.db'), durability: 'process', log: silentLog })
-  await migrate(opened, { log: silentLog, clock, migrations: [pricingTables] })
+  await migrate(opened, { log: silentLog, clock, migrations: [pricingTables, priceBookTables] })
   return opened
 }
 const openBook = (limits: Partial<RuleBookLimits> = {}): Promise<RuleBook> =>
@@ -42,7 +43,7 @@ const web = { name: 'web', priority: 5, active: true, currency: 'USD', match: { 
 const input = (more: object = {}): object => ({ ...web, price: { perCall: '0.01' }, ...more })
 const someCall = { server: 'stub', method: 'tools/call', tool: 'web_search', user: 'ann', account: 'acc_1' }
 const facts = (more: Partial<CallFacts> = {}): CallFacts => {
-  const own = { transport: 'streamable-http', currency: 'USD', atMs: clock.now() }
+  const own = { transport: 'streamable-http', currency: 'USD', books: undefined, atMs: clock.now() }
   return { ...someCall, ...own, ...more }
 }
 const call = { calls: 1, bytes: 2048, durationUs: 1000 }
@@ -62,6 +63,7 @@ describe('a rule', () => {
       billOn: ['success'],
       effectiveFrom: '2026-01-01T00:00:00.000Z',
       createdAt: '2026-01-01T00:00:00.000Z',
+      createdBy: 'usr_1',
     })
     const ending = await book.create(input({ effectiveTo: '2026-02-01T00:00:00+01:00' }))
     expect(toRuleObject(ending).effectiveTo).toBe('2026-01-31T23:00:00.000Z')

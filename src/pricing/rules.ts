@@ -2,11 +2,20 @@
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { newId } from '../base/id.ts'
-import { chooseRule, compileRule, type Choice, type CompiledRule, type RuleHistory } from './choice.ts'
+import {
+  chooseRule,
+  compileRule,
+  lifeOf,
+  type Choice,
+  type CompiledRule,
+  type RuleHistory,
+  type VersionLife,
+} from './choice.ts'
 import { RuleFinder } from './finder.ts'
 import type { CallFacts, RuleVersion } from './price.ts'
 import { readInput, ruleInput, rulePatch, type RuleInput, type RulePatch } from './rule-input.ts'
-import type { RuleStore, StoredRule } from './store.ts'
+import type { RuleStore, Statement, StoredRule } from './store.ts'
+import { firstVersion, nextVersion, type Making } from './version.ts'
 
 export interface RuleBookLimits {
   /** Rules that are not retired. */
@@ -29,6 +38,13 @@ interface RuleBookParts {
   readonly store: RuleStore
   readonly clock: Clock
   readonly limits?: Partial<RuleBookLimits>
+}
+
+/** A rule to publish: the first version of a new one, or with `basedOn` the one after that version. */
+export interface PublishPlan {
+  readonly ruleId: string
+  readonly basedOn?: number
+  readonly input: RuleInput
 }
 
 /** How often a change is made anew when another node took its version number. */
@@ -67,12 +83,12 @@ export class RuleBook {
   async create(input: unknown, createdBy?: string): Promise<RuleVersion> {
     const read = readInput(ruleInput, input)
     return this.#inTurn(async () => {
-      if (this.#live().length >= this.#limits.maxRules)
-        throw tooMany(`There are ${this.#limits.maxRules} rules, the most this gateway keeps; delete some.`)
+      this.#checkRoom(1)
+      await this.checkBook(read.book)
       const nowMs = this.#clock.now()
-      const rule = firstVersion(read, nowMs)
-      await this.#store.insert(rule, createdBy)
-      this.#remember([{ ruleId: rule.ruleId, versions: [rule] }])
+      const rule = firstVersion(read, { ruleId: newId('rul', nowMs), nowMs, by: createdBy })
+      await this.#store.insert([rule])
+      this.#add([rule])
       return rule
     })
   }
@@ -84,33 +100,91 @@ export class RuleBook {
   async change(ruleId: string, patch: unknown, createdBy?: string): Promise<RuleVersion> {
     const read = readInput(rulePatch, patch)
     return this.#inTurn(async () => {
+      await this.checkBook(read.book ?? undefined)
       for (let attempt = 1; ; attempt++) {
-        const rule = nextVersion(this.getRule(ruleId), read, this.#clock.now())
-        if (rule.version > this.#limits.maxVersions)
-          throw tooMany(
-            `This rule has ${this.#limits.maxVersions} versions, the most; make a new rule instead.`,
-          )
+        const rule = this.#next(this.getRule(ruleId), read, { nowMs: this.#clock.now(), by: createdBy })
         try {
-          await this.#store.append(rule, createdBy)
+          await this.#store.insert([rule])
         } catch (error) {
           const taken = error instanceof GatewayError && error.code === 'conflict'
           if (!taken || attempt === maxAttempts) throw error
           this.#remember(await this.#store.load(ruleId))
           continue
         }
-        this.#add(rule)
+        this.#add([rule])
         return rule
       }
     })
   }
 
   /** Retires a rule: it applies to no call from now on, its versions stay readable. Throws `not_found`. */
-  async retire(ruleId: string): Promise<void> {
+  async retire(ruleId: string, by?: string): Promise<void> {
     await this.#inTurn(async () => {
       this.getRule(ruleId)
-      await this.#store.retire(ruleId, this.#clock.now())
+      await this.#store.retire(ruleId, this.#clock.now(), by)
       this.#remember(await this.#store.load(ruleId))
     })
+  }
+
+  /**
+   * Publishes what was prepared, all at one moment or nothing of it; `also` commits with it. A rule with `basedOn` gets
+   * its next version, any other is new. Throws `conflict` where a rule has another version by now than the one that
+   * was built on, `not_found` where it is retired.
+   */
+  publish(plans: readonly PublishPlan[], also: readonly Statement[], by?: string): Promise<RuleVersion[]> {
+    return this.#inTurn(async () => {
+      const nowMs = this.#clock.now()
+      for (const { input } of plans) await this.checkBook(input.book)
+      const versions = plans.map(({ ruleId, basedOn, input }) => {
+        if (basedOn === undefined) return firstVersion(input, { ruleId, nowMs, by })
+        const latest = this.getRule(ruleId)
+        if (latest.version !== basedOn) throw outrun(latest, basedOn)
+        return this.#next(latest, { ...input, ...ends(input) }, { nowMs, by })
+      })
+      this.#checkRoom(plans.filter(({ basedOn }) => basedOn === undefined).length)
+      await this.#store.insert(versions, also)
+      this.#add(versions)
+      return versions
+    })
+  }
+
+  /** Runs `work` while no rule can move into a book. Throws `conflict` where a rule that is not retired is in it. */
+  whileUnused(book: string, work: () => Promise<void>): Promise<void> {
+    return this.#inTurn(async () => {
+      const inside = this.#live().filter(({ versions }) => versions.at(-1)?.rule.book === book)
+      const [first] = inside.map(({ ruleId }) => this.getRule(ruleId).name)
+      if (first !== undefined) {
+        const detail = `The book "${book}" has ${inside.length} rules, "${first}" among them; move or delete them first.`
+        throw new GatewayError('conflict', { detail })
+      }
+      await work()
+    })
+  }
+
+  #next(latest: RuleVersion, patch: RulePatch, made: Making): RuleVersion {
+    const { maxVersions } = this.#limits
+    if (latest.version >= maxVersions)
+      throw tooMany(`This rule has ${maxVersions} versions, the most; make a new rule instead.`)
+    return nextVersion(latest, patch, made)
+  }
+
+  #checkRoom(more: number): void {
+    const { maxRules } = this.#limits
+    if (this.#live().length + more > maxRules)
+      throw tooMany(`There are ${maxRules} rules, the most this gateway keeps; delete some.`)
+  }
+
+  /** Throws `validation_failed` where there is no such price book. */
+  async checkBook(book: string | undefined): Promise<void> {
+    if (book === undefined || (await this.#store.hasBook(book))) return
+    const message = 'names no price book; make it with POST /billing/books first'
+    throw new GatewayError('validation_failed', { fields: [{ field: '/book', message }] })
+  }
+
+  /** Whether a version still prices calls, and who ended it. */
+  lifeOf(rule: RuleVersion): VersionLife {
+    const history = this.#histories.get(rule.ruleId)
+    return history ? lifeOf(history, rule, this.#clock.now()) : { state: 'published' }
   }
 
   /** The latest version of a rule that is not retired. Throws `not_found`. */
@@ -148,7 +222,7 @@ export class RuleBook {
       : versions?.find((compiled) => compiled.rule.version === version)
   }
 
-  /** The versions that apply to calls arriving at this time, in the order of choice. */
+  /** The versions that apply to calls arriving at this time, in the order of choice within each book. */
   at(timeMs: number): readonly CompiledRule[] {
     return new RuleFinder([...this.#histories.values()], this.#limits).at(timeMs)
   }
@@ -182,8 +256,14 @@ export class RuleBook {
     this.#finder = new RuleFinder([...this.#histories.values()], this.#limits)
   }
 
-  #add(rule: RuleVersion): void {
-    this.#remember([{ ruleId: rule.ruleId, versions: [...this.getVersions(rule.ruleId), rule] }])
+  /** Versions of different rules. */
+  #add(versions: readonly RuleVersion[]): void {
+    this.#remember(
+      versions.map((rule) => {
+        const known = this.#histories.get(rule.ruleId)?.versions ?? []
+        return { ruleId: rule.ruleId, versions: [...known.map((version) => version.rule), rule] }
+      }),
+    )
   }
 
   /** Runs changes one after another, so that those of one node never meet in the store. */
@@ -202,36 +282,10 @@ export class RuleBook {
 
 const tooMany = (detail: string): GatewayError => new GatewayError('unprocessable', { detail })
 
-function firstVersion(input: RuleInput, nowMs: number): RuleVersion {
-  const { effectiveFrom, effectiveTo, ...rest } = input
-  const effectiveFromMs = effectiveFrom === undefined ? nowMs : Date.parse(effectiveFrom)
-  const effectiveToMs = effectiveTo === undefined ? undefined : Date.parse(effectiveTo)
-  return {
-    ...rest,
-    ruleId: newId('rul', nowMs),
-    version: 1,
-    ...span(effectiveFromMs, effectiveToMs),
-    createdAtMs: nowMs,
-  }
-}
+/** A whole rule also says what it lacks. */
+const ends = ({ effectiveTo, book }: RuleInput) => ({ effectiveTo: effectiveTo ?? null, book: book ?? null })
 
-function nextVersion(latest: RuleVersion, patch: RulePatch, nowMs: number): RuleVersion {
-  const { effectiveFrom, effectiveTo, ...changes } = patch
-  const { effectiveToMs: oldEndMs, ...base } = latest
-  const startMs =
-    effectiveFrom === undefined ? Math.max(nowMs, base.effectiveFromMs) : Date.parse(effectiveFrom)
-  const endMs =
-    effectiveTo === undefined ? oldEndMs : effectiveTo === null ? undefined : Date.parse(effectiveTo)
-  return { ...base, ...changes, version: base.version + 1, ...span(startMs, endMs), createdAtMs: nowMs }
-}
-
-/** Checks that a version begins before it ends. */
-function span(
-  startMs: number,
-  endMs: number | undefined,
-): Pick<RuleVersion, 'effectiveFromMs' | 'effectiveToMs'> {
-  if (endMs === undefined) return { effectiveFromMs: startMs }
-  if (endMs > startMs) return { effectiveFromMs: startMs, effectiveToMs: endMs }
-  const message = `must be after the start, ${new Date(startMs).toISOString()}; null takes the end away`
-  throw new GatewayError('validation_failed', { fields: [{ field: '/effectiveTo', message }] })
+function outrun({ name, version }: RuleVersion, basedOn: number): GatewayError {
+  const detail = `The rule "${name}" has version ${version} by now, and the draft was made from version ${basedOn}; look at both and change the draft with {"basedOn": ${version}}.`
+  return new GatewayError('conflict', { detail })
 }

@@ -1,12 +1,18 @@
 // The rule tables: rules, and versions that are inserted once and never changed.
 import { assert } from '../base/errors.ts'
-import type { Database } from '../db/database.ts'
+import type { Compilable, Database } from '../db/database.ts'
 import type { Kysely } from 'kysely'
 import type { RuleVersion } from './price.ts'
 
 interface RuleTables {
-  readonly rule: { readonly id: string; readonly created_at: bigint; readonly retired_at: bigint | null }
+  readonly rule: {
+    readonly id: string
+    readonly created_at: bigint
+    readonly retired_at: bigint | null
+    readonly retired_by: string | null
+  }
   readonly rule_version: RuleVersionRow
+  readonly price_book: { readonly name: string }
 }
 
 interface RuleVersionRow {
@@ -19,10 +25,14 @@ interface RuleVersionRow {
   readonly created_by: string | null
 }
 
+/** What else may commit with a rule; the stores of this folder make and take them. */
+export type Statement = Compilable
+
 /** A rule as stored: all its versions, ascending. */
 export interface StoredRule {
   readonly ruleId: string
   readonly retiredAtMs?: number
+  readonly retiredBy?: string
   readonly versions: readonly RuleVersion[]
 }
 
@@ -51,40 +61,63 @@ export class RuleStore {
       ruleId: row.id,
       versions: (byRule.get(row.id) ?? []).map(toVersion),
       ...(row.retired_at === null ? {} : { retiredAtMs: Number(row.retired_at) }),
+      ...(row.retired_by === null ? {} : { retiredBy: row.retired_by }),
     }))
   }
 
-  /** Writes a new rule with its first version. */
-  async insert(rule: RuleVersion, createdBy?: string): Promise<void> {
-    const row = { id: rule.ruleId, created_at: BigInt(rule.createdAtMs), retired_at: null }
-    await this.#db.write(
-      this.#sql.insertInto('rule').values(row),
-      this.#sql.insertInto('rule_version').values(toRow(rule, createdBy)),
-    )
+  /**
+   * Writes versions, all or none, with the rules of those that are first ones; `also` runs in the same transaction.
+   * Rejects with `conflict` where a number or an id is taken.
+   */
+  async insert(versions: readonly RuleVersion[], also: readonly Statement[] = []): Promise<void> {
+    const statements = versions.flatMap((rule): Compilable[] => {
+      const row = {
+        id: rule.ruleId,
+        created_at: BigInt(rule.createdAtMs),
+        retired_at: null,
+        retired_by: null,
+      }
+      const first = rule.version === 1 ? [this.#sql.insertInto('rule').values(row)] : []
+      return [...first, this.#sql.insertInto('rule_version').values(toRow(rule))]
+    })
+    await this.#db.write(...statements, ...also)
   }
 
-  /** Writes the next version; rejects with `conflict` where that number is taken. */
-  async append(rule: RuleVersion, createdBy?: string): Promise<void> {
-    await this.#db.write(this.#sql.insertInto('rule_version').values(toRow(rule, createdBy)))
+  /** Whether there is such a price book. */
+  async hasBook(name: string): Promise<boolean> {
+    const query = this.#sql.selectFrom('price_book').select('name').where('name', '=', name)
+    return (await this.#db.read(query)).length > 0
   }
 
   /** Retires a rule; one that is retired already keeps its time. */
-  async retire(ruleId: string, atMs: number): Promise<void> {
+  async retire(ruleId: string, atMs: number, by?: string): Promise<void> {
     await this.#db.write(
       this.#sql
         .updateTable('rule')
-        .set({ retired_at: BigInt(atMs) })
+        .set({ retired_at: BigInt(atMs), retired_by: by ?? null })
         .where('id', '=', ruleId)
         .where('retired_at', 'is', null),
     )
   }
 }
 
-type Body = Pick<RuleVersion, 'name' | 'priority' | 'active' | 'currency' | 'match' | 'price' | 'billOn'>
+type Body = Pick<
+  RuleVersion,
+  'name' | 'priority' | 'active' | 'currency' | 'book' | 'match' | 'price' | 'billOn'
+>
 
-function toRow(rule: RuleVersion, createdBy: string | undefined): RuleVersionRow {
-  const { name, priority, active, currency, match, price, billOn } = rule
-  const body: Body = { name, priority, active, currency, match, price, billOn }
+function toRow(rule: RuleVersion): RuleVersionRow {
+  const { name, priority, active, currency, book, match, price, billOn } = rule
+  const body: Body = {
+    name,
+    priority,
+    active,
+    currency,
+    ...(book !== undefined && { book }),
+    match,
+    price,
+    billOn,
+  }
   return {
     rule_id: rule.ruleId,
     version: BigInt(rule.version),
@@ -92,7 +125,7 @@ function toRow(rule: RuleVersion, createdBy: string | undefined): RuleVersionRow
     effective_from: BigInt(rule.effectiveFromMs),
     effective_to: rule.effectiveToMs === undefined ? null : BigInt(rule.effectiveToMs),
     created_at: BigInt(rule.createdAtMs),
-    created_by: createdBy ?? null,
+    created_by: rule.createdBy ?? null,
   }
 }
 
@@ -106,5 +139,6 @@ function toVersion(row: RuleVersionRow): RuleVersion {
     effectiveFromMs: Number(row.effective_from),
     ...(row.effective_to === null ? {} : { effectiveToMs: Number(row.effective_to) }),
     createdAtMs: Number(row.created_at),
+    ...(row.created_by === null ? {} : { createdBy: row.created_by }),
   }
 }

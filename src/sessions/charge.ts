@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import { formatCallId, type CallIds } from '../base/id.ts'
 import type { CallHold, Funds, FundsEntry } from '../ledger/funds.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import { booksOf } from '../ledger/account-books.ts'
 import type { CompiledRule } from '../pricing/choice.ts'
 import type { Outcome, Quantities } from '../pricing/price.ts'
 import { rate, worstCase, type CallCaps } from '../pricing/rating.ts'
@@ -167,6 +168,7 @@ export class Charge {
       account: accountId,
       transport,
       currency: account.currency,
+      books: booksOf(account, ledger),
       atMs,
       tool,
     }

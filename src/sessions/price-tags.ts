@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import { assert } from '../base/errors.ts'
 import { exactly } from '../eras/exact-json.ts'
 import { isObject, type Json } from '../eras/json-object.ts'
+import { booksOf } from '../ledger/account-books.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { priceTag, type PriceTag } from '../pricing/price-tag.ts'
 import type { RuleBook } from '../pricing/rules.ts'
@@ -45,7 +46,8 @@ export class PriceTags {
     assert(account, 'every caller has an account')
     const { currency } = account
     const call = { server: server.name, method: 'tools/call', tool, transport }
-    const facts = { ...call, user: userId, account: accountId, currency, atMs: clock.now() }
+    const books = booksOf(account, ledger)
+    const facts = { ...call, user: userId, account: accountId, currency, books, atMs: clock.now() }
     return priceTag(rules.findRule(facts), currency)
   }
 

@@ -36,7 +36,7 @@ function sessionOf(id: string) {
 
 beforeAll(async () => {
   money = await openMoney({ startMs: Date.UTC(2026, 6, 31, 23, 30) })
-  const { rules, ledger, budgets, accounts, events, queries, clock, audit, settled } = money
+  const { rules, drafts, books, ledger, budgets, accounts, events, queries, clock, audit, settled } = money
   for (const [name, role] of [
     ['ann', 'member'],
     ['bob', 'member'],
@@ -47,6 +47,10 @@ beforeAll(async () => {
   const routes = billingRoutes({
     ...openInvoices(money),
     rules,
+    drafts,
+    books,
+    registry: { all: () => [] },
+    catalogues: { get: () => Promise.reject(new Error('there is no server')) },
     ledger,
     budgets,
     accounts,

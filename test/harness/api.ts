@@ -1,5 +1,6 @@
 // The resource routes of the HTTP API on a real socket, over real stores, in this process and with a clock to move.
 import { buildTopUps } from '../../src/assembly/top-ups.ts'
+import { buildPrices } from '../../src/assembly/prices.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -33,8 +34,6 @@ import { Users } from '../../src/identity/users.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
 import { LedgerStore } from '../../src/ledger/store.ts'
 import { Periods } from '../../src/pricing/periods.ts'
-import { RuleBook } from '../../src/pricing/rules.ts'
-import { RuleStore } from '../../src/pricing/store.ts'
 import { Bundles } from '../../src/registry/bundles.ts'
 import { BundleStore } from '../../src/registry/bundle-store.ts'
 import { Registry } from '../../src/registry/servers.ts'
@@ -72,7 +71,8 @@ export interface TestApiOptions {
 type Database = Awaited<ReturnType<typeof openDatabase>>
 
 async function buildMoney(db: Database, clock: ManualClock) {
-  const rules = await RuleBook.open({ store: new RuleStore(db), clock })
+  const prices = await buildPrices(db, clock)
+  const { rules } = prices
   const defaults = { mode: 'postpaid', currency: 'USD', timeZone: 'UTC' } as const
   const ledger = await Ledger.open(new LedgerStore(db), { clock, defaults })
   const writer = new UsageWriter<CommitExtra>({
@@ -102,7 +102,7 @@ async function buildMoney(db: Database, clock: ManualClock) {
     onSettled: (call) => settled.publish(call),
   })
   const queries = new UsageQueries(usageStores(db), { clock })
-  return { rules, ledger, ...parts, writer, metering, queries, auditStore: new AuditStore(db), settled }
+  return { ...prices, ledger, ...parts, writer, metering, queries, auditStore: new AuditStore(db), settled }
 }
 
 function buildIdentity(db: Database, options: TestApiOptions & { clock: ManualClock; ledger: Ledger }) {

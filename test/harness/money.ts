@@ -1,4 +1,5 @@
 // Everything that a metered call costs, over a real store: rules, ledger, writer and queries, with a movable clock.
+import { buildPrices } from '../../src/assembly/prices.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,8 +16,6 @@ import { Ledger } from '../../src/ledger/ledger.ts'
 import { LedgerStore } from '../../src/ledger/store.ts'
 import type { Outcome } from '../../src/pricing/price.ts'
 import { Periods } from '../../src/pricing/periods.ts'
-import { RuleBook } from '../../src/pricing/rules.ts'
-import { RuleStore } from '../../src/pricing/store.ts'
 import { Metering, type CallOrigin, type CommitExtra, type Settled } from '../../src/sessions/charge.ts'
 import { SettledCalls } from '../../src/sessions/settled.ts'
 import { Dimensions } from '../../src/usage/dimensions.ts'
@@ -45,7 +44,8 @@ export async function openMoney(options: { startMs?: number; database?: Database
   const clock = new ManualClock(options.startMs)
   const defaults = { mode: 'postpaid', currency: 'USD', timeZone: 'UTC' } as const
   const ledger = await Ledger.open(new LedgerStore(db), { clock, defaults })
-  const rules = await RuleBook.open({ store: new RuleStore(db), clock })
+  const prices = await buildPrices(db, clock)
+  const { rules } = prices
   const usageStore = new UsageStore(db)
   const dimensions = new Dimensions({ ...(await usageStore.loadDimensions(1000)), capacity: 1000 })
   const writer = new UsageWriter<CommitExtra>({
@@ -100,7 +100,7 @@ export async function openMoney(options: { startMs?: number; database?: Database
     ledger,
     ...parts,
     metering,
-    rules,
+    ...prices,
     writer,
     settled,
     begin,

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { ApiClient } from '../client.ts'
 import { CliError, confirm, type Io } from '../io.ts'
+import { draftsOption } from '../drafts-option.ts'
 import { clientOf, examples, segment, showThing, wantsJson } from '../show.ts'
 import { readDeclarations, writeDeclarations, type Declarations } from './file.ts'
 import { kinds, type Item } from './kinds.ts'
@@ -12,6 +13,14 @@ interface PlanOptions {
   readonly prune?: boolean
   readonly check?: boolean
   readonly yes?: boolean
+}
+
+interface SimulateOptions {
+  readonly from?: string
+  readonly to?: string
+  readonly account?: string
+  readonly keep?: boolean
+  readonly drafts?: string
 }
 
 export function addDeclaredCommands(program: Command, io: Io): void {
@@ -63,19 +72,30 @@ async function readPresent(client: ApiClient): Promise<Map<string, readonly Item
 /** `rule simulate`: what past usage would have cost under the rules of a file. */
 export function addSimulateCommand(rule: Command, io: Io): void {
   rule
-    .command('simulate <file>')
-    .description('what past usage would have cost under the rules of a file; nothing is changed')
+    .command('simulate [file]')
+    .description(
+      'what past usage would have cost under the rules of a file, or under drafts; nothing is changed',
+    )
     .option('--from <time>', 'calls from this time on, ISO 8601; the last month where it is absent')
     .option('--to <time>', 'calls before this time')
     .option('--account <id>', 'of this account alone')
-    .option('--keep', 'leave the published rules in force beside them')
+    .option('--keep', 'leave the published rules in force beside them; drafts always do')
+    .option('--drafts <ids>', 'drafts in place of the rules that they are of: `all`, or ids, comma separated')
     .addHelpText(
       'after',
-      examples('rule simulate prices.yaml', 'rule simulate draft.yaml --keep --account acc_01j…'),
+      examples(
+        'rule simulate prices.yaml',
+        'rule simulate --drafts all',
+        'rule simulate draft.yaml --keep --account acc_01j…',
+      ),
     )
-    .action(async (file: string, options: Record<string, string | boolean>, command: Command) => {
-      const { rules = [] } = Object.fromEntries(await readFileOf(io, file))
-      showThing(io, command, await clientOf(io, command).post('/billing/simulate', { rules, ...options }))
+    .action(async (file: string | undefined, options: SimulateOptions, command: Command) => {
+      if (file === undefined && options.drafts === undefined)
+        throw new CliError('Name a file of rules, or drafts with --drafts.', 2)
+      const { drafts, ...rest } = options
+      const { rules = [] } = file === undefined ? {} : Object.fromEntries(await readFileOf(io, file))
+      const body = { rules, ...rest, ...draftsOption(drafts) }
+      showThing(io, command, await clientOf(io, command).post('/billing/simulate', body))
     })
 }
 

@@ -22,6 +22,13 @@ const named = (item: Item): string => String(item['name'])
 /** In the order in which they are made; they are removed the other way round. */
 export const kinds: readonly Kind[] = [
   {
+    name: 'books',
+    path: '/billing/books',
+    nameOf: named,
+    idOf: named,
+    members: { name: undefined, description: undefined },
+  },
+  {
     name: 'rules',
     path: '/billing/rules',
     nameOf: named,
@@ -31,6 +38,7 @@ export const kinds: readonly Kind[] = [
       priority: 0,
       active: true,
       currency: undefined,
+      book: undefined,
       match: {},
       price: undefined,
       billOn: ['success'],

@@ -17,6 +17,8 @@ import { invoicingTables } from './0016-invoicing.ts'
 import { topUpTables } from './0020-top-ups.ts'
 import { cubeTables } from './0021-cubes.ts'
 import { correctionTables } from './0022-corrections.ts'
+import { priceBookTables } from './0014-price-books.ts'
+import { accountBooks } from './0015-account-books.ts'
 
 export const migrations: readonly Migration[] = [
   identityTables,
@@ -36,4 +38,6 @@ export const migrations: readonly Migration[] = [
   topUpTables,
   cubeTables,
   correctionTables,
+  priceBookTables,
+  accountBooks,
 ]

@@ -10,6 +10,9 @@ import type { AdjustmentNote } from '../../ledger/adjustment-store.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import { may } from '../../policy/roles.ts'
 import { isCurrency } from '../../pricing/currency.ts'
+import type { PriceBooks } from '../../pricing/books/price-books.ts'
+import { bookName } from '../../pricing/rule-input.ts'
+import { checkBooks } from './billing-books.ts'
 import { getVisibleAccount } from './billing-scope.ts'
 import { decodeCursor, makePage, pageOf, pageQuery } from './page.ts'
 import { defineRoute, type Route } from './route.ts'
@@ -18,6 +21,7 @@ import { idParams, isoTime, pageById, timeShape } from './view.ts'
 export interface BillingAccountDeps {
   readonly ledger: Ledger
   readonly accounts: AccountTree
+  readonly books: Pick<PriceBooks, 'has'>
 }
 
 const modes = ['prepaid', 'postpaid'] as const
@@ -36,6 +40,11 @@ const accountShape = z
     mode: z.enum(modes).describe('prepaid: a hard balance; postpaid: metered only.'),
     currency: z.string(),
     timeZone: z.string(),
+    plan: z.string().optional().describe('The price book of its plan; absent: that of the account above it.'),
+    priceBook: z
+      .string()
+      .optional()
+      .describe('The price book made for it, whose rules stand first; absent: that of the account above it.'),
     balance: amount,
     held: amount.describe('Set aside for calls that are running.'),
     granted: amount,
@@ -70,6 +79,8 @@ const accountPatch = z
     mode: z.enum(modes),
     timeZone,
     parentId: z.string().nullable().describe('Moves the account with all below it; null takes it out.'),
+    plan: bookName.nullable(),
+    priceBook: bookName.nullable(),
   })
   .partial()
   .refine((patch) => Object.keys(patch).length > 0, 'names no field; send at least one to change')
@@ -183,7 +194,7 @@ function readingRoutes({ ledger }: BillingAccountDeps): Route[] {
   ]
 }
 
-function writingRoutes({ ledger, accounts }: BillingAccountDeps): Route[] {
+function writingRoutes({ ledger, books, accounts }: BillingAccountDeps): Route[] {
   return [
     defineRoute({
       method: 'POST',
@@ -211,7 +222,7 @@ function writingRoutes({ ledger, accounts }: BillingAccountDeps): Route[] {
     defineRoute({
       method: 'PATCH',
       path: one,
-      summary: 'Changes how an account pays, its name, its time zone, or its parent',
+      summary: 'Changes how an account pays, its name, its time zone, its parent, or its price books',
       permission: 'accounts:manage',
       params: idParams,
       body: accountPatch,
@@ -219,12 +230,15 @@ function writingRoutes({ ledger, accounts }: BillingAccountDeps): Route[] {
       errors: [403, 404, 503],
       handler: async ({ principal, params, body }) => {
         const { id } = getVisibleAccount(ledger, principal, params.id)
-        const { name: title, mode, timeZone: zone, parentId } = body
+        const { name: title, mode, timeZone: zone, parentId, plan, priceBook } = body
+        await checkBooks(books, { plan, priceBook })
         const change = {
           ...(title !== undefined && { name: title }),
           ...(mode !== undefined && { mode }),
           ...(zone !== undefined && { timeZone: zone }),
           ...(parentId !== undefined && { parentId }),
+          ...(plan !== undefined && { plan }),
+          ...(priceBook !== undefined && { priceBook }),
         }
         return accountView(ledger, await accounts.change(id, change))
       },

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Clock } from '../../base/clock.ts'
 import { GatewayError } from '../../base/errors.ts'
 import type { Principal } from '../../identity/principal.ts'
+import { booksOf } from '../../ledger/account-books.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import { may } from '../../policy/roles.ts'
 import { quote } from '../../pricing/quote.ts'
@@ -53,6 +54,7 @@ const explanationShape = z
           version: z.int(),
           name: z.string(),
           priority: z.int(),
+          book: z.string().optional().describe('The price book that it is in.'),
           matched: z.boolean(),
           lostBecause: z.string().optional().describe('Absent for the chosen rule alone.'),
         }),
@@ -107,12 +109,13 @@ async function explain(
     account: accountId,
     transport,
     currency: account.currency,
+    books: booksOf(account, ledger),
     atMs: at === undefined ? clock.now() : Date.parse(at),
   })
   // The others tell of prices that were made for somebody else.
   const shown = may(principal, 'rules:read') ? candidates : candidates.filter(({ matched }) => matched)
   return {
-    ...(chosen && { rule: ruleView(chosen.rule), price: chosen.rule.price }),
+    ...(chosen && { rule: ruleView(chosen.rule, rules), price: chosen.rule.price }),
     candidates: shown.map((candidate) => ({ ...candidate })),
   }
 }

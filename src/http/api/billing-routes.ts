@@ -3,12 +3,15 @@ import { billingAccountRoutes, type BillingAccountDeps } from './billing-account
 import { billingAdjustmentRoutes, type BillingAdjustmentDeps } from './billing-adjustments.ts'
 import { billingAuditRoutes, type BillingAuditDeps } from './billing-audit.ts'
 import { billingBudgetRoutes, type BillingBudgetDeps } from './billing-budgets.ts'
+import { billingBookRoutes, type BillingBookDeps } from './billing-books.ts'
 import { billingCostRoutes, type BillingCostDeps } from './billing-cost.ts'
+import { billingDraftRoutes, type BillingDraftDeps } from './billing-drafts.ts'
 import { billingExportRoutes, type BillingExportDeps } from './billing-export.ts'
 import { billingEventRoutes, type BillingEventDeps } from './billing-events.ts'
 import { billingGrantRoutes, type BillingGrantDeps } from './billing-grants.ts'
 import { billingCreditNoteRoutes, type BillingCreditNoteDeps } from './billing-credit-notes.ts'
 import { billingInvoiceRoutes, type BillingInvoiceDeps } from './billing-invoices.ts'
+import { billingLintRoutes, type BillingLintDeps } from './billing-lint.ts'
 import { billingPricingRoutes, type BillingPricingDeps } from './billing-pricing.ts'
 import { billingProfileRoutes, type BillingProfileDeps } from './billing-profiles.ts'
 import { billingRuleRoutes, type BillingRuleDeps } from './billing-rules.ts'
@@ -19,6 +22,9 @@ import { billingTopUpRoutes, type BillingTopUpDeps } from './billing-top-ups.ts'
 import type { Route } from './route.ts'
 
 export type BillingRouteDeps = BillingRuleDeps &
+  BillingDraftDeps &
+  BillingBookDeps &
+  BillingLintDeps &
   BillingPricingDeps &
   BillingUsageDeps &
   BillingExportDeps &
@@ -39,6 +45,9 @@ export type BillingRouteDeps = BillingRuleDeps &
 export function billingRoutes(deps: BillingRouteDeps): Route[] {
   return [
     ...billingRuleRoutes(deps),
+    ...billingDraftRoutes(deps),
+    ...billingBookRoutes(deps),
+    ...billingLintRoutes(deps),
     ...billingPricingRoutes(deps),
     ...billingSimulateRoutes(deps),
     ...billingUsageRoutes(deps),

@@ -2,11 +2,12 @@
 import { z } from 'zod'
 import { outcomes } from '../../pricing/price.ts'
 import { matchInput, priceInput, ruleInput, rulePatch, toRuleObject } from '../../pricing/rule-input.ts'
+import type { VersionLife } from '../../pricing/choice.ts'
 import type { RuleBook } from '../../pricing/rules.ts'
 import type { RuleVersion } from '../../pricing/price.ts'
 import { decodeCursor, makePage, pageOf, pageQuery } from './page.ts'
 import { defineRoute, type Route } from './route.ts'
-import { idParams, pageById, readId, timeShape } from './view.ts'
+import { idParams, isoTime, pageById, readId, timeShape } from './view.ts'
 
 export interface BillingRuleDeps {
   readonly rules: RuleBook
@@ -20,18 +21,35 @@ export const ruleShape = z
     priority: z.int(),
     active: z.boolean(),
     currency: z.string(),
+    book: z.string().optional().describe('The price book; absent: for everybody.'),
     match: matchInput,
     price: priceInput,
     billOn: z.array(z.enum(outcomes)),
     effectiveFrom: timeShape,
     effectiveTo: timeShape.optional(),
-    createdAt: timeShape.describe('When this version was made.'),
+    createdAt: timeShape.describe('When this version was published.'),
+    createdBy: z.string().optional().describe('The user who published it.'),
+    state: z
+      .enum(['published', 'retired'])
+      .describe('retired: it prices no further call. Drafts are at /billing/drafts.'),
+    retiredAt: timeShape.optional(),
+    retiredBy: z.string().optional(),
   })
   .meta({ id: 'Rule' })
 
-export function ruleView(rule: RuleVersion): z.input<typeof ruleShape> {
+export function ruleView(
+  rule: RuleVersion,
+  rules: { lifeOf(rule: RuleVersion): VersionLife },
+): z.input<typeof ruleShape> {
   const view = toRuleObject(rule)
-  return { ...view, billOn: [...view.billOn] }
+  const { state, retiredAtMs, retiredBy } = rules.lifeOf(rule)
+  return {
+    ...view,
+    billOn: [...view.billOn],
+    state,
+    ...(retiredAtMs !== undefined && { retiredAt: isoTime(retiredAtMs) }),
+    ...(retiredBy !== undefined && { retiredBy }),
+  }
 }
 
 const path = '/api/v1/billing/rules'
@@ -56,7 +74,7 @@ function collectionRoutes({ rules }: BillingRuleDeps): Route[] {
       handler: async ({ principal, body, setHeader }) => {
         const rule = await rules.create(body, principal.userId)
         setHeader('location', `${path}/${rule.ruleId}`)
-        return ruleView(rule)
+        return ruleView(rule, rules)
       },
     }),
     defineRoute({
@@ -70,7 +88,9 @@ function collectionRoutes({ rules }: BillingRuleDeps): Route[] {
       handler: ({ query }) =>
         pageById(query, {
           fetch: ({ limit, id }) =>
-            rules.listRules({ limit, ...(id !== undefined && { cursor: id }) }).items.map(ruleView),
+            rules
+              .listRules({ limit, ...(id !== undefined && { cursor: id }) })
+              .items.map((rule) => ruleView(rule, rules)),
           show: (rule) => rule,
         }),
     }),
@@ -87,7 +107,7 @@ function itemRoutes({ rules }: BillingRuleDeps): Route[] {
       params: idParams,
       response: ruleShape,
       errors: [403, 404],
-      handler: ({ params }) => ruleView(rules.getRule(readId(params.id, 'rul'))),
+      handler: ({ params }) => ruleView(rules.getRule(readId(params.id, 'rul')), rules),
     }),
     defineRoute({
       method: 'PATCH',
@@ -100,7 +120,7 @@ function itemRoutes({ rules }: BillingRuleDeps): Route[] {
       response: ruleShape,
       errors: [403, 404, 422, 503],
       handler: async ({ principal, params, body }) =>
-        ruleView(await rules.change(readId(params.id, 'rul'), body, principal.userId)),
+        ruleView(await rules.change(readId(params.id, 'rul'), body, principal.userId), rules),
     }),
     defineRoute({
       method: 'DELETE',
@@ -109,8 +129,8 @@ function itemRoutes({ rules }: BillingRuleDeps): Route[] {
       permission: 'rules:manage',
       params: idParams,
       errors: [403, 404, 503],
-      handler: async ({ params }) => {
-        await rules.retire(readId(params.id, 'rul'))
+      handler: async ({ principal, params }) => {
+        await rules.retire(readId(params.id, 'rul'), principal.userId)
         return undefined
       },
     }),
@@ -123,16 +143,16 @@ function itemRoutes({ rules }: BillingRuleDeps): Route[] {
       query: z.strictObject(pageQuery),
       response: pageOf(ruleShape),
       errors: [403, 404],
-      handler: ({ params, query }) => versionPage(rules.getVersions(readId(params.id, 'rul')), query),
+      handler: ({ params, query }) => versionPage(rules, readId(params.id, 'rul'), query),
     }),
   ]
 }
 
-function versionPage(
-  versions: readonly RuleVersion[],
-  query: { limit: number; cursor?: string | undefined },
-) {
+function versionPage(rules: RuleBook, ruleId: string, query: { limit: number; cursor?: string | undefined }) {
   const [after = 0] = decodeCursor(query.cursor, 1) ?? []
-  const rest = versions.filter(({ version }) => version > Number(after))
-  return makePage(rest, query.limit, { positionOf: ({ version }) => [version], show: ruleView })
+  const rest = rules.getVersions(ruleId).filter(({ version }) => version > Number(after))
+  return makePage(rest, query.limit, {
+    positionOf: ({ version }) => [version],
+    show: (rule) => ruleView(rule, rules),
+  })
 }

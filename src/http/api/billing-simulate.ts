@@ -1,31 +1,49 @@
 // The route that rates past usage under other rules.
 import { z } from 'zod'
 import type { Clock } from '../../base/clock.ts'
-import { lastMonth, simulate, type SimulatedSums } from '../../billing/simulate.ts'
+import { lastMonth, simulate, type SimulatedRule, type SimulatedSums } from '../../billing/simulate.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import { ruleInput } from '../../pricing/rule-input.ts'
+import type { RuleHistory } from '../../pricing/choice.ts'
+import type { Drafts } from '../../pricing/drafts/drafts.ts'
 import type { RuleBook } from '../../pricing/rules.ts'
 import type { UsageQueries } from '../../usage/queries.ts'
+import { draftChoice, readDraftChoice } from './billing-lint.ts'
 import { readFilter } from './billing-filter.ts'
 import { defineRoute, type Route } from './route.ts'
-import { isoTime, timeShape } from './view.ts'
+import { isoTime, readId, timeShape } from './view.ts'
 
 export interface BillingSimulateDeps {
   readonly rules: RuleBook
+  readonly drafts: Pick<Drafts, 'choose'>
   readonly ledger: Ledger
   readonly queries: UsageQueries
   readonly clock: Clock
 }
 
 const maxRecords = 2_000_000
-const maxDrafts = 1000
+const maxRules = 1000
 
 const simulateInput = z.strictObject({
-  rules: z.array(ruleInput).max(maxDrafts).describe('As in POST /rules; their times do not matter.'),
+  rules: z
+    .array(ruleInput)
+    .max(maxRules)
+    .default([])
+    .describe('As in POST /rules; their times do not matter.'),
+  drafts: draftChoice
+    .optional()
+    .describe('Drafts, "all" or ids, each in place of the rule that it is of; their times do not matter.'),
   keep: z
     .boolean()
-    .default(false)
-    .describe('Whether the published rules stay in force beside these; else these alone price the calls.'),
+    .optional()
+    .describe(
+      'Whether the published rules stay in force beside these; else these alone price the calls. Default: where drafts or `replace` are given.',
+    ),
+  replace: z
+    .array(z.string().max(64))
+    .max(maxRules)
+    .optional()
+    .describe('Ids of published rules that do not stay in force.'),
   from: z.iso.datetime({ offset: true }).optional().describe('Default: the last calendar month, UTC.'),
   to: z.iso.datetime({ offset: true }).optional(),
   account: z.string().max(64).optional().describe('Of this account alone.'),
@@ -48,12 +66,15 @@ const simulationShape = z
     currency: z.string().nullable(),
     totals: z.array(z.strictObject(sumsShape)),
     unpriced: z.strictObject({ old: z.int(), new: z.int() }).describe('Calls that no rule prices.'),
-    byRule: z.array(z.strictObject({ rule: z.string().nullable(), ...sumsShape })),
+    byRule: z.array(
+      z.strictObject({ rule: z.string().nullable(), ruleId: z.string().optional(), ...sumsShape }),
+    ),
     byAccount: z.array(z.strictObject({ accountId: z.string(), ...sumsShape })),
   })
   .meta({ id: 'Simulation' })
 
-export function billingSimulateRoutes({ rules, ledger, queries, clock }: BillingSimulateDeps): Route[] {
+export function billingSimulateRoutes(deps: BillingSimulateDeps): Route[] {
+  const { rules, ledger, queries, clock } = deps
   return [
     defineRoute({
       method: 'POST',
@@ -62,7 +83,7 @@ export function billingSimulateRoutes({ rules, ledger, queries, clock }: Billing
       permission: 'rules:manage',
       body: simulateInput,
       response: simulationShape,
-      errors: [403, 422],
+      errors: [403, 404, 422],
       handler: async ({ body, signal }) => {
         const { from, to, account } = body
         const usual = lastMonth(clock)
@@ -70,8 +91,8 @@ export function billingSimulateRoutes({ rules, ledger, queries, clock }: Billing
         const [fromMs, toMs] = [period.fromMs ?? 0, period.toMs ?? clock.now()]
         const result = await simulate({
           records: queries.eachPage({ ...(account !== undefined && { account }), fromMs, toMs }),
-          drafts: body.rules,
-          kept: body.keep ? rules.histories() : [],
+          drafts: await simulatedRules(deps, body),
+          kept: keptRules(deps, body),
           findAccount: (id) => ledger.findAccount(id),
           findVersion: (ruleId, version) => rules.findVersion(ruleId, version),
           maxRecords,
@@ -95,4 +116,23 @@ export function billingSimulateRoutes({ rules, ledger, queries, clock }: Billing
       },
     }),
   ]
+}
+
+type SimulateInput = z.output<typeof simulateInput>
+
+async function simulatedRules(
+  { drafts }: BillingSimulateDeps,
+  { rules, drafts: choice }: SimulateInput,
+): Promise<SimulatedRule[]> {
+  const chosen = choice === undefined ? [] : await drafts.choose(readDraftChoice(choice))
+  return [...rules.map((rule) => ({ rule })), ...chosen.map(({ rule, ruleId }) => ({ rule, ruleId }))]
+}
+
+function keptRules(
+  { rules }: BillingSimulateDeps,
+  { keep, replace = [], drafts }: SimulateInput,
+): readonly RuleHistory[] {
+  const gone = new Set(replace.map((id) => rules.getRule(readId(id, 'rul')).ruleId))
+  const isKept = keep ?? (drafts !== undefined || gone.size > 0)
+  return isKept ? rules.histories().filter(({ ruleId }) => !gone.has(ruleId)) : []
 }
