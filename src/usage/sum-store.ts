@@ -91,6 +91,8 @@ export class SumStore {
 
   #filters(where: Where): RawBuilder<unknown> {
     const parts = [...where].map(([column, ids]) => {
+      // Sums hold 0 where records hold nothing.
+      if (ids === null) return sql`and ${raw(column)} = 0`
       const found = hasOneOf(column, ids)
       return indexed.has(column) ? sql`${found} and ${raw(column)} <> 0` : found
     })

@@ -237,6 +237,18 @@ describe.each(engines)('usage on %s', (_, openStore) => {
     }
   })
 
+  test('calls that name no tool are summed up by whole quarter-hours and by records alike', async () => {
+    const wanted = records.filter(({ tool }) => tool === undefined)
+    expect(wanted.length).toBeGreaterThan(100)
+    const whole = await queries.summarise({ toolless: true }, { groupBy: ['tool'], timeZone: 'UTC' })
+    expect(whole.totalCalls).toBe(wanted.length)
+    expect(whole.groups.every(({ keys }) => keys.tool === null)).toBe(true)
+    const cutMs = startMs + 86_400_123
+    const early = wanted.filter(({ id }) => CallIds.timeMs(id) < cutMs)
+    const part = await queries.summarise({ toolless: true, toMs: cutMs }, { groupBy: [], timeZone: 'UTC' })
+    expect(part.totalCalls).toBe(early.length)
+  })
+
   test('a percentile lies in the latency bucket of the true one', async () => {
     const { p50Ms, p95Ms } = await queries.summarise({ outcome: 'success' }, { groupBy: [], timeZone: 'UTC' })
     const durations = records
