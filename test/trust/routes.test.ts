@@ -39,6 +39,7 @@ const random: Record<string, string> = {
   session: `ses_${'0'.repeat(25)}1`,
   usage: `use_${'0'.repeat(25)}1`,
   rule: `rul_${'0'.repeat(25)}1`,
+  draft: `drf_${'0'.repeat(25)}1`,
   account: `acc_${'0'.repeat(25)}1`,
 }
 
@@ -71,8 +72,10 @@ beforeAll(async () => {
     match: { server: 'stub' },
     price: { perCall: '0.001' },
   })
+  const draft = await gateway.admin.ok('POST', '/api/v1/billing/drafts', { ruleId: rule.id, priority: 1 })
   const called = await bench.client(b).ask('modern', toolCall('work'))
   theirs = {
+    draft: draft.id,
     user: b.userId,
     key: (await b.ok('POST', '/api/v1/keys', { name: 'his' })).id,
     server: server.id,
@@ -88,7 +91,7 @@ afterAll(() => bench.stop())
 const kindOf = (path: string): string => {
   if (path.includes('{sessionId}') || path.includes('/sessions/{')) return 'session'
   return (
-    /\/(user|key|server|bundle|rule|account)s\/\{/.exec(path)?.[1] ??
+    /\/(user|key|server|bundle|rule|draft|account)s\/\{/.exec(path)?.[1] ??
     (path.includes('/usage/{') ? 'usage' : '')
   )
 }
@@ -104,6 +107,8 @@ const bodies: Record<string, object> = {
   'PATCH /api/v1/bundles/{id}': { description: 'mine now' },
   'POST /api/v1/servers/{id}/sessions': {},
   'PATCH /api/v1/billing/rules/{id}': { name: 'mine now' },
+  'PATCH /api/v1/billing/drafts/{id}': { name: 'mine now' },
+  'POST /api/v1/billing/drafts/{id}/publish': { force: true },
   'PATCH /api/v1/billing/accounts/{id}': { name: 'mine now' },
   'POST /api/v1/billing/accounts/{id}/grants': { amount: '1000' },
 }
@@ -304,7 +309,7 @@ describe("somebody else's", () => {
     )
     expect(stream.text()).not.toContain(headers['tollbridge-call-id'])
     stream.close()
-    const foreign = Object.entries(theirs).filter(([kind]) => kind !== 'rule')
+    const foreign = Object.entries(theirs).filter(([kind]) => kind !== 'rule' && kind !== 'draft')
     for (const { path } of lists) {
       if (path.endsWith('/stream')) continue
       for (const query of [
