@@ -25,7 +25,7 @@ const record = (at: number): UsageRecord => ({
   cost: 0n,
   currency: 'USD',
   priced: false,
-  client: { ip: '127.0.0.1' },
+  client: { ip: '127.0.0.1', userAgent: 'test/1' },
 })
 
 /** Counts the pages that were asked for. */

@@ -85,7 +85,7 @@ export function lifeOf(history: RuleHistory, rule: RuleVersion, nowMs: number): 
 }
 
 /** How near a rule's book is to an account: its own book 0, its plan's 1, no book 2; undefined where it lacks the book. */
-export function bookRank({ rule: { book } }: CompiledRule, books: CallBooks | undefined): number | undefined {
+function bookRank({ rule: { book } }: CompiledRule, books: CallBooks | undefined): number | undefined {
   if (book === undefined) return 2
   if (book === books?.priceBook) return 0
   return book === books?.plan ? 1 : undefined
