@@ -39,6 +39,7 @@ const random: Record<string, string> = {
   session: `ses_${'0'.repeat(25)}1`,
   usage: `use_${'0'.repeat(25)}1`,
   rule: `rul_${'0'.repeat(25)}1`,
+  draft: `drf_${'0'.repeat(25)}1`,
   account: `acc_${'0'.repeat(25)}1`,
   budget: `bud_${'0'.repeat(25)}1`,
   grant: `grt_${'0'.repeat(25)}1`,
@@ -81,11 +82,13 @@ beforeAll(async () => {
   })
   const grants = `/api/v1/billing/accounts/${b.accountId}/grants`
   const grant = await gateway.admin.ok('POST', grants, { amount: '1' })
+  const draft = await gateway.admin.ok('POST', '/api/v1/billing/drafts', { ruleId: rule.id, priority: 1 })
   const called = await bench.client(b).ask('modern', toolCall('work'))
   const invoices = '/api/v1/billing/invoices'
   const invoice = await gateway.admin.ok('POST', invoices, { accountId: b.accountId, month: '2025-01' })
   await gateway.admin.ok('POST', `${invoices}/${invoice.id}/finalize`)
   theirs = {
+    draft: draft.id,
     user: b.userId,
     key: (await b.ok('POST', '/api/v1/keys', { name: 'his' })).id,
     server: server.id,
@@ -104,7 +107,7 @@ afterAll(() => bench.stop())
 const kindOf = (path: string): string => {
   if (path.includes('{sessionId}') || path.includes('/sessions/{')) return 'session'
   return (
-    /\/(user|key|server|bundle|rule|account|budget|invoice)s\/\{/.exec(path)?.[1] ??
+    /\/(user|key|server|bundle|rule|draft|account|budget|invoice)s\/\{/.exec(path)?.[1] ??
     (path.includes('/usage/{') ? 'usage' : '')
   )
 }
@@ -123,6 +126,8 @@ const bodies: Record<string, object> = {
   'PATCH /api/v1/bundles/{id}': { description: 'mine now' },
   'POST /api/v1/servers/{id}/sessions': {},
   'PATCH /api/v1/billing/rules/{id}': { name: 'mine now' },
+  'PATCH /api/v1/billing/drafts/{id}': { name: 'mine now' },
+  'POST /api/v1/billing/drafts/{id}/publish': { force: true },
   'PATCH /api/v1/billing/accounts/{id}': { name: 'mine now' },
   'POST /api/v1/billing/accounts/{id}/grants': { amount: '1000' },
   'POST /api/v1/billing/accounts/{id}/adjustments': { amount: '1000', reason: 'mine' },
@@ -332,7 +337,7 @@ describe("somebody else's", () => {
     )
     expect(stream.text()).not.toContain(headers['tollbridge-call-id'])
     stream.close()
-    const foreign = Object.entries(theirs).filter(([kind]) => kind !== 'rule')
+    const foreign = Object.entries(theirs).filter(([kind]) => kind !== 'rule' && kind !== 'draft')
     for (const { path } of lists) {
       if (path.endsWith('/stream')) continue
       for (const query of [
