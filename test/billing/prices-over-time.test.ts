@@ -82,6 +82,21 @@ describe('an account with price books', () => {
     expect(before.rule).toBeUndefined()
   })
 
+  test('has those of the nearest account above it where it has none, and pays by the others once it is moved', async () => {
+    const cleo = await gateway.member('cleo')
+    const team = await post('accounts', { kind: 'team', name: 'engineering' })
+    await patch(`accounts/${team.id}`, { plan: 'gold' })
+    expect(await pay(cleo)).toBe('1')
+    await give(cleo, { parentId: team.id })
+    expect(await pay(cleo)).toBe('0.5')
+    await give(cleo, { plan: 'acme' })
+    expect(await pay(cleo)).toBe('0.25')
+    expect(await give(cleo, { plan: null })).not.toHaveProperty('plan')
+    expect(await pay(cleo)).toBe('0.5')
+    await give(cleo, { parentId: null })
+    expect(await pay(cleo)).toBe('1')
+  })
+
   test('cannot get a book that is not there, and keeps one from being removed', async () => {
     const refused = await gateway.admin.call('PATCH', `${billing}/accounts/${ann.accountId}`, {
       plan: 'none',

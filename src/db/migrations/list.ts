@@ -13,12 +13,12 @@ import { resumptionTables } from './0010-resumption.ts'
 import { meterTables } from './0011-meters.ts'
 import { budgetTables } from './0012-budgets.ts'
 import { grantStates } from './0013-grant-states.ts'
+import { priceBookTables } from './0014-price-books.ts'
+import { accountBooks } from './0015-account-books.ts'
 import { invoicingTables } from './0016-invoicing.ts'
 import { topUpTables } from './0020-top-ups.ts'
 import { cubeTables } from './0021-cubes.ts'
 import { correctionTables } from './0022-corrections.ts'
-import { priceBookTables } from './0014-price-books.ts'
-import { accountBooks } from './0015-account-books.ts'
 
 export const migrations: readonly Migration[] = [
   identityTables,
@@ -34,10 +34,10 @@ export const migrations: readonly Migration[] = [
   meterTables,
   budgetTables,
   grantStates,
+  priceBookTables,
+  accountBooks,
   invoicingTables,
   topUpTables,
   cubeTables,
   correctionTables,
-  priceBookTables,
-  accountBooks,
 ]
