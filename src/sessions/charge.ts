@@ -200,9 +200,9 @@ export class Charge {
       this.#counting?.release()
       return this.#exhausted(required)
     }
-    if (!this.#counting || this.#counting.coverOthers()) return undefined
-    this.#counting.release()
-    const refusal = this.#exhausted(required)
+    const refusal = this.#counting?.coverOthers()
+    if (!refusal) return undefined
+    this.#counting?.release()
     this.#options.funds.release(this.#hold)
     this.#hold = undefined
     return refusal
@@ -239,18 +239,13 @@ export class Charge {
     if (this.#options.funds.extend(this.#hold, this.#worst(ample.bytes, ample.us))) {
       this.#coveredBytes = ample.bytes
       this.#coveredUs = ample.us
-      return this.#coverOthers(ample.bytes, ample.us)
+      return this.#counting?.coverOthers()
     }
     if (!this.#options.funds.extend(this.#hold, least)) return this.#exhausted(least)
     this.#coveredBytes = Math.max(bytes, this.#coveredBytes)
     this.#coveredUs = Math.max(us, this.#coveredUs)
-    return this.#coverOthers(this.#coveredBytes, this.#coveredUs)
-  }
-
-  /** What this call may count has grown, which moves those behind it. */
-  #coverOthers(bytes: number, us: number): GatewayError | undefined {
-    if (!this.#counting || this.#counting.coverOthers()) return undefined
-    return this.#exhausted(this.#worst(bytes, us))
+    // What this call may count has grown, which moves those behind it.
+    return this.#counting?.coverOthers()
   }
 
   /**
@@ -320,8 +315,11 @@ export class Charge {
     if (!this.#counting) return worstCase(this.#rule.rates, caps)
     const most = { ...caps, calls: 1, bytes: caps.responseBytes }
     const { rates } = this.#rule
-    this.#counting.secure = (position) =>
-      !this.#hold || this.#options.funds.extend(this.#hold, worstCase(rates, caps, position))
+    this.#counting.secure = (position) => {
+      const amount = worstCase(rates, caps, position)
+      const isCovered = !this.#hold || this.#options.funds.extend(this.#hold, amount)
+      return isCovered ? undefined : this.#exhausted(amount)
+    }
     return worstCase(rates, caps, this.#counting.reserve(most))
   }
 

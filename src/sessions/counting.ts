@@ -1,4 +1,5 @@
 // What one call counts of a price that goes by the quantities of a period, and what others may count before it.
+import type { GatewayError } from '../base/errors.ts'
 import type { Cumulative } from '../pricing/cumulative.ts'
 import type { Quantities } from '../pricing/price.ts'
 import type { Position } from '../pricing/rating.ts'
@@ -10,8 +11,8 @@ export class Counting {
   readonly #meter: Meter
   readonly #cumulative: Cumulative
   #reserved = 0n
-  /** Extends the call's hold to the worst case at its position; false where the account does not cover that. */
-  secure: (position: Position) => boolean = () => true
+  /** Extends the call's hold to the worst case at its position; returns what does not cover that, where something does not. */
+  secure: (position: Position) => GatewayError | undefined = () => undefined
 
   constructor(meters: Meters, meter: Meter, cumulative: Cumulative) {
     this.#meters = meters
@@ -30,27 +31,30 @@ export class Counting {
   }
 
   /**
-   * Once this call is held: others on their way may now come after it, where the price may be dearer. False where that
-   * cannot be paid; then this call must not run.
+   * Once this call is held: others on their way may now come after it, where the price may be dearer. Returns what does
+   * not cover one of them, where something does not; then this call must not run.
    */
-  coverOthers(): boolean {
+  coverOthers(): GatewayError | undefined {
     const meter = this.#meter
     if (this.#cumulative.unit === 'call') {
       const most = this.#cumulative.mostOf(1n, this.#position)
       const isCovered = meter.flight.size === 1 || most <= meter.level
-      if (isCovered) {
-        meter.level = most
-        return true
-      }
-      for (const other of meter.flight) if (other !== this && !other.cover()) return false
-      meter.level = most
-      return true
+      const refusal = isCovered ? undefined : this.#coverEach()
+      if (!refusal) meter.level = most
+      return refusal
     }
-    for (const other of meter.flight) if (other !== this && !other.cover()) return false
-    return true
+    return this.#coverEach()
   }
 
-  cover(): boolean {
+  #coverEach(): GatewayError | undefined {
+    for (const other of this.#meter.flight) {
+      const refusal = other === this ? undefined : other.cover()
+      if (refusal) return refusal
+    }
+    return undefined
+  }
+
+  cover(): GatewayError | undefined {
     return this.secure(this.#position)
   }
 

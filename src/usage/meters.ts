@@ -1,4 +1,5 @@
 // What was counted of each price that goes by the quantities of a period: in memory, and written with the records.
+import type { GatewayError } from '../base/errors.ts'
 import type { HotRow } from './store.ts'
 import { meterTable } from './tables.ts'
 
@@ -20,7 +21,7 @@ export class Meter {
   /** What calls on their way may count at most. */
   ahead = 0n
   /** Calls on their way; `cover` makes sure that one can be paid wherever it comes. */
-  readonly flight = new Set<{ cover(): boolean }>()
+  readonly flight = new Set<{ cover(): GatewayError | undefined }>()
   /** What each of them is held for at least, where all count the same. */
   level = 0n
 
