@@ -17,6 +17,8 @@ export interface AccountInput {
   readonly mode?: AccountMode
   readonly currency?: string
   readonly timeZone?: string
+  readonly plan?: string
+  readonly priceBook?: string
 }
 
 export interface GrantInput {

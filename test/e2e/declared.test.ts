@@ -1,4 +1,4 @@
-// Prices as a file: exported from one gateway, reviewed, changed and applied to another.
+// Prices, accounts and budgets as a file: exported from one gateway, reviewed, changed and applied to another.
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runCli } from '../../src/commands/program.ts'
 import { recordingIo } from '../harness/cli.ts'
@@ -55,4 +55,67 @@ test('a fault stops before anything behind it is changed, and says what was done
   expect(applied.talk).toMatch(/\+ rules bad: .*perCall.*\n1 of 3 changes were made/s)
   const names = new Set((await rules(first)).map(({ name }) => name))
   expect([names.has('good'), names.has('bad'), names.has('late')]).toEqual([true, false, false])
+})
+
+test('plans of accounts and budgets are in the file, by names, and what makes no difference is none', async () => {
+  const make = (path: string, body: object) => first.admin.ok('POST', `/api/v1${path}`, body)
+  await make('/billing/books', { name: 'gold' })
+  const acme = await make('/billing/accounts', { kind: 'organisation', name: 'acme', plan: 'gold' })
+  await make('/billing/accounts', { kind: 'team', name: 'ops', parentId: acme.id, timeZone: 'Asia/Tokyo' })
+  await make('/billing/budgets', {
+    name: 'all of acme',
+    scope: { account: acme.id },
+    amount: '10',
+    window: 'month',
+  })
+  await make('/billing/budgets', { scope: { user: '*' }, amount: '1.50', window: { rollingSeconds: 3600 } })
+  const { out: file } = await cli(first, 'export')
+  expect(file).toMatch(/- name: ops\n {4}kind: team\n {4}parent: acme/)
+  expect(file).toMatch(/- name: all of acme\n {4}scope:\n {6}account: acme\n {4}amount: "10"/)
+  expect(file).not.toContain(acme.id)
+
+  expect(await cli(second, 'import apply - --yes', file)).toMatchObject({ code: 0 })
+  const accounts = await second.admin.all('/api/v1/billing/accounts')
+  const there = accounts.find(({ name }) => name === 'acme')
+  expect(there).toMatchObject({ kind: 'organisation', plan: 'gold' })
+  expect(accounts.find(({ name }) => name === 'ops')).toMatchObject({
+    parentId: there?.id,
+    timeZone: 'Asia/Tokyo',
+  })
+  expect(await second.admin.all('/api/v1/billing/budgets')).toMatchObject([
+    { name: 'all of acme', scope: { account: there?.id }, amount: '10' },
+    { scope: { user: '*' }, amount: '1.5', window: { rollingSeconds: 3600 } },
+  ])
+
+  const respelled = file.replace('amount: "10"', 'amount: 10.000').replace('"0.8"', '0.80')
+  expect(await cli(second, 'import plan - --check', respelled)).toMatchObject({ code: 0, out: '' })
+
+  const changed = file.replace('amount: "10"', 'amount: 12').replace(/parent: acme/, 'parent: null')
+  expect((await cli(second, 'import plan -', changed)).out).toBe(
+    '~ accounts ops\n    parent: "acme" → nothing\n~ budgets all of acme\n    amount: "10" → "12"',
+  )
+  expect(await cli(second, 'import apply - --yes', changed)).toMatchObject({ code: 0 })
+  expect(await cli(second, 'import plan - --check', changed)).toMatchObject({ code: 0 })
+  const pruned = await cli(
+    second,
+    'import apply - --yes --prune',
+    file.replace(/budgets:[^]*/, 'budgets: []'),
+  )
+  expect(pruned.out).toBe(
+    '~ accounts ops\n    parent: nothing → "acme"\n- budgets user * by rollingSeconds 3600\n- budgets all of acme',
+  )
+  expect(await second.admin.all('/api/v1/billing/budgets')).toEqual([])
+})
+
+test('an account of a user who is not there, or another kind or currency, is refused before anything is done', async () => {
+  const declared = (accounts: string) =>
+    cli(second, 'import plan -', `tollbridge: 1\naccounts:\n  - ${accounts}\n`)
+  expect(await declared('{ name: nobody, plan: gold }')).toMatchObject({
+    code: 1,
+    talk: expect.stringContaining('make the user first'),
+  })
+  expect(await declared('{ name: acme, kind: team }')).toMatchObject({
+    code: 1,
+    talk: expect.stringContaining('kind of accounts "acme" cannot be changed'),
+  })
 })

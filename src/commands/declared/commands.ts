@@ -1,4 +1,4 @@
-// `export` and `import`: prices as one file that people review, compared with the gateway and applied.
+// `export` and `import`: prices, accounts and budgets as one file that people review, compared with the gateway and applied.
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { ApiClient } from '../client.ts'
@@ -6,7 +6,8 @@ import { CliError, confirm, type Io } from '../io.ts'
 import { draftsOption } from '../drafts-option.ts'
 import { clientOf, examples, segment, showThing, wantsJson } from '../show.ts'
 import { readDeclarations, writeDeclarations, type Declarations } from './file.ts'
-import { kinds, type Item } from './kinds.ts'
+import type { Item, List } from './kind.ts'
+import { kinds } from './kinds.ts'
 import { PlanFaults, planOf, type Plan, type Step } from './plan.ts'
 
 interface PlanOptions {
@@ -26,7 +27,9 @@ interface SimulateOptions {
 export function addDeclaredCommands(program: Command, io: Io): void {
   program
     .command('export')
-    .description('write prices as a file to review, keep and apply elsewhere')
+    .description(
+      'write prices, accounts with their plans, and budgets as a file to review, keep and apply elsewhere',
+    )
     .option('-o, --out <file>', 'write there instead of to standard output')
     .addHelpText('after', examples('export > prices.yaml', 'export --out prices.yaml'))
     .action(async ({ out }: { out?: string }, command: Command) => {
@@ -65,9 +68,18 @@ export function addDeclaredCommands(program: Command, io: Io): void {
 
 async function readPresent(client: ApiClient): Promise<Map<string, readonly Item[]>> {
   const present = new Map<string, readonly Item[]>()
-  for (const kind of kinds) present.set(kind.name, await client.list<Item>(kind.path))
+  const list = listerOf(client)
+  for (const kind of kinds) {
+    const items = await list(kind.path)
+    present.set(kind.name, kind.read ? await kind.read(items, list) : items)
+  }
   return present
 }
+
+const listerOf =
+  (client: ApiClient): List =>
+  (path) =>
+    client.list<Item>(path)
 
 /** `rule simulate`: what past usage would have cost under the rules of a file. */
 export function addSimulateCommand(rule: Command, io: Io): void {
@@ -140,10 +152,11 @@ async function carryOut(io: Io, client: ApiClient, { steps }: Plan): Promise<voi
 }
 
 async function take(client: ApiClient, step: Step): Promise<void> {
-  const { path } = step.kind
-  if (step.act === 'make') await client.post(path, step.body)
-  else if (step.act === 'change') await client.patch(`${path}/${segment(step.id)}`, step.body)
-  else await client.delete(`${path}/${segment(step.id)}`)
+  const { path, send } = step.kind
+  if (step.act === 'remove') return client.delete(`${path}/${segment(step.id)}`)
+  const body = send ? await send(step.body, listerOf(client)) : step.body
+  if (step.act === 'make') await client.post(path, body)
+  else await client.patch(`${path}/${segment(step.id)}`, body)
 }
 
 const marks = { make: '+', change: '~', remove: '-' } as const

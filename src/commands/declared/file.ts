@@ -1,7 +1,8 @@
 // Declarations as YAML: written so that people can review them, read so that no decimal ever becomes a double.
 import { parseDocument, stringify } from 'yaml'
 import { CliError } from '../io.ts'
-import { kinds, type Item } from './kinds.ts'
+import type { Item } from './kind.ts'
+import { kinds } from './kinds.ts'
 import { normalised } from './plan.ts'
 
 const version = '1'
@@ -16,6 +17,7 @@ export function writeDeclarations(things: Declarations): string {
   const body = kinds.map((kind) => [
     kind.name,
     (things.get(kind.name) ?? [])
+      .filter((item) => kind.isWritten?.(item) ?? true)
       .map((item) => normalised(kind, item))
       .toSorted((a, b) => (kind.nameOf(a) < kind.nameOf(b) ? -1 : 1)),
   ])

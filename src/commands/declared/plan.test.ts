@@ -2,7 +2,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readDeclarations, writeDeclarations } from './file.ts'
-import { kinds, type Item } from './kinds.ts'
+import type { Item } from './kind.ts'
+import { kinds } from './kinds.ts'
 import { PlanFaults, planOf } from './plan.ts'
 
 const rules = kinds.find(({ name }) => name === 'rules')

@@ -1,6 +1,6 @@
 // What has to change so that the gateway has what a file declares. Pure.
 import { isDeepStrictEqual } from 'node:util'
-import type { Item, Kind } from './kinds.ts'
+import type { Item, Kind } from './kind.ts'
 
 export interface Difference {
   /** Path of the member, such as `price.perCall`. */
@@ -48,9 +48,14 @@ interface Given {
 export const normalised = (kind: Kind, item: Item): Item =>
   Object.fromEntries(
     Object.entries(kind.members)
-      .map(([member, usual]) => [member, item[member] ?? usual] as const)
+      .map(([member, usual]) => [member, spelled(kind, member, item[member] ?? usual)] as const)
       .filter(([, value]) => value !== undefined),
   )
+
+function spelled({ spellings }: Kind, member: string, value: unknown): unknown {
+  const spell = spellings?.[member]
+  return spell && value !== undefined ? spell(value) : value
+}
 
 /** Throws `PlanFaults` where names are not unique or a fixed member differs. */
 export function planOf(given: readonly Given[], { prune = false } = {}): Plan {
@@ -73,7 +78,7 @@ export function planOf(given: readonly Given[], { prune = false } = {}): Plan {
       else if (item) makes.push(...stepsFor(kind, { name, item, there: there[0] }, faults))
     }
     for (const [name, items] of known) {
-      if (wanted.has(name)) continue
+      if (wanted.has(name) || kind.lasting) continue
       unnamed.push(`${kind.name} ${name}`)
       if (prune) for (const item of items) removes.push({ act: 'remove', kind, name, id: kind.idOf(item) })
     }
@@ -87,9 +92,15 @@ function stepsFor(
   { name, item, there }: { name: string; item: Item; there: Item | undefined },
   faults: string[],
 ): Step[] {
-  if (!there) return [{ act: 'make', kind, name, body: item }]
+  if (!there) {
+    const why = kind.whyNotMade?.(item)
+    if (why !== undefined) faults.push(`${kind.name} "${name}" ${why}`)
+    return [{ act: 'make', kind, name, body: item }]
+  }
   const [from, to] = [normalised(kind, there), normalised(kind, item)]
-  const changed = Object.keys(kind.members).filter((member) => !isDeepStrictEqual(from[member], to[member]))
+  const changed = Object.keys(kind.members)
+    .filter((member) => item[member] !== undefined || !kind.left?.includes(member))
+    .filter((member) => !isDeepStrictEqual(from[member], to[member]))
   for (const member of changed)
     if (kind.fixed?.includes(member))
       faults.push(`${member} of ${kind.name} "${name}" cannot be changed; declare it under another name.`)

@@ -71,6 +71,8 @@ const accountInput = z.strictObject({
     .optional()
     .describe('ISO 4217; cannot be changed.'),
   timeZone: timeZone.optional(),
+  plan: bookName.optional(),
+  priceBook: bookName.optional(),
 })
 
 const accountPatch = z
@@ -206,7 +208,8 @@ function writingRoutes({ ledger, books, accounts }: BillingAccountDeps): Route[]
       status: 201,
       errors: [403, 503],
       handler: async ({ body, setHeader }) => {
-        const { kind, name: title, parentId, mode, currency, timeZone: zone } = body
+        const { kind, name: title, parentId, mode, currency, timeZone: zone, plan, priceBook } = body
+        await checkBooks(books, { plan, priceBook })
         const account = await accounts.create({
           kind,
           name: title,
@@ -214,6 +217,8 @@ function writingRoutes({ ledger, books, accounts }: BillingAccountDeps): Route[]
           ...(mode !== undefined && { mode }),
           ...(currency !== undefined && { currency }),
           ...(zone !== undefined && { timeZone: zone }),
+          ...(plan !== undefined && { plan }),
+          ...(priceBook !== undefined && { priceBook }),
         })
         setHeader('location', `${path}/${account.id}`)
         return accountView(ledger, account)
