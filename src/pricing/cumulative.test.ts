@@ -201,6 +201,31 @@ describe('the calls of a period', () => {
     )
   })
 
+  test('where the price is even are held for the same, whatever is ahead of them', () => {
+    let even = 0
+    assertAll(
+      fc.property(
+        cumulative,
+        fc.array(call, { minLength: 1, maxLength: 8 }),
+        fc.nat(7),
+        (price, calls, place) => {
+          const curve = compilePrice(price).cumulative
+          fc.pre(curve !== undefined)
+          const split = place % calls.length
+          const { counted: before } = play(price, calls.slice(0, split))
+          const flight = calls.slice(split).map((one) => curve.countOf(one))
+          const all = sumOf(flight)
+          if (!curve.isEven({ before, ahead: all })) return
+          even++
+          for (const own of flight)
+            for (const ahead of [0n, (all - own) / 2n, all - own])
+              expect(curve.mostOf(own, { before, ahead })).toBe(curve.mostOf(own, { before, ahead: 0n }))
+        },
+      ),
+    )
+    expect(even).toBeGreaterThan(20)
+  })
+
   test('show lines that sum to their cost', () => {
     assertAll(
       fc.property(cumulative, fc.array(call, { minLength: 1, maxLength: 5 }), (price, calls) => {

@@ -28,6 +28,8 @@ interface Curve {
   linesAt(quantity: bigint): PriceLine[]
   /** Not less than the most that `quantity` more can cost anywhere from `from` to `from + ahead`. */
   most(span: { readonly from: bigint; readonly ahead: bigint; readonly quantity: bigint }): bigint
+  /** Whether `most` is the same with nothing ahead and with anything ahead, as long as all of it lies between these two. */
+  isEven(from: bigint, to: bigint): boolean
 }
 
 /**
@@ -88,6 +90,12 @@ export class Cumulative {
     return most <= 0n ? 0n : (most + exactPerNano - 1n) / exactPerNano
   }
 
+  /** Whether `mostOf` a call does not depend on what comes before it of the `ahead` base units that it is one of. */
+  isEven({ before, ahead }: { before: bigint | undefined; ahead: bigint }): boolean {
+    const from = this.scaled(before ?? 0n)
+    return this.#curve.isEven(from, from + this.scaled(ahead))
+  }
+
   /** The exact amount of a period with this quantity (12 decimals), and its lines; `flat` is due once. */
   rateExactly(quantity: bigint): { readonly amount: bigint; readonly lines: PriceLine[] } {
     const lines = this.#curve.linesAt(quantity)
@@ -116,7 +124,7 @@ export function compileCumulative(price: Price): Cumulative | undefined {
   return curve || read(flat) !== 0n ? new Cumulative(price, curve) : undefined
 }
 
-const nothing: Curve = { amountAt: () => 0n, linesAt: () => [], most: () => 0n }
+const nothing: Curve = { amountAt: () => 0n, linesAt: () => [], most: () => 0n, isEven: () => true }
 
 interface Step {
   /** Quantities above `from` and up to `to` belong to it; no `to` has no end. */
@@ -171,6 +179,10 @@ class Graduated implements Curve {
     return bound < whole ? bound : whole
   }
 
+  isEven(from: bigint, to: bigint): boolean {
+    return this.#steps.some((step) => step.from <= from && (step.to === undefined || to <= step.to))
+  }
+
   /** The first step counts at quantity 0 too. */
   #entered(quantity: bigint): readonly Step[] {
     return this.#steps.filter(({ from }, index) => index === 0 || quantity > from)
@@ -196,6 +208,7 @@ class Volume implements Curve {
   /** A line within each step, so that the extremes lie at the ends of steps and right behind them. */
   most({ from, ahead, quantity }: { from: bigint; ahead: bigint; quantity: bigint }): bigint {
     const end = from + ahead + quantity
+    if (this.isEven(from, end)) return this.#reached(end).unitPrice * quantity
     const ends = this.#steps.flatMap(({ to }) => (to === undefined ? [] : [to, to + 1n]))
     const amounts = [from, end, ...ends.filter((at) => at > from && at < end)].map((at) => this.amountAt(at))
     const [first = 0n] = amounts
@@ -204,6 +217,10 @@ class Volume implements Curve {
       [first, first],
     )
     return most - least
+  }
+
+  isEven(from: bigint, to: bigint): boolean {
+    return this.#reached(from) === this.#reached(to)
   }
 
   #reached(quantity: bigint): Step {
@@ -230,6 +247,7 @@ function packageCurve(pack: Package): Curve {
       const own = (quantity + size - 1n) / size
       return (own < whole ? own : whole) * price * one
     },
+    isEven: (from, to) => count(from) === count(to),
   }
 }
 
@@ -243,6 +261,7 @@ function percentageCurve(percentage: Percentage): Curve {
       return part === 0n ? [] : [lineOf('percentage', part, { unitPrice: share, amount: part * share })]
     },
     most: ({ quantity }) => quantity * share,
+    isEven: () => true,
   }
 }
 

@@ -23,8 +23,9 @@ const own = { calls: 1, bytes: 200, durationUs: 0 }
 function totalOf(price: Price, calls: number): bigint {
   const rates = compilePrice(price)
   let sum = 0n
+  const each = rates.cumulative?.countOf(own) ?? 0n
   for (let before = 0; before < calls; before++)
-    sum += rate(rates, own, before === 0 ? undefined : BigInt(before))
+    sum += rate(rates, own, before === 0 ? undefined : BigInt(before) * each)
   return sum
 }
 
@@ -49,6 +50,30 @@ const prices: Record<string, Price> = {
       steps: [
         { upTo: '3', unitPrice: '2' },
         { upTo: null, unitPrice: '1' },
+      ],
+    },
+  },
+  'kilobytes that get dearer': {
+    tiers: {
+      mode: 'graduated',
+      unit: 'kb',
+      ...counting,
+      steps: [
+        { upTo: '1', unitPrice: '1' },
+        { upTo: '1.5', unitPrice: '0' },
+        { upTo: null, unitPrice: '2', flatPrice: '1' },
+      ],
+    },
+  },
+  'kilobytes by volume': {
+    tiers: {
+      mode: 'volume',
+      unit: 'kb',
+      ...counting,
+      steps: [
+        { upTo: '2', unitPrice: '1' },
+        { upTo: '3', unitPrice: '1.5' },
+        { upTo: null, unitPrice: '0.5' },
       ],
     },
   },

@@ -36,14 +36,14 @@ export class Counting {
    */
   coverOthers(): GatewayError | undefined {
     const meter = this.#meter
-    if (this.#cumulative.unit === 'call') {
-      const most = this.#cumulative.mostOf(1n, this.#position)
-      const isCovered = meter.flight.size === 1 || most <= meter.level
-      const refusal = isCovered ? undefined : this.#coverEach()
-      if (!refusal) meter.level = most
-      return refusal
-    }
-    return this.#coverEach()
+    const most = this.#cumulative.unit === 'call' ? this.#cumulative.mostOf(1n, this.#position) : undefined
+    const isCovered =
+      meter.flight.size === 1 ||
+      this.#cumulative.isEven({ before: meter.counted, ahead: meter.ahead }) ||
+      (most !== undefined && most <= meter.level)
+    const refusal = isCovered ? undefined : this.#coverEach()
+    if (!refusal && most !== undefined) meter.level = most
+    return refusal
   }
 
   #coverEach(): GatewayError | undefined {
