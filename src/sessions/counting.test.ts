@@ -17,7 +17,8 @@ afterAll(() => money.close())
 
 const counting = { period: 'month', per: 'account' } as const
 const nano = 10n ** 9n
-const own = { calls: 1, bytes: 200, durationUs: 0 }
+/** A call that makes use of all that is held for its bytes at first. */
+const own = { calls: 1, bytes: 200 + 4096, durationUs: 0 }
 
 /** What so many calls cost together. */
 function totalOf(price: Price, calls: number): bigint {
@@ -59,9 +60,9 @@ const prices: Record<string, Price> = {
       unit: 'kb',
       ...counting,
       steps: [
-        { upTo: '1', unitPrice: '1' },
-        { upTo: '1.5', unitPrice: '0' },
-        { upTo: null, unitPrice: '2', flatPrice: '1' },
+        { upTo: '6', unitPrice: '0.1' },
+        { upTo: '12', unitPrice: '0' },
+        { upTo: null, unitPrice: '0.3', flatPrice: '1' },
       ],
     },
   },
@@ -71,9 +72,9 @@ const prices: Record<string, Price> = {
       unit: 'kb',
       ...counting,
       steps: [
-        { upTo: '2', unitPrice: '1' },
-        { upTo: '3', unitPrice: '1.5' },
-        { upTo: null, unitPrice: '0.5' },
+        { upTo: '9', unitPrice: '0.1' },
+        { upTo: '22', unitPrice: '0.3' },
+        { upTo: null, unitPrice: '0.2' },
       ],
     },
   },
@@ -97,7 +98,12 @@ async function newPayer(price: Price, credit: bigint): Promise<string> {
 /** Settles at once; the record's cost. */
 function settle(charge: Charge, outcome: 'success' | 'error' | 'denied'): bigint {
   let cost = 0n
-  const end = { outcome, statusCode: 200, responseBytes: 0, free: outcome === 'denied' }
+  const end = {
+    outcome,
+    statusCode: 200,
+    responseBytes: own.bytes - origin.requestBytes,
+    free: outcome === 'denied',
+  }
   const settled = new Promise<void>((done) =>
     charge.settle(end, (_error, { record }) => {
       cost = record.cost
