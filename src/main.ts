@@ -32,6 +32,7 @@ import { StreamableHttp } from './transports/streamable-http.ts'
 import { WebSockets } from './transports/web-socket.ts'
 import { buildCalls } from './assembly/calls.ts'
 import { buildIdentity } from './assembly/identity.ts'
+import { buildAudit } from './assembly/audit.ts'
 import { buildBilling } from './assembly/invoicing.ts'
 import { buildMoney } from './assembly/money.ts'
 import { buildServers } from './assembly/servers.ts'
@@ -102,6 +103,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const channels = new Channels({ clock, limits: config.sessions })
   endWithCredential(identity.revocations, calls, channels)
 
+  const audited = buildAudit(db)
   const draining = { now: false }
   const routes = gatewayRoutes({
     resources: resourceRoutes({
@@ -115,7 +117,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
       publicUrl,
       onSettled: (listener) => calls.settled.listen(listener),
       findAccountId: (userId) => findAccountId(identity.users, userId),
-      verify: (signal) => verify({ store: money.auditStore, rules: money.rules, signal }),
+      verify: (signal) => verify({ ...audited, rules: money.rules, signal }),
       isStoreReady: () => money.writer.accepting,
       isDropped: (timeMs) => retention.isDropped(timeMs),
     }),

@@ -1,6 +1,5 @@
 // Builds what counts and charges: prices, the ledger, the writer of usage and its readers.
 import { SpendHistoryStore } from '../billing/spend-history-store.ts'
-import { AuditStore } from '../billing/store.ts'
 import { type Clock } from '../base/clock.ts'
 import { Lifecycle } from '../base/lifecycle.ts'
 import { type Log } from '../base/log.ts'
@@ -77,7 +76,6 @@ export async function buildMoney({ config, db, clock, log, metrics, lifecycle }:
   )
   lifecycle.onStop('budget sweep', () => clearInterval(sweep))
   const queries = new UsageQueries(usageStores(db), { clock })
-  const auditStore = new AuditStore(db)
   const lastRecord = await usageStore.newestRecordId()
   const counting = { meters, periods: new Periods() }
   return {
@@ -89,7 +87,6 @@ export async function buildMoney({ config, db, clock, log, metrics, lifecycle }:
     accounts,
     events,
     queries,
-    auditStore,
     writer,
     lastRecord,
   }

@@ -1,6 +1,19 @@
 // What an audit found wrong: a bounded list, and the count of all.
 
-export type DifferenceKind = 'record' | 'charge' | 'transfer' | 'rollup' | 'balance' | 'total' | 'grant'
+export const differenceKinds = [
+  'record',
+  'charge',
+  'transfer',
+  'rollup',
+  'balance',
+  'total',
+  'grant',
+  'budget',
+  'meter',
+  'invoice',
+] as const
+
+export type DifferenceKind = (typeof differenceKinds)[number]
 
 /** One thing that is not as it should be; `id` names it, the other two are amounts or short sentences. */
 export interface Difference {

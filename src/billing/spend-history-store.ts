@@ -40,8 +40,9 @@ export class SpendHistoryStore {
    */
   async read(budget: Budget, fromMs: number, accountIds: readonly string[]): Promise<BudgetSpend[]> {
     const { kind, subject: whose } = budget.scope
-    const perRecord = kind === 'session' || typeof budget.window === 'object'
-    const spent = perRecord ? recordsOf(budget, fromMs) : rollupsOf(budget, fromMs)
+    const frame = frameOf(budget.window, budget.timeZone)
+    const endMs = typeof budget.window === 'object' ? undefined : frame.endOf(frame.bucketOf(fromMs))
+    const spent = spentBy(budget, { fromMs, ...(endMs !== undefined && { endMs }) })
     const rows = await this.#read(sql<Row>`${spent}
       union all select -1 as side, subject as text, bucket, amount from budget_spend where budget = ${budget.id}`)
     const own = new Set(kind === 'account' ? accountIds : [whose])
@@ -64,19 +65,34 @@ export class SpendHistoryStore {
   }
 }
 
+/** Milliseconds; no end where it is the last. */
+export interface Span {
+  readonly fromMs: number
+  readonly endMs?: number
+}
+
+/** Whether only records tell what counts for a budget. */
+export const perRecord = ({ scope, window }: Budget): boolean =>
+  scope.kind === 'session' || typeof window === 'object'
+
+/** A query of what calls cost in a span, by subject of the budget's kind and by bucket: side 1, text, bucket, amount. */
+export const spentBy = (budget: Budget, span: Span): RawBuilder<Row> =>
+  perRecord(budget) ? recordsOf(budget, span) : rollupsOf(budget, span)
+
 /** Sums by subject out of the rollups of a window that is one bucket. */
-function rollupsOf({ scope, currency, window, timeZone }: Budget, fromMs: number): RawBuilder<Row> {
+function rollupsOf({ scope, currency, window, timeZone }: Budget, { fromMs, endMs }: Span): RawBuilder<Row> {
   const bucket = frameOf(window, timeZone).bucketOf(fromMs)
   return sql<Row>`
     select 1 as side, d.value as text, ${sql.lit(bucket)} as bucket, sum(r.cost) as amount
     from usage_rollup r join dimension d on d.id = r.${sql.raw(columns[scope.kind])}
       join dimension c on c.id = r.currency
-    where r.bucket >= ${BigInt(Math.floor(fromMs / rollupMs))} and c.value = ${currency} and r.cost <> 0
+    where r.bucket >= ${BigInt(Math.floor(fromMs / rollupMs))}
+      and r.bucket < ${BigInt(Math.floor((endMs ?? Number.MAX_SAFE_INTEGER) / rollupMs))} and c.value = ${currency} and r.cost <> 0
     group by d.value`
 }
 
 /** The same out of the records, by slice of a rolling window. */
-function recordsOf({ scope, currency, window, timeZone }: Budget, fromMs: number): RawBuilder<Row> {
+function recordsOf({ scope, currency, window, timeZone }: Budget, { fromMs, endMs }: Span): RawBuilder<Row> {
   const frame = frameOf(window, timeZone)
   const atMs = sql`((r.id >> 22) + ${sql.lit(CallIds.epochMs)})`
   const bucket =
@@ -87,6 +103,7 @@ function recordsOf({ scope, currency, window, timeZone }: Budget, fromMs: number
     select 1 as side, d.value as text, ${bucket} as bucket, sum(r.cost) as amount
     from usage_record r join dimension d on d.id = r.${sql.raw(columns[scope.kind])}
       join dimension c on c.id = r.currency
-    where r.id >= ${CallIds.firstAt(fromMs)} and c.value = ${currency} and r.cost <> 0
+    where r.id >= ${CallIds.firstAt(fromMs)}
+      and r.id < ${endMs === undefined ? 2n ** 63n - 1n : CallIds.firstAt(endMs)} and c.value = ${currency} and r.cost <> 0
     group by 2, 3`
 }

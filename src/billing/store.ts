@@ -4,6 +4,7 @@ import { CallIds } from '../base/id.ts'
 import type { Compilable, Database } from '../db/database.ts'
 import { rollupMs } from '../usage/record.ts'
 import { latencyColumns } from '../usage/tables.ts'
+import { SpendAuditStore } from './spend-audit-store.ts'
 import { SumAuditStore } from './sum-audit-store.ts'
 
 /** Ids that are larger than `after` and not larger than `until`. */
@@ -28,6 +29,7 @@ export interface AuditedRecord {
   readonly outcome: string | null
   readonly currency: string | null
   readonly rule_id: string | null
+  readonly key_id: string | null
 }
 
 /** A transfer with what it points to; null where that is missing. */
@@ -94,12 +96,14 @@ const list = (texts: readonly string[]): RawBuilder<unknown> => sql.raw(texts.jo
 
 export class AuditStore {
   readonly sums: SumAuditStore
+  readonly spends: SpendAuditStore
   readonly #db: Database
   readonly #sql
 
   constructor(db: Database) {
     this.#db = db
     this.sums = new SumAuditStore(db)
+    this.spends = new SpendAuditStore(db)
     this.#sql = db.builder<unknown>()
   }
 
@@ -127,9 +131,11 @@ export class AuditStore {
     return this.#read(sql<AuditedRecord>`
       select r.id, r.cost, r.request_bytes, r.response_bytes, r.duration_us, r.rule, r.rule_version,
         r.tokens, r.upstream_cost, r.counted_before,
-        a.value as account_id, o.value as outcome, c.value as currency, u.value as rule_id
+        a.value as account_id, o.value as outcome, c.value as currency, u.value as rule_id,
+        k.value as key_id
       from usage_record r left join dimension a on a.id = r.account left join dimension o on o.id = r.outcome
         left join dimension c on c.id = r.currency left join dimension u on u.id = r.rule
+        left join dimension k on k.id = r.api_key
       where r.id > ${after} and r.id <= ${until} order by r.id limit ${limit}`)
   }
 

@@ -7,6 +7,7 @@ import { rollupMs } from '../usage/record.ts'
 import { dayMs } from '../usage/retention-store.ts'
 import { Differences, type Difference } from './differences.ts'
 import { findCostProblem } from './record-check.ts'
+import { checkBudgets, MeterCheck } from './spend-check.ts'
 import type { AuditedTransfer, AuditStore, RecheckedBalance } from './store.ts'
 import { checkCubes, checkDropped, DailyCharges } from './sum-check.ts'
 import { findTransferProblem } from './transfer-check.ts'
@@ -18,6 +19,11 @@ export interface VerifyOptions {
     findVersion(ruleId: string, version: number): CompiledRule | undefined
     reload(): Promise<void>
   }
+  /** Compares invoices and credit notes with what was issued; returns how many there are. */
+  readonly checkDocuments: (
+    tell: (problem: Omit<Difference, 'kind'>) => void,
+    signal?: AbortSignal,
+  ) => Promise<number>
   readonly maxDifferences?: number
   readonly pageRows?: number
   /** Stops the work between two pages; the promise then rejects with the signal's reason. */
@@ -31,6 +37,9 @@ export interface VerifyCounts {
   readonly transfers: number
   readonly balances: number
   readonly grants: number
+  readonly budgets: number
+  readonly meters: number
+  readonly documents: number
 }
 
 export interface VerifyResult {
@@ -72,9 +81,19 @@ export async function verify(options: VerifyOptions): Promise<VerifyResult> {
 
 class Audit {
   readonly differences: Differences
-  readonly counts = { records: 0, rollups: 0, transfers: 0, balances: 0, grants: 0 }
+  readonly counts = {
+    records: 0,
+    rollups: 0,
+    transfers: 0,
+    balances: 0,
+    grants: 0,
+    budgets: 0,
+    meters: 0,
+    documents: 0,
+  }
   readonly #store: AuditStore
   readonly #rules: VerifyOptions['rules']
+  readonly #checkDocuments: VerifyOptions['checkDocuments']
   readonly #signal: AbortSignal | undefined
   readonly #pageRows: number
   readonly #maxDifferences: number
@@ -85,8 +104,10 @@ class Audit {
   readonly #daily = new DailyCharges()
   #droppedDays: ReadonlySet<number> = new Set()
 
-  constructor({ store, rules, maxDifferences = 100, pageRows = 1000, signal }: VerifyOptions) {
+  constructor(options: VerifyOptions) {
+    const { store, rules, maxDifferences = 100, pageRows = 1000, signal } = options
     this.#store = store
+    this.#checkDocuments = options.checkDocuments
     this.#rules = rules
     this.#signal = signal
     this.#pageRows = pageRows
@@ -95,10 +116,11 @@ class Audit {
   }
 
   async run(): Promise<void> {
+    const meters = await MeterCheck.begin(this.#store.spends)
     // An audit ends where the store ends now, however fast it grows.
     const newest = await this.#store.newest()
     await this.#loadDropped()
-    await this.#checkRecords(newest.record)
+    await this.#checkRecords(newest.record, meters)
     await this.#checkTransfers(newest.transfer)
     await this.#checkCharges()
     await this.#checkGrants()
@@ -108,6 +130,23 @@ class Audit {
     await checkDropped({ ...check, signal }, this.#daily)
     await checkCubes({ ...check, signal }, buckets)
     await this.#checkBalances()
+    await this.#checkSpends(newest.record, meters)
+    const tell = (problem: Omit<Difference, 'kind'>) => this.differences.add('invoice', problem.id, problem)
+    this.counts.documents = await this.#checkDocuments(tell, signal)
+  }
+
+  async #checkSpends(newest: bigint, meters: MeterCheck): Promise<void> {
+    const { spends } = this.#store
+    await this.#loadDropped()
+    const droppedDays = this.#droppedDays
+    this.counts.meters = await meters.end(spends, this.differences, droppedDays.size === 0)
+    this.counts.budgets = await checkBudgets({
+      store: spends,
+      differences: this.differences,
+      newest,
+      droppedDays,
+      signal: this.#signal,
+    })
   }
 
   async #loadDropped(): Promise<void> {
@@ -121,7 +160,7 @@ class Audit {
     return this.#droppedDays.has(day)
   }
 
-  async #checkRecords(until: bigint): Promise<void> {
+  async #checkRecords(until: bigint, meters: MeterCheck): Promise<void> {
     const find = (ruleId: string, version: number) => this.#rules.findVersion(ruleId, version)
     let reloaded = false
     await this.#eachPage(
@@ -140,6 +179,9 @@ class Audit {
             expected,
             actual: formatAmount(record.cost),
           })
+        const version =
+          record.rule_id === null ? undefined : find(record.rule_id, Number(record.rule_version))
+        if (version) meters.add(record, version)
         this.#weigh(record.id, record.cost)
       },
     )

@@ -1,7 +1,7 @@
 // `verify --offline`: compares records, rollups and ledger of a store that no gateway runs on.
+import { buildAudit } from '../assembly/audit.ts'
 import { createLog } from '../base/log.ts'
 import { systemClock as clock } from '../base/clock.ts'
-import { AuditStore } from '../billing/store.ts'
 import { verify, type VerifyResult } from '../billing/verify.ts'
 import type { Config } from '../config.ts'
 import { openDatabase } from '../db/open.ts'
@@ -15,7 +15,7 @@ export async function verifyStore(config: Config): Promise<VerifyResult> {
   const db = await openDatabase({ dataDir, databaseUrl, durability, log })
   try {
     const rules = await RuleBook.open({ store: new RuleStore(db), clock })
-    return await verify({ store: new AuditStore(db), rules })
+    return await verify({ ...buildAudit(db), rules })
   } finally {
     await db.close()
   }

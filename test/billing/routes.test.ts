@@ -36,7 +36,7 @@ function sessionOf(id: string) {
 
 beforeAll(async () => {
   money = await openMoney({ startMs: Date.UTC(2026, 6, 31, 23, 30) })
-  const { rules, drafts, books, ledger, budgets, accounts, events, queries, clock, audit, settled } = money
+  const { rules, drafts, books, ledger, budgets, accounts, events, queries, clock, audited, settled } = money
   for (const [name, role] of [
     ['ann', 'member'],
     ['bob', 'member'],
@@ -62,7 +62,7 @@ beforeAll(async () => {
     findSubjects: async () => [],
     onSettled: (listener) => settled.listen(listener),
     findAccountId: async (userId) => [...callers.values()].find((each) => each.userId === userId)?.accountId,
-    verify: (signal) => verify({ store: audit, rules, signal }),
+    verify: (signal) => verify({ ...audited, rules, signal }),
     isStoreReady: () => store.ready,
     isDropped: (timeMs) => timeMs < store.droppedBeforeMs,
     sessionStore: { find: async (id) => sessionOf(id) },

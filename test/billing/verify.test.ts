@@ -54,7 +54,7 @@ async function spend(random = new Random(1), count = 60): Promise<void> {
   await ledger.expireGrants()
 }
 
-const audit = (): Promise<VerifyResult> => verify({ store: money.audit, rules: money.rules, pageRows: 7 })
+const audit = (): Promise<VerifyResult> => verify({ ...money.audited, rules: money.rules, pageRows: 7 })
 
 test('an empty store is clean', async () => {
   expect(await audit()).toMatchObject({ ok: true, checked: 0, differences: [] })
@@ -86,13 +86,13 @@ test('an audit that runs while calls are settled finds nothing', async () => {
     }
   })()
   for (; audits.done < 6; audits.done++) {
-    const { differences, checked } = await verify({ store: money.audit, rules: money.rules, pageRows: 100 })
+    const { differences, checked } = await verify({ ...money.audited, rules: money.rules, pageRows: 100 })
     expect(differences).toEqual([])
     expect(checked).toBeGreaterThanOrEqual(60)
   }
   await load
   expect(calls).toBeGreaterThan(100)
-  expect(await verify({ store: money.audit, rules: money.rules })).toMatchObject({
+  expect(await verify({ ...money.audited, rules: money.rules })).toMatchObject({
     ok: true,
     checked: 60 + calls,
   })
@@ -101,7 +101,7 @@ test('an audit that runs while calls are settled finds nothing', async () => {
 test('the list of differences is bounded and their number is not', async () => {
   await spend()
   tamper('update usage_record set cost = cost + 1')
-  const result = await verify({ store: money.audit, rules: money.rules, maxDifferences: 5 })
+  const result = await verify({ ...money.audited, rules: money.rules, maxDifferences: 5 })
   expect(result.differences).toHaveLength(5)
   expect(result.differenceCount).toBeGreaterThan(60)
   expect(result.ok).toBe(false)
@@ -111,7 +111,7 @@ test('an audit that is no longer wanted stops', async () => {
   await spend()
   const gone = new Error('gone')
   await expect(
-    verify({ store: money.audit, rules: money.rules, signal: AbortSignal.abort(gone) }),
+    verify({ ...money.audited, rules: money.rules, signal: AbortSignal.abort(gone) }),
   ).rejects.toBe(gone)
 })
 

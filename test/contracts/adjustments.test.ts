@@ -32,7 +32,7 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
   afterAll(() => money.close())
 
   const balance = (id: string): bigint => money.ledger.totals(id).balance
-  const audit = () => verify({ store: money.audit, rules: money.rules })
+  const audit = () => verify({ ...money.audited, rules: money.rules })
 
   test('what is given back is owed less, with its reason in the ledger, and stays so after a fold', async () => {
     const id = await money.addAccount('usr_1')

@@ -86,7 +86,7 @@ async function charged(db: Database): Promise<bigint> {
   return row?.amount ?? 0n
 }
 
-const audit = (money: Money) => verify({ store: money.audit, rules: money.rules })
+const audit = (money: Money) => verify({ ...money.audited, rules: money.rules })
 
 async function expectClean(money: Money): Promise<void> {
   expect(await audit(money)).toMatchObject({ ok: true, differences: [] })

@@ -47,7 +47,7 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
   let postpaid: string
   /** Ends a call that arrived on the first day. */
   let endStream: () => Promise<unknown>
-  const audit = () => verify({ store: money.audit, rules: money.rules, pageRows: 50 })
+  const audit = () => verify({ ...money.audited, rules: money.rules, pageRows: 50 })
   const retention = (recordDays: number | undefined) =>
     new Retention({
       store: new RetentionStore(money.db),

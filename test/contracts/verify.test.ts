@@ -44,7 +44,7 @@ afterAll(async () => {
   await cluster.stop()
 })
 
-const audit = (): Promise<VerifyResult> => verify({ store: money.audit, rules: money.rules, pageRows: 7 })
+const audit = (): Promise<VerifyResult> => verify({ ...money.audited, rules: money.rules, pageRows: 7 })
 
 test('the pages of an account hold its grant, its charges and its expiry, each once', async () => {
   const whole = await money.ledger.listTransfers(prepaid, { limit: 100 })
@@ -68,7 +68,7 @@ test('an audit that runs while calls are settled finds nothing', async () => {
     }
   })()
   for (; audits.done < 4; audits.done++)
-    expect((await verify({ store: money.audit, rules: money.rules })).differences).toEqual([])
+    expect((await verify({ ...money.audited, rules: money.rules })).differences).toEqual([])
   await load
   expect(await audit()).toMatchObject({ ok: true })
 })

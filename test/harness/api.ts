@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ManualClock } from '../../src/base/clock.ts'
 import { verify } from '../../src/billing/verify.ts'
-import { AuditStore } from '../../src/billing/store.ts'
+import { buildAudit } from '../../src/assembly/audit.ts'
 import { buildFunds, commitRows } from '../../src/assembly/money.ts'
 import { GatewayError } from '../../src/base/errors.ts'
 import { CallIds } from '../../src/base/id.ts'
@@ -102,7 +102,7 @@ async function buildMoney(db: Database, clock: ManualClock) {
     onSettled: (call) => settled.publish(call),
   })
   const queries = new UsageQueries(usageStores(db), { clock })
-  return { ...prices, ledger, ...parts, writer, metering, queries, auditStore: new AuditStore(db), settled }
+  return { ...prices, ledger, ...parts, writer, metering, queries, audited: buildAudit(db), settled }
 }
 
 function buildIdentity(db: Database, options: TestApiOptions & { clock: ManualClock; ledger: Ledger }) {
@@ -214,7 +214,7 @@ export async function startApi(options: TestApiOptions = {}) {
     publicUrl: () => publicUrl,
     onSettled: (listener) => money.settled.listen(listener),
     findAccountId: (userId) => findAccountId(identity.users, userId),
-    verify: (signal) => verify({ store: money.auditStore, rules: money.rules, signal }),
+    verify: (signal) => verify({ ...money.audited, rules: money.rules, signal }),
     isStoreReady: () => money.writer.accepting,
     isDropped: () => false,
   })

@@ -8,7 +8,7 @@ import { buildFunds, commitRows } from '../../src/assembly/money.ts'
 import type { GatewayError } from '../../src/base/errors.ts'
 import { CallIds, newId } from '../../src/base/id.ts'
 import { silentLog as log } from '../../src/base/log.ts'
-import { AuditStore } from '../../src/billing/store.ts'
+import { buildAudit } from '../../src/assembly/audit.ts'
 import type { Database } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { openSqlite } from '../../src/db/sqlite.ts'
@@ -106,7 +106,7 @@ export async function openMoney(options: { startMs?: number; database?: Database
     begin,
     call,
     queries: new UsageQueries(usageStores(db), { clock }),
-    audit: new AuditStore(db),
+    audited: buildAudit(db),
     /** A user's account; returns its id. */
     addAccount: async (ownerId: string, mode: 'prepaid' | 'postpaid' = 'postpaid'): Promise<string> => {
       const id = newId('acc', clock.now())

@@ -3,6 +3,7 @@ import type { Clock } from '../../src/base/clock.ts'
 import { CallIds } from '../../src/base/id.ts'
 import { Lifecycle } from '../../src/base/lifecycle.ts'
 import { silentLog as log } from '../../src/base/log.ts'
+import { buildAudit } from '../../src/assembly/audit.ts'
 import { buildMoney } from '../../src/assembly/money.ts'
 import { createMetrics } from '../../src/http/metrics.ts'
 import { Breakers } from '../../src/sessions/breakers.ts'
@@ -85,7 +86,7 @@ export async function startProcess(store: SimulatedStore, clock: Clock) {
     )
     return { reply, bytes: body.length }
   }
-  return { ...money, relay, upstream, ask, lifecycle }
+  return { ...money, audited: buildAudit(store), relay, upstream, ask, lifecycle }
 }
 
 export type SimulatedProcess = Awaited<ReturnType<typeof startProcess>>

@@ -361,8 +361,8 @@ export class World {
     checkMonths(records)
     this.#checkBalances(records)
     checkSpent(this.#gateway.budgets, this.#disk, records)
-    const { auditStore, rules } = this.#gateway
-    const { ok, differences } = await this.#through(verify({ store: auditStore, rules }))
+    const { audited, rules } = this.#gateway
+    const { ok, differences } = await this.#through(verify({ ...audited, rules }))
     assert.ok(ok, JSON.stringify(differences))
   }
 

@@ -1,6 +1,7 @@
 // Routes of billing's own state: the audit of records, rollups and ledger, and whether usage can be written.
 import { z } from 'zod'
 import { GatewayError } from '../../base/errors.ts'
+import { differenceKinds } from '../../billing/differences.ts'
 import type { VerifyResult } from '../../billing/verify.ts'
 import { Answer, defineRoute, type Route } from './route.ts'
 
@@ -21,12 +22,15 @@ const verifyShape = z
       transfers: z.int(),
       balances: z.int(),
       grants: z.int(),
+      budgets: z.int().describe('Budgets whose spending was compared with the records.'),
+      meters: z.int().describe('Counts of prices that go by the quantities of a period.'),
+      documents: z.int().describe('Final invoices and credit notes.'),
     }),
     differenceCount: z.int(),
     differences: z
       .array(
         z.strictObject({
-          kind: z.enum(['record', 'charge', 'transfer', 'rollup', 'balance', 'total', 'grant']),
+          kind: z.enum(differenceKinds),
           id: z.string(),
           expected: z.string(),
           actual: z.string(),
