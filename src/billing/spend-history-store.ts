@@ -1,7 +1,8 @@
 // What calls have cost before a budget was made: from the rollups or the records, less what is counted for it already.
 import { sql, type RawBuilder } from 'kysely'
 import { CallIds } from '../base/id.ts'
-import type { Compilable, Database } from '../db/database.ts'
+import type { Database } from '../db/database.ts'
+import { PlainSql } from '../db/plain-sql.ts'
 import type { Budget, BudgetSpend, ScopeKind } from '../ledger/budgets/budget.ts'
 import { frameOf } from '../ledger/budgets/window.ts'
 import { partSeparator } from '../usage/batch.ts'
@@ -25,12 +26,10 @@ interface Row {
 }
 
 export class SpendHistoryStore {
-  readonly #db: Database
-  readonly #sql
+  readonly #sql: PlainSql
 
   constructor(db: Database) {
-    this.#db = db
-    this.#sql = db.builder<unknown>()
+    this.#sql = new PlainSql(db)
   }
 
   /**
@@ -42,7 +41,7 @@ export class SpendHistoryStore {
     const { kind, subject: whose } = budget.scope
     const perRecord = kind === 'session' || typeof budget.window === 'object'
     const spent = perRecord ? recordsOf(budget, fromMs) : rollupsOf(budget, fromMs)
-    const rows = await this.#read(sql<Row>`${spent}
+    const rows = await this.#sql.read(sql<Row>`${spent}
       union all select -1 as side, subject as text, bucket, amount from budget_spend where budget = ${budget.id}`)
     const own = new Set(kind === 'account' ? accountIds : [whose])
     const sums = new Map<string, BudgetSpend>()
@@ -56,11 +55,6 @@ export class SpendHistoryStore {
       sums.set(key, { budgetId: budget.id, subject, bucket: Number(bucket), amount: before + side * amount })
     }
     return [...sums.values()]
-  }
-
-  #read(query: RawBuilder<Row>): Promise<Row[]> {
-    const compilable: Compilable<Row> = { compile: () => query.compile(this.#sql) }
-    return this.#db.read(compilable)
   }
 }
 
