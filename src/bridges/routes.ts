@@ -1,7 +1,8 @@
 // Which way a message takes to its server: straight where both speak one era, else over a bridge, alone or shared.
 import { hash } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
-import { isObject, type Json } from '../eras/json-object.ts'
+import { isObject } from '../base/is-object.ts'
+import type { Json } from '../eras/json-object.ts'
 import type { Server, ServerTransport } from '../registry/server.ts'
 import type { Catalogues } from '../upstreams/catalogue.ts'
 import type { Upstreams } from '../upstreams/pool.ts'

@@ -1,6 +1,6 @@
 // The way to the built-in server, for one caller: a modern MCP server with tools and nothing else, in this process.
+import { isObject } from '../base/is-object.ts'
 import { OwnExchange } from '../bridges/aggregate/exchange.ts'
-import { isObject } from '../eras/json-object.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Upstream, UpstreamExchange, UpstreamRequest, UpstreamSink } from '../upstreams/upstream.ts'
 import { errorResponse, isRequest, resultResponse, type JsonRpcRequest } from '../wire/json-rpc.ts'

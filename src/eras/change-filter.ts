@@ -1,6 +1,7 @@
 // What a legacy client hears without asking, as the filter of a modern `subscriptions/listen`, and what comes of it.
+import { isObject } from '../base/is-object.ts'
 import type { JsonRpcMessage, RequestId } from '../wire/json-rpc.ts'
-import { isObject, withoutMeta, type Json } from './json-object.ts'
+import { withoutMeta, type Json } from './json-object.ts'
 
 /** Names the listen request whose stream a notification belongs to (MCP 2026-07-28, "Subscriptions"). */
 export const subscriptionIdKey = 'io.modelcontextprotocol/subscriptionId'

@@ -1,6 +1,6 @@
 // What the gateway adds to an answer for its caller: prices to a list of tools, and what the call cost.
+import { isObject } from '../base/is-object.ts'
 import { exactly } from '../eras/exact-json.ts'
-import { isObject } from '../eras/json-object.ts'
 import type { Server } from '../registry/server.ts'
 import type { UsageRecord } from '../usage/record.ts'
 import type { JsonRpcMessage, JsonRpcRequest } from '../wire/json-rpc.ts'

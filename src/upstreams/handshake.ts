@@ -1,6 +1,7 @@
 // A client of our own for one short visit: finds a server's era, says hello, lists its tools, and leaves.
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
+import { isObject } from '../base/is-object.ts'
 import type { LastFailure, Server } from '../registry/server.ts'
 import { ask, notify, type Reply, type Visit } from './ask.ts'
 import type { Upstream } from './upstream.ts'
@@ -203,8 +204,6 @@ const handshakeError = (detail: string): GatewayError =>
 const oneLine = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').slice(0, 200)
 
 const asObject = (value: unknown): Readonly<Record<string, unknown>> | undefined =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined
+  isObject(value) ? value : undefined
 
 const isTool = (value: unknown): value is ToolDescription => typeof asObject(value)?.name === 'string'

@@ -1,6 +1,7 @@
 // One `subscriptions/listen` of an aggregate's caller: one at each member, acknowledged once, their changes told as one.
+import { isObject } from '../../base/is-object.ts'
 import { subscriptionIdKey } from '../../eras/change-filter.ts'
-import { isObject, type Json } from '../../eras/json-object.ts'
+import type { Json } from '../../eras/json-object.ts'
 import type { Member } from '../../registry/bundle.ts'
 import type { UpstreamExchange, UpstreamRequest, UpstreamSink } from '../../upstreams/upstream.ts'
 import type { JsonRpcMessage, JsonRpcRequest } from '../../wire/json-rpc.ts'

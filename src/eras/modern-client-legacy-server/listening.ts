@@ -1,6 +1,7 @@
 // A modern client at a legacy server: `subscriptions/listen` and the legacy notifications that it stands for.
+import { isObject } from '../../base/is-object.ts'
 import type { JsonRpcMessage, RequestId } from '../../wire/json-rpc.ts'
-import { isObject, type Json } from '../json-object.ts'
+import type { Json } from '../json-object.ts'
 import { modernMetaKeys, withServerInfo } from './server.ts'
 
 /** What a listener wants to hear, or what it will hear (MCP 2026-07-28, "Notification Filter"). */

@@ -1,6 +1,7 @@
 // A modern client at a legacy server: how its conversation with the server is opened, and what it is told of the server.
+import { isObject } from '../../base/is-object.ts'
 import type { JsonRpcError, JsonRpcMessage } from '../../wire/json-rpc.ts'
-import { isObject, type Json } from '../json-object.ts'
+import type { Json } from '../json-object.ts'
 import { isModernVersion, legacyVersions, metaKeys, modernVersions } from '../../wire/protocol-version.ts'
 
 /** Keys of `_meta` besides those of `metaKeys` (MCP 2026-07-28, "_meta"). */
