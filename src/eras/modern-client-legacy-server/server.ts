@@ -8,7 +8,6 @@ import { isModernVersion, legacyVersions, metaKeys, modernVersions } from '../..
 export const modernMetaKeys = {
   logLevel: 'io.modelcontextprotocol/logLevel',
   serverInfo: 'io.modelcontextprotocol/serverInfo',
-  subscriptionId: 'io.modelcontextprotocol/subscriptionId',
 } as const
 
 /** What a request is answered with that never reaches the server; `status` is the HTTP status that goes with it. */
