@@ -34,9 +34,10 @@ export function presenterOf(asked: Asked, billed: Server, parts: PresenterParts)
   const mayShowPrices =
     message.method === 'tools/list' && (wanted || isAggregate || server.showPrices === true)
   if (!showsCost && !mayShowPrices) return undefined
-  return (answer, bytes, { record, balance }) => {
+  return (answer, bytes, paid) => {
     const priced = mayShowPrices ? withPrices(answer, bytes, { asked, wanted, parts }) : undefined
-    if (showsCost) return withCost(priced ?? exactly(answer, bytes), { ...record, balance })
+    if (showsCost)
+      return withCost(priced ?? exactly(answer, bytes), { ...paid.record, balance: paid.balance })
     return priced && Buffer.from(JSON.stringify(priced))
   }
 }
