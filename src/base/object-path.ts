@@ -1,8 +1,5 @@
 // Reaching into plain nested objects by path.
-
-/** A plain mapping, as JSON and YAML give it. */
-export const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+import { isObject } from './is-object.ts'
 
 /** The member at a path; undefined where there is none. */
 export function getIn(root: Record<string, unknown>, path: readonly string[]): unknown {

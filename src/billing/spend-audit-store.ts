@@ -1,6 +1,7 @@
 // What an audit reads of budgets and of what was counted for prices. Each method is one statement, so it sees one state of the store.
-import { sql, type RawBuilder } from 'kysely'
-import type { Compilable, Database } from '../db/database.ts'
+import { sql } from 'kysely'
+import type { Database } from '../db/database.ts'
+import { PlainSql } from '../db/plain-sql.ts'
 import type { Account } from '../ledger/account.ts'
 import type { Budget } from '../ledger/budgets/budget.ts'
 import { BudgetStore } from '../ledger/budgets/store.ts'
@@ -19,21 +20,14 @@ export interface CountedSpend extends AuditedSpend {
 }
 
 export class SpendAuditStore {
-  readonly #db: Database
-  readonly #sql
+  readonly #sql: PlainSql
   readonly #budgets: BudgetStore
   readonly #ledger: LedgerStore
 
   constructor(db: Database) {
-    this.#db = db
-    this.#sql = db.builder<unknown>()
+    this.#sql = new PlainSql(db)
     this.#budgets = new BudgetStore(db)
     this.#ledger = new LedgerStore(db)
-  }
-
-  #read<Row>(query: RawBuilder<Row>): Promise<Row[]> {
-    const compilable: Compilable<Row> = { compile: () => query.compile(this.#sql) }
-    return this.#db.read(compilable)
   }
 
   budgets(): Promise<Budget[]> {
@@ -46,7 +40,7 @@ export class SpendAuditStore {
 
   /** What calls cost by subject of budgets like this one, beside what was counted for any budget in these buckets. */
   async spends(alike: Budget, span: Span): Promise<{ spent: AuditedSpend[]; counted: CountedSpend[] }> {
-    const rows = await this.#read(sql<{ side: bigint; text: string; bucket: bigint; amount: bigint }>`
+    const rows = await this.#sql.read(sql<{ side: bigint; text: string; bucket: bigint; amount: bigint }>`
       ${spentBy(alike, span)}
       union all select -1 as side, budget || ' ' || subject as text, bucket, amount from budget_spend
       where bucket >= ${sql.lit(span.fromMs)} and bucket < ${sql.lit(span.endMs ?? Number.MAX_SAFE_INTEGER)}`)
@@ -62,7 +56,12 @@ export class SpendAuditStore {
 
   /** What was counted of each rule's unit by account or key, over all periods. */
   async meters(): Promise<Map<string, bigint>> {
-    const rows = await this.#read(sql<{ rule_id: string; unit: string; subject: string; quantity: bigint }>`
+    const rows = await this.#sql.read(sql<{
+      rule_id: string
+      unit: string
+      subject: string
+      quantity: bigint
+    }>`
       select rule_id, unit, subject, sum(quantity) as quantity from usage_meter
       where subject not like 'ses%' group by rule_id, unit, subject`)
     return new Map(

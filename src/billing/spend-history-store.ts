@@ -1,7 +1,8 @@
 // What calls have cost before a budget was made: from the rollups or the records, less what is counted for it already.
 import { sql, type RawBuilder } from 'kysely'
 import { CallIds } from '../base/id.ts'
-import type { Compilable, Database } from '../db/database.ts'
+import type { Database } from '../db/database.ts'
+import { PlainSql } from '../db/plain-sql.ts'
 import type { Budget, BudgetSpend, ScopeKind } from '../ledger/budgets/budget.ts'
 import { frameOf } from '../ledger/budgets/window.ts'
 import { partSeparator } from '../usage/batch.ts'
@@ -25,12 +26,10 @@ interface Row {
 }
 
 export class SpendHistoryStore {
-  readonly #db: Database
-  readonly #sql
+  readonly #sql: PlainSql
 
   constructor(db: Database) {
-    this.#db = db
-    this.#sql = db.builder<unknown>()
+    this.#sql = new PlainSql(db)
   }
 
   /**
@@ -43,7 +42,7 @@ export class SpendHistoryStore {
     const frame = frameOf(budget.window, budget.timeZone)
     const endMs = typeof budget.window === 'object' ? undefined : frame.endOf(frame.bucketOf(fromMs))
     const spent = spentBy(budget, { fromMs, ...(endMs !== undefined && { endMs }) })
-    const rows = await this.#read(sql<Row>`${spent}
+    const rows = await this.#sql.read(sql<Row>`${spent}
       union all select -1 as side, subject as text, bucket, amount from budget_spend where budget = ${budget.id}`)
     const own = new Set(kind === 'account' ? accountIds : [whose])
     const sums = new Map<string, BudgetSpend>()
@@ -57,11 +56,6 @@ export class SpendHistoryStore {
       sums.set(key, { budgetId: budget.id, subject, bucket: Number(bucket), amount: before + side * amount })
     }
     return [...sums.values()]
-  }
-
-  #read(query: RawBuilder<Row>): Promise<Row[]> {
-    const compilable: Compilable<Row> = { compile: () => query.compile(this.#sql) }
-    return this.#db.read(compilable)
   }
 }
 

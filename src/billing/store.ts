@@ -1,7 +1,8 @@
 // What an audit reads of the usage and ledger tables. Each method is one statement, so it sees one state of the store.
 import { sql, type RawBuilder } from 'kysely'
 import { CallIds } from '../base/id.ts'
-import type { Compilable, Database } from '../db/database.ts'
+import type { Database } from '../db/database.ts'
+import { PlainSql } from '../db/plain-sql.ts'
 import { rollupMs } from '../usage/record.ts'
 import { latencyColumns } from '../usage/tables.ts'
 import { SpendAuditStore } from './spend-audit-store.ts'
@@ -97,24 +98,17 @@ const list = (texts: readonly string[]): RawBuilder<unknown> => sql.raw(texts.jo
 export class AuditStore {
   readonly sums: SumAuditStore
   readonly spends: SpendAuditStore
-  readonly #db: Database
-  readonly #sql
+  readonly #sql: PlainSql
 
   constructor(db: Database) {
-    this.#db = db
     this.sums = new SumAuditStore(db)
     this.spends = new SpendAuditStore(db)
-    this.#sql = db.builder<unknown>()
-  }
-
-  #read<Row>(query: RawBuilder<Row>): Promise<Row[]> {
-    const compilable: Compilable<Row> = { compile: () => query.compile(this.#sql) }
-    return this.#db.read(compilable)
+    this.#sql = new PlainSql(db)
   }
 
   /** The newest record, the newest transfer, and the last quarter-hour with rollups: where an audit ends. */
   async newest(): Promise<{ record: bigint; transfer: bigint; bucket: number }> {
-    const [row] = await this.#read(sql<{
+    const [row] = await this.#sql.read(sql<{
       record: bigint | null
       transfer: bigint | null
       bucket: bigint | null
@@ -128,7 +122,7 @@ export class AuditStore {
 
   /** Records of a stretch, oldest first. */
   records({ after, until }: Stretch, limit: number): Promise<AuditedRecord[]> {
-    return this.#read(sql<AuditedRecord>`
+    return this.#sql.read(sql<AuditedRecord>`
       select r.id, r.cost, r.request_bytes, r.response_bytes, r.duration_us, r.rule, r.rule_version,
         r.tokens, r.upstream_cost, r.counted_before,
         a.value as account_id, o.value as outcome, c.value as currency, u.value as rule_id,
@@ -141,7 +135,7 @@ export class AuditStore {
 
   /** Transfers of a stretch, in the order of their ids. */
   transfers({ after, until }: Stretch, limit: number): Promise<AuditedTransfer[]> {
-    return this.#read(sql<AuditedTransfer>`
+    return this.#sql.read(sql<AuditedTransfer>`
       select t.id, t.kind, t.debit, t.credit, t.amount, t.record, r.id as found_record,
         a.value as record_account, c.value as record_currency,
         d.kind as debit_kind, d.account_id as debit_account, d.currency as debit_currency,
@@ -157,7 +151,7 @@ export class AuditStore {
   /** Records of a quarter-hour whose charges do not sum to their cost. */
   chargeDifferences(bucket: number, limit: number): Promise<ChargeDifference[]> {
     const [low, high] = [CallIds.firstAt(bucket * rollupMs), CallIds.firstAt((bucket + 1) * rollupMs)]
-    return this.#read(sql<ChargeDifference>`
+    return this.#sql.read(sql<ChargeDifference>`
       select r.id, r.cost, coalesce(t.charged, 0) as charged from usage_record r left join (
         select record, sum(case kind when 'charge' then amount else -amount end) as charged from transfer
         where kind in ('charge', 'reprice') and record >= ${low} and record < ${high} group by record) t on t.record = r.id
@@ -166,7 +160,7 @@ export class AuditStore {
 
   /** The first quarter-hour from this one on that has records or rollups. */
   async nextBucket(from: number): Promise<number | undefined> {
-    const [row] = await this.#read(sql<{ record: bigint | null; bucket: bigint | null }>`
+    const [row] = await this.#sql.read(sql<{ record: bigint | null; bucket: bigint | null }>`
       select (select min(id) from usage_record where id >= ${CallIds.firstAt(from * rollupMs)}) as record,
         (select min(bucket) from usage_rollup where bucket >= ${from}) as bucket`)
     const ofRecord = row?.record == null ? Infinity : Math.floor(CallIds.timeMs(row.record) / rollupMs)
@@ -177,7 +171,7 @@ export class AuditStore {
   /** Groups of a quarter-hour whose rollup is not the sum of its records. */
   async rollupDifferences(bucket: number, limit: number): Promise<RollupDifference[]> {
     const [low, high] = [CallIds.firstAt(bucket * rollupMs), CallIds.firstAt((bucket + 1) * rollupMs)]
-    const rows = await this.#read(sql<Record<string, bigint>>`
+    const rows = await this.#sql.read(sql<Record<string, bigint>>`
       select ${list(groupColumns)},
         sum(case when side = 1 then calls else 0 end) as record_calls,
         sum(case when side = 1 then cost else 0 end) as record_cost,
@@ -202,7 +196,7 @@ export class AuditStore {
 
   async #named(row: Record<string, bigint>): Promise<RollupDifference> {
     const ids = groupColumns.map((column) => row[column] ?? 0n)
-    const texts = await this.#read(sql<{ id: bigint; value: string }>`
+    const texts = await this.#sql.read(sql<{ id: bigint; value: string }>`
       select id, value from dimension where id in (${sql.join(ids)})`)
     const textOf = new Map(texts.map(({ id, value }) => [id, value]))
     const name = ids.filter((id) => id !== 0n).map((id) => textOf.get(id) ?? `dimension ${id}`)
@@ -211,7 +205,7 @@ export class AuditStore {
 
   /** Balances after a ledger account, in the order of their ids. */
   balances({ after }: Stretch, limit: number): Promise<AuditedBalance[]> {
-    return this.#read(sql<AuditedBalance>`
+    return this.#sql.read(sql<AuditedBalance>`
       select b.ledger_account as id, l.kind, b.debits, b.credits
       from ledger_balance b left join ledger_account l on l.id = b.ledger_account
       where b.ledger_account > ${after} order by b.ledger_account limit ${limit}`)
@@ -220,7 +214,7 @@ export class AuditStore {
   /** These ledger accounts' balances beside the sums of their transfers, of one moment. Reads all transfers. */
   recheckBalances(ids: readonly bigint[]): Promise<RecheckedBalance[]> {
     const those = sql.join(ids)
-    return this.#read(sql<RecheckedBalance>`
+    return this.#sql.read(sql<RecheckedBalance>`
       select l.id, l.kind, coalesce(b.debits, 0) as debits, coalesce(b.credits, 0) as credits,
         coalesce(d.total, 0) as sent, coalesce(c.total, 0) as received
       from ledger_account l left join ledger_balance b on b.ledger_account = l.id
@@ -233,14 +227,14 @@ export class AuditStore {
 
   /** All debits and all credits of each currency. */
   balanceTotals(): Promise<{ currency: string; debits: bigint; credits: bigint }[]> {
-    return this.#read(sql<{ currency: string; debits: bigint; credits: bigint }>`
+    return this.#sql.read(sql<{ currency: string; debits: bigint; credits: bigint }>`
       select l.currency, sum(b.debits) as debits, sum(b.credits) as credits
       from ledger_balance b join ledger_account l on l.id = b.ledger_account group by l.currency order by l.currency`)
   }
 
   /** Grants after an id, oldest first. */
   grants(after: string, limit: number): Promise<AuditedGrant[]> {
-    return this.#read(sql<AuditedGrant>`
+    return this.#sql.read(sql<AuditedGrant>`
       select g.id, g.amount, coalesce(b.credits, 0) as received
       from credit_grant g left join ledger_balance b on b.ledger_account = g.ledger_account
       where g.id > ${after} order by g.id limit ${limit}`)

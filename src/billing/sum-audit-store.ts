@@ -1,7 +1,8 @@
 // What an audit reads of cubes and of days whose records were dropped. Each method is one statement.
-import { sql, type RawBuilder } from 'kysely'
+import { sql } from 'kysely'
 import { CallIds } from '../base/id.ts'
-import type { Compilable, Database } from '../db/database.ts'
+import type { Database } from '../db/database.ts'
+import { PlainSql } from '../db/plain-sql.ts'
 import { commonColumns, hourSpan, type Cube } from '../usage/cubes.ts'
 import { dayMs } from '../usage/retention-store.ts'
 import { rollupMs } from '../usage/record.ts'
@@ -28,27 +29,22 @@ export interface CubeStretch {
 const dayBuckets = dayMs / rollupMs
 
 export class SumAuditStore {
-  readonly #db: Database
-  readonly #sql
+  readonly #sql: PlainSql
 
   constructor(db: Database) {
-    this.#db = db
-    this.#sql = db.builder<unknown>()
-  }
-
-  #read<Row>(query: RawBuilder<Row>): Promise<Row[]> {
-    const compilable: Compilable<Row> = { compile: () => query.compile(this.#sql) }
-    return this.#db.read(compilable)
+    this.#sql = new PlainSql(db)
   }
 
   /** Stretches of cubes that are out of date. */
   async marks(): Promise<{ span: number; bucket: number }[]> {
-    const rows = await this.#read(sql<{ span: bigint; bucket: bigint }>`select span, bucket from usage_stale`)
+    const rows = await this.#sql.read(
+      sql<{ span: bigint; bucket: bigint }>`select span, bucket from usage_stale`,
+    )
     return rows.map(({ span, bucket }) => ({ span: Number(span), bucket: Number(bucket) }))
   }
 
   async dropped(): Promise<DroppedDay[]> {
-    const rows = await this.#read(sql<{ day: bigint; currency: string; calls: bigint; cost: bigint }>`
+    const rows = await this.#sql.read(sql<{ day: bigint; currency: string; calls: bigint; cost: bigint }>`
       select day, currency, calls, cost from usage_dropped order by day, currency`)
     return rows.map((row) => ({ ...row, day: Number(row.day) }))
   }
@@ -57,7 +53,7 @@ export class SumAuditStore {
   async droppedRollups({ day, currency }: DroppedDay): Promise<{ kept: DayTotals; summed: DayTotals }> {
     const [low, high] = [CallIds.firstAt(day * dayMs), CallIds.firstAt((day + 1) * dayMs)]
     const [first, end] = [day * dayBuckets, (day + 1) * dayBuckets]
-    const [row] = await this.#read(sql<Record<string, bigint | null>>`
+    const [row] = await this.#sql.read(sql<Record<string, bigint | null>>`
       select d.calls + (select count(*) from usage_record r join dimension c on c.id = r.currency
           where r.id >= ${low} and r.id < ${high} and c.value = ${currency}) as kept_calls,
         d.cost + (select coalesce(sum(r.cost), 0) from usage_record r join dimension c on c.id = r.currency
@@ -76,7 +72,7 @@ export class SumAuditStore {
   /** A dropped day's cost with the records of it that are still there, beside its charges. Reads all transfers. */
   async droppedCharges({ day, currency }: DroppedDay): Promise<{ cost: bigint; charged: bigint }> {
     const [low, high] = [CallIds.firstAt(day * dayMs), CallIds.firstAt((day + 1) * dayMs)]
-    const [row] = await this.#read(sql<{ cost: bigint; charged: bigint | null }>`
+    const [row] = await this.#sql.read(sql<{ cost: bigint; charged: bigint | null }>`
       select d.cost + (select coalesce(sum(r.cost), 0) from usage_record r join dimension c on c.id = r.currency
           where r.id >= ${low} and r.id < ${high} and c.value = ${currency}) as cost,
         (select sum(case t.kind when 'charge' then t.amount else -t.amount end) from transfer t
@@ -93,7 +89,7 @@ export class SumAuditStore {
     const of =
       source === 0 ? 'usage_rollup where' : `usage_cube where cube = ${cube.id} and span = ${source} and`
     const range = `bucket >= ${first} and bucket < ${end}`
-    const rows = await this.#read(
+    const rows = await this.#sql.read(
       sql<{ start: bigint }>`${sql.raw(`
       select distinct start from (
         select start, ${keys} from (

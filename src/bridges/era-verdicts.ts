@@ -1,9 +1,7 @@
 // Which eras a server speaks, as far as we have seen lately: every verdict ends, and evidence against it ends it sooner.
 import type { Clock } from '../base/clock.ts'
 import type { Server } from '../registry/server.ts'
-
-/** A server's answer to `server/discover` (MCP 2026-07-28, "Discovery"). */
-export type DiscoverResult = Readonly<Record<string, unknown>>
+import type { DiscoverResult } from '../upstreams/discover.ts'
 
 /** What is known; a member that is absent is not known. */
 export interface EraVerdict {

@@ -4,7 +4,7 @@ import type { Era } from '../wire/protocol-version.ts'
 import type { Upstream, UpstreamExchange, UpstreamHead, UpstreamMessage } from '../upstreams/upstream.ts'
 import type { UpstreamFailure, UpstreamRequest, UpstreamSink } from '../upstreams/upstream.ts'
 import { Detour } from './detour.ts'
-import type { DiscoverResult } from './era-verdicts.ts'
+import type { DiscoverResult } from '../upstreams/discover.ts'
 
 export interface LegacyWayOptions {
   /** The way to the server as it stands now. */

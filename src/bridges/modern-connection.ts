@@ -14,7 +14,8 @@ import type {
 } from '../upstreams/upstream.ts'
 import { isRequest, isResponse, type JsonRpcRequest } from '../wire/json-rpc.ts'
 import type { Conversation } from './conversations.ts'
-import { acceptLocally, noWay, refuseLocally } from './local-answer.ts'
+import { OwnExchange } from './own-exchange.ts'
+import { noWay } from './own-texts.ts'
 
 export interface ModernConnectionOptions {
   readonly transport: Upstream['transport']
@@ -48,12 +49,12 @@ export class ModernConnection implements Upstream, Conversation {
   send(request: UpstreamRequest, sink: UpstreamSink): UpstreamExchange {
     const { message, body } = request
     // Who gives up ends its exchange; the id here is a caller's, and several may use the same.
-    if (message.method === 'notifications/cancelled') return acceptLocally(sink)
+    if (message.method === 'notifications/cancelled') return new OwnExchange(sink).answerBare(202)
     let opened: Opened
     try {
       opened = this.#opened ??= this.#connect()
     } catch (cause) {
-      return refuseLocally(sink, noWay(cause))
+      return new OwnExchange(sink).fail(noWay(cause))
     }
     if (!isRequest(message)) return opened.upstream.send(request, sink)
     const ownId = ++this.#lastId
@@ -71,7 +72,11 @@ export class ModernConnection implements Upstream, Conversation {
 
   /** The modern era has no such stream. */
   listen(_: UpstreamRequest['headers'], sink: UpstreamSink): UpstreamExchange {
-    return refuseLocally(sink, { stage: 'call', message: 'A modern server has no such stream.', sent: false })
+    return new OwnExchange(sink).fail({
+      stage: 'call',
+      message: 'A modern server has no such stream.',
+      sent: false,
+    })
   }
 
   endSession(): Promise<number> {

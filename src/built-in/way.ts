@@ -1,9 +1,10 @@
 // The way to the built-in server, for one caller: a modern MCP server with tools and nothing else, in this process.
-import { OwnExchange } from '../bridges/aggregate/exchange.ts'
-import { isObject } from '../eras/json-object.ts'
+import { isObject } from '../base/is-object.ts'
+import { OwnExchange, type Refusal } from '../bridges/own-exchange.ts'
+import { StreamlessWay } from '../bridges/streamless-way.ts'
 import type { Principal } from '../identity/principal.ts'
-import type { Upstream, UpstreamExchange, UpstreamRequest, UpstreamSink } from '../upstreams/upstream.ts'
-import { errorResponse, isRequest, resultResponse, type JsonRpcRequest } from '../wire/json-rpc.ts'
+import type { UpstreamExchange, UpstreamRequest, UpstreamSink } from '../upstreams/upstream.ts'
+import { isRequest, resultResponse, type JsonRpcRequest } from '../wire/json-rpc.ts'
 import { metaKeys, modernVersions } from '../wire/protocol-version.ts'
 import { ListenStream } from './listen-stream.ts'
 import type { BuiltInTool } from './tool.ts'
@@ -20,28 +21,21 @@ const instructions =
 /** The tools are those of this version of the gateway. */
 const listTtlMs = 3_600_000
 
-interface Refusal {
-  readonly code: number
-  readonly message: string
-  readonly data?: unknown
-  readonly status: number
-}
-
 /** Holds nothing between two messages, so that one may be made for each. */
-export class BuiltInWay implements Upstream {
+export class BuiltInWay extends StreamlessWay {
   readonly transport = 'built-in'
   readonly era = 'modern'
-  readonly multiplexed = false
   readonly #options: BuiltInWayOptions
 
   constructor(options: BuiltInWayOptions) {
+    super()
     this.#options = options
   }
 
   send({ message }: UpstreamRequest, sink: UpstreamSink): UpstreamExchange {
     if (!isRequest(message)) return new OwnExchange(sink).answerBare(202)
     const fault = envelopeFault(message)
-    if (fault) return refuse(sink, message, fault)
+    if (fault) return new OwnExchange(sink).answerError(message, fault)
     switch (message.method) {
       case 'server/discover':
         return this.#answer(sink, message, this.#discovered())
@@ -52,21 +46,12 @@ export class BuiltInWay implements Upstream {
       case 'subscriptions/listen':
         return new ListenStream(sink, message.id).start()
       default:
-        return refuse(sink, message, { code: -32601, message: 'Method not found', status: 404 })
+        return new OwnExchange(sink).answerError(message, {
+          code: -32601,
+          message: 'Method not found',
+          status: 404,
+        })
     }
-  }
-
-  /** There is no stream of a server's own: listening is a request in the modern era. */
-  listen(_: UpstreamRequest['headers'], sink: UpstreamSink): UpstreamExchange {
-    return new OwnExchange(sink).answerBare(405)
-  }
-
-  endSession(): Promise<number> {
-    return Promise.resolve(405)
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve()
   }
 
   #answer(sink: UpstreamSink, { id }: JsonRpcRequest, result: object): UpstreamExchange {
@@ -86,7 +71,7 @@ export class BuiltInWay implements Upstream {
 
   #listTools(sink: UpstreamSink, message: JsonRpcRequest): UpstreamExchange {
     if (message.params?.['cursor'] !== undefined)
-      return refuse(sink, message, {
+      return new OwnExchange(sink).answerError(message, {
         code: -32602,
         message: 'This list has one page; ask for it without a cursor.',
         status: 200,
@@ -100,7 +85,7 @@ export class BuiltInWay implements Upstream {
     const tool = this.#options.tools.find((one) => one.name === name)
     if (!tool) {
       const shown = typeof name === 'string' ? `Unknown tool: ${name.slice(0, 200)}` : 'The tool has no name.'
-      return refuse(sink, message, { code: -32602, message: shown, status: 200 })
+      return new OwnExchange(sink).answerError(message, { code: -32602, message: shown, status: 200 })
     }
     const exchange = new OwnExchange(sink)
     tool.call(given, this.#options.caller).then(
@@ -110,12 +95,6 @@ export class BuiltInWay implements Upstream {
     return exchange
   }
 }
-
-const refuse = (
-  sink: UpstreamSink,
-  { id }: JsonRpcRequest,
-  { status, ...error }: Refusal,
-): UpstreamExchange => new OwnExchange(sink).answer(errorResponse(id, error), { status })
 
 /** What is wrong with a request's metadata (MCP 2026-07-28, "Request Metadata" and "Version Negotiation"). */
 function envelopeFault({ params }: JsonRpcRequest): Refusal | undefined {

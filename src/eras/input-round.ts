@@ -1,5 +1,6 @@
 // One round of input that a modern server asks for: the questions that a legacy client is asked for it, or why it cannot be.
-import { isObject, without, type Json } from './json-object.ts'
+import { isObject } from '../base/is-object.ts'
+import { without, type Json } from './json-object.ts'
 import { contentForRevision, withEach, type Revision } from './revisions.ts'
 
 /** A request for the client; `key` is its name in the server's `inputRequests` and in the `inputResponses`. */

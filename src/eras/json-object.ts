@@ -1,9 +1,7 @@
-// JSON objects whose members we do not all know: telling them, and copies of them without some members.
+// JSON objects whose members we do not all know, and copies of them without some members.
+import { isObject } from '../base/is-object.ts'
 
 export type Json = Readonly<Record<string, unknown>>
-
-export const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** The object, or a copy of it where it has one of these members. */
 export function without(object: Json, ...keys: readonly string[]): Json {

@@ -1,10 +1,11 @@
 // A legacy client's messages as a modern server reads them, and that server's answers as the client reads them.
+import { isObject } from '../base/is-object.ts'
 import { encodeHeaderValue, mirroredName } from '../wire/headers.ts'
 import type { JsonRpcError, JsonRpcMessage, JsonRpcRequest, RequestId } from '../wire/json-rpc.ts'
 import { mirroredParams } from '../wire/param-headers.ts'
 import { metaKeys, modernVersions } from '../wire/protocol-version.ts'
 import { usableCapabilities } from './input-round.ts'
-import { isObject, without, withoutMeta, type Json } from './json-object.ts'
+import { without, withoutMeta, type Json } from './json-object.ts'
 import { findRevision, newestRevision, resultForRevision, type Revision } from './revisions.ts'
 
 const serverInfoKey = 'io.modelcontextprotocol/serverInfo'

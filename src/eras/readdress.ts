@@ -1,7 +1,8 @@
 // Messages of several callers over one session with a server: ids and progress tokens replaced on the way, and put back.
+import { isObject } from '../base/is-object.ts'
 import type { JsonRpcMessage, JsonRpcRequest, RequestId } from '../wire/json-rpc.ts'
 import { exactly } from './exact-json.ts'
-import { isObject, withoutMeta, type Json } from './json-object.ts'
+import { withoutMeta, type Json } from './json-object.ts'
 
 /** A message, and the same as bytes. */
 export interface Written {

@@ -1,6 +1,7 @@
 // What a peer of each legacy revision can read, as a table, and newer messages written so that it can.
+import { isObject } from '../base/is-object.ts'
 import { legacyVersions } from '../wire/protocol-version.ts'
-import { isObject, without, type Json } from './json-object.ts'
+import { without, type Json } from './json-object.ts'
 
 export type LegacyVersion = (typeof legacyVersions)[number]
 

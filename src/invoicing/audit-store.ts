@@ -1,6 +1,7 @@
 // What an audit reads of final invoices and credit notes. Each method is one statement, so it sees one state of the store.
-import { sql, type RawBuilder } from 'kysely'
-import type { Compilable, Database } from '../db/database.ts'
+import { sql } from 'kysely'
+import type { Database } from '../db/database.ts'
+import { PlainSql } from '../db/plain-sql.ts'
 
 export interface AuditedDocument {
   readonly id: string
@@ -13,17 +14,10 @@ export interface AuditedDocument {
 }
 
 export class InvoiceAuditStore {
-  readonly #db: Database
-  readonly #sql
+  readonly #sql: PlainSql
 
   constructor(db: Database) {
-    this.#db = db
-    this.#sql = db.builder<unknown>()
-  }
-
-  #read<Row>(query: RawBuilder<Row>): Promise<Row[]> {
-    const compilable: Compilable<Row> = { compile: () => query.compile(this.#sql) }
-    return this.#db.read(compilable)
+    this.#sql = new PlainSql(db)
   }
 
   /** Documents after an id, in the order of their ids; drafts are none. */
@@ -32,10 +26,10 @@ export class InvoiceAuditStore {
     { after, limit }: { after: string; limit: number },
   ): Promise<AuditedDocument[]> {
     if (kind === 'credit-note')
-      return this.#read(sql<AuditedDocument>`
+      return this.#sql.read(sql<AuditedDocument>`
         select id, number, content, content_hash as hash from credit_note
         where id > ${after} order by id limit ${limit}`)
-    return this.#read(sql<AuditedDocument>`
+    return this.#sql.read(sql<AuditedDocument>`
       select i.id, i.number, i.content, i.content_hash as hash,
         (select coalesce(sum(p.amount), 0) from invoice_period p where p.invoice_id = i.id) as billed
       from invoice i where i.id > ${after} and i.finalized_at is not null order by i.id limit ${limit}`)
@@ -43,7 +37,7 @@ export class InvoiceAuditStore {
 
   /** How many numbers each series gave, and how many lie between its first and its last. */
   async numbers(): Promise<{ kind: string; year: number; given: number; span: number }[]> {
-    const rows = await this.#read(sql<{ kind: string; year: bigint; given: bigint; span: bigint }>`
+    const rows = await this.#sql.read(sql<{ kind: string; year: bigint; given: bigint; span: bigint }>`
       select kind, year, count(*) as given, max(seq) - min(seq) + 1 as span
       from document_number group by kind, year order by kind, year`)
     return rows.map(({ kind, year, given, span }) => ({
@@ -56,7 +50,7 @@ export class InvoiceAuditStore {
 
   /** Numbers whose document is not there, or has another number. */
   lostNumbers(limit: number): Promise<{ number: string; documentId: string }[]> {
-    return this.#read(sql<{ number: string; documentId: string }>`
+    return this.#sql.read(sql<{ number: string; documentId: string }>`
       select d.number, d.document_id as "documentId" from document_number d
       where not exists (select 1 from invoice i where i.id = d.document_id and i.number = d.number)
         and not exists (select 1 from credit_note c where c.id = d.document_id and c.number = d.number)

@@ -1,8 +1,9 @@
 // What an invoice reads of usage and ledger: sums of calls by what a bill tells apart, and what grants paid of them.
-import { sql, type RawBuilder } from 'kysely'
+import { sql } from 'kysely'
 import { CallIds } from '../base/id.ts'
 import type { Period } from '../base/zone.ts'
-import type { Compilable, Database } from '../db/database.ts'
+import type { Database } from '../db/database.ts'
+import { PlainSql } from '../db/plain-sql.ts'
 import { serverParts } from '../usage/filter.ts'
 import type { UsageQueryStore } from '../usage/query-store.ts'
 import { emptyCallSum, keyOf, type CallSum, type LineSubject } from './lines.ts'
@@ -36,13 +37,11 @@ const dayMs = 86_400_000
 const lastId = 2n ** 63n - 1n
 
 export class ChargeStore {
-  readonly #db: Database
-  readonly #sql
+  readonly #sql: PlainSql
   readonly #usage: UsageQueryStore
 
   constructor(db: Database, usage: UsageQueryStore) {
-    this.#db = db
-    this.#sql = db.builder<unknown>()
+    this.#sql = new PlainSql(db)
     this.#usage = usage
   }
 
@@ -67,7 +66,7 @@ export class ChargeStore {
       from transfer t join ledger_account l on l.id = t.debit
       where l.account_id = ${account.id} and l.kind = 'grant' and t.kind = 'charge' and t.id >= ${earliest}
         and t.record >= ${low} and t.record < ${high}`
-    return this.#fold(await this.#read(query))
+    return this.#fold(await this.#sql.read(query))
   }
 
   async #fold(rows: readonly ChargeRow[]): Promise<PeriodCharges> {
@@ -86,11 +85,6 @@ export class ChargeStore {
     }
     const applied = rows.find(({ part }) => part === 1n)?.cost ?? 0n
     return { subjects, total, applied }
-  }
-
-  #read<Row>(query: RawBuilder<Row>): Promise<Row[]> {
-    const compilable: Compilable<Row> = { compile: () => query.compile(this.#sql) }
-    return this.#db.read(compilable)
   }
 }
 

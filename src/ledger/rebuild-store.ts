@@ -1,6 +1,7 @@
 // Making the running totals of ledger accounts anew out of their transfers.
 import { sql, type RawBuilder } from 'kysely'
-import type { Compilable, Database } from '../db/database.ts'
+import type { Database } from '../db/database.ts'
+import { PlainSql } from '../db/plain-sql.ts'
 
 interface Balance {
   readonly id: bigint
@@ -12,24 +13,18 @@ interface Balance {
 const balancesAtOnce = 500
 
 export class BalanceRebuildStore {
-  readonly #db: Database
-  readonly #sql
+  readonly #sql: PlainSql
 
   constructor(db: Database) {
-    this.#db = db
-    this.#sql = db.builder<unknown>()
-  }
-
-  #compilable<Row>(query: RawBuilder<Row>): Compilable<Row> {
-    return { compile: () => query.compile(this.#sql) }
+    this.#sql = new PlainSql(db)
   }
 
   /** Puts right what is not the sum of its transfers; returns how many balances that were. Nothing else may write. */
   async rebuild(): Promise<number> {
-    const wrong = await this.#db.read(this.#compilable(this.#wrong()))
+    const wrong = await this.#sql.read(this.#wrong())
     for (let at = 0; at < wrong.length; at += balancesAtOnce) {
       const part = wrong.slice(at, at + balancesAtOnce)
-      await this.#db.write(...part.map((balance) => this.#compilable(this.#replace(balance))))
+      await this.#sql.write(...part.map((balance) => this.#replace(balance)))
     }
     return wrong.length
   }

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { GatewayError, type FieldError } from '../base/errors.ts'
 import { builtInName } from '../base/built-in-name.ts'
+import { isObject } from '../base/is-object.ts'
 import { accessLevels, sharings, type Server } from './server.ts'
 
 /** Words that are, or may become, routes beside `/mcp/{NAME}`. */
@@ -207,9 +208,6 @@ export function applyPatch(server: Server, patch: unknown): ServerInput {
   if (merged.access !== 'public' && patch.account === undefined) delete merged.account
   return parseServerInput(merged)
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** What comes of a JSON merge patch (RFC 7396); an object of another `type` replaces the old one. */
 export function mergePatch(

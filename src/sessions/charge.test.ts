@@ -1,5 +1,5 @@
 // The money of a call: nothing runs or is answered that is not covered, durable and charged once.
-import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { ManualClock } from '../base/clock.ts'
 import {
   closeStore,
@@ -44,6 +44,20 @@ describe('money', () => {
     expect(calls.upstream.sent.length).toBe(10)
     expect(await calls.books()).toEqual({ records: 200, cost: 10n * unit, charged: 10n * unit })
     expect([calls.balance(), calls.held()]).toEqual([0n, 0n])
+  })
+
+  test('the balance is computed for whoever shows it alone, and is that after the call', async () => {
+    await start({ mode: 'prepaid', credit: '10' })
+    calls.upstream.script = (up) => up.succeed({ content: [] })
+    const totals = vi.spyOn(calls.ledger, 'totals')
+    await calls.ask(toolCall(1)).done()
+    expect(totals).not.toHaveBeenCalled()
+    const reply = await calls.ask(toolCall(2, { _meta: { 'tollbridge/report': true } })).done()
+    const meta = reply.json.result?.['_meta']
+    expect(meta).toMatchObject({ 'tollbridge/cost': { amount: '1', balance: '8' } })
+    expect(totals).toHaveBeenCalledOnce()
+    await calls.ask(toolCall(3)).done()
+    expect(calls.settled[1]?.balance).toBe(8n * unit)
   })
 
   test('an answer that outgrows the balance is cut', async () => {

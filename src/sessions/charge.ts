@@ -16,6 +16,7 @@ import type { UsageRecord } from '../usage/record.ts'
 import type { UsageWriter } from '../usage/writer.ts'
 import { Counting } from './counting.ts'
 import type { KeptAnswer } from './kept-store.ts'
+import { SettledCall, type Settled } from './settled.ts'
 import type { TopUpLinks } from './top-up-links.ts'
 import { maxCostOf, type Measure } from './measure.ts'
 
@@ -58,12 +59,6 @@ export const denied = (refusal: GatewayError): CallEnd => ({
   free: true,
   error: refusal.code,
 })
-
-/** What a settled call cost, for the answer and for those who watch. */
-export interface Settled {
-  readonly record: UsageRecord
-  readonly balance: bigint
-}
 
 export type SettledListener = (error: GatewayError | undefined, settled: Settled) => void
 
@@ -268,13 +263,13 @@ export class Charge {
     if (!writer.accepting) {
       if (this.#hold) funds.release(this.#hold)
       const error = new GatewayError('store_unavailable', { retryAfterS: 1 })
-      return done(error, { record, balance: this.#balance() })
+      return done(error, new SettledCall(record, this.#options.ledger))
     }
     const extras: CommitExtra[] = this.#hold ? funds.settle(this.#hold, cost, this.id) : funds.settleNothing()
     if (kept) extras.push(kept)
     if (counted && this.#counting) extras.push(this.#counting.count(this.#quantities(end, durationUs)))
     const finish = (error?: GatewayError) => {
-      const settled = { record, balance: this.#balance() }
+      const settled = new SettledCall(record, this.#options.ledger)
       if (!error) onSettled(settled)
       done(error, settled)
     }
@@ -321,10 +316,6 @@ export class Charge {
       return isCovered ? undefined : this.#exhausted(amount)
     }
     return worstCase(rates, caps, this.#counting.reserve(most))
-  }
-
-  #balance(): bigint {
-    return this.#options.ledger.totals(this.origin.accountId).balance
   }
 
   #exhausted(amount: bigint): GatewayError {

@@ -1,5 +1,5 @@
 // Whether the `Mcp-Param-*` headers of a modern tool call say what its arguments say.
-import { isObject } from '../eras/json-object.ts'
+import { isObject } from '../base/is-object.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Server } from '../registry/server.ts'
 import type { Catalogues } from '../upstreams/catalogue.ts'

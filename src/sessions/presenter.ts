@@ -1,6 +1,6 @@
 // What the gateway adds to an answer for its caller: prices to a list of tools, and what the call cost.
+import { isObject } from '../base/is-object.ts'
 import { exactly } from '../eras/exact-json.ts'
-import { isObject } from '../eras/json-object.ts'
 import type { Server } from '../registry/server.ts'
 import type { UsageRecord } from '../usage/record.ts'
 import type { JsonRpcMessage, JsonRpcRequest } from '../wire/json-rpc.ts'
@@ -34,9 +34,10 @@ export function presenterOf(asked: Asked, billed: Server, parts: PresenterParts)
   const mayShowPrices =
     message.method === 'tools/list' && (wanted || isAggregate || server.showPrices === true)
   if (!showsCost && !mayShowPrices) return undefined
-  return (answer, bytes, { record, balance }) => {
+  return (answer, bytes, paid) => {
     const priced = mayShowPrices ? withPrices(answer, bytes, { asked, wanted, parts }) : undefined
-    if (showsCost) return withCost(priced ?? exactly(answer, bytes), { ...record, balance })
+    if (showsCost)
+      return withCost(priced ?? exactly(answer, bytes), { ...paid.record, balance: paid.balance })
     return priced && Buffer.from(JSON.stringify(priced))
   }
 }

@@ -1,8 +1,9 @@
 // Prices as callers are told them: of one tool, and of every tool in an answer to tools/list.
 import type { Clock } from '../base/clock.ts'
 import { assert } from '../base/errors.ts'
+import { isObject } from '../base/is-object.ts'
 import { exactly } from '../eras/exact-json.ts'
-import { isObject, type Json } from '../eras/json-object.ts'
+import type { Json } from '../eras/json-object.ts'
 import { booksOf } from '../ledger/account-books.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { priceTag, type PriceTag } from '../pricing/price-tag.ts'

@@ -1,5 +1,31 @@
-// News of settled calls, for those who watch costs as they happen.
-import type { Settled } from './charge.ts'
+// Settled calls: what one cost, and the news of it for those who watch costs as they happen.
+import type { Ledger } from '../ledger/ledger.ts'
+import type { UsageRecord } from '../usage/record.ts'
+
+/** What a settled call cost, for the answer and for those who watch. */
+export interface Settled {
+  readonly record: UsageRecord
+  /**
+   * What the account has after this call. Computed when it is first read: whoever shows it reads it on hearing of the
+   * call, before others settle.
+   */
+  readonly balance: bigint
+}
+
+export class SettledCall implements Settled {
+  readonly record: UsageRecord
+  readonly #ledger: Pick<Ledger, 'totals'>
+  #balance: bigint | undefined
+
+  constructor(record: UsageRecord, ledger: Pick<Ledger, 'totals'>) {
+    this.record = record
+    this.#ledger = ledger
+  }
+
+  get balance(): bigint {
+    return (this.#balance ??= this.#ledger.totals(this.record.accountId).balance)
+  }
+}
 
 type Listener = (settled: Settled) => void
 

@@ -1,8 +1,9 @@
 // A refusal for lack of balance as a question: the client's user is sent to pay, and the call comes back.
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
+import { isObject } from '../base/is-object.ts'
 import { exactly } from '../eras/exact-json.ts'
-import { isObject, without } from '../eras/json-object.ts'
+import { without } from '../eras/json-object.ts'
 import { errorResponse, isRequest, resultResponse, type JsonRpcMessage } from '../wire/json-rpc.ts'
 import { metaKeys } from '../wire/protocol-version.ts'
 import type { RefusalAnswer } from './refusal.ts'

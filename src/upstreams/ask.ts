@@ -60,7 +60,7 @@ function exchange(
     const timer = setTimeout(
       () => {
         running?.abort()
-        reject(stageError('handshake', `The server did not answer ${message.method} in time.`))
+        reject(handshakeError(`The server did not answer ${message.method} in time.`))
       },
       Math.max(0, visit.deadlineMs - visit.clock.monotonicMs()),
     )
@@ -100,6 +100,8 @@ const send = (
 
 const failureError = ({ stage, message, cause }: UpstreamFailure): GatewayError =>
   stageError(stage === 'call' ? 'handshake' : stage, message, cause)
+
+export const handshakeError = (detail: string): GatewayError => stageError('handshake', detail)
 
 const stageError = (stage: string, detail: string, cause?: unknown): GatewayError =>
   new GatewayError('upstream_unavailable', { detail, data: { stage }, cause })

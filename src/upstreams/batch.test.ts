@@ -1,6 +1,7 @@
 // Guarantees of batches: exactly their objects come out, byte for byte, whatever stands in them.
 import { expect, test } from 'vitest'
-import { isBatch, splitBatch } from './batch.ts'
+import { isBatch } from '../wire/batch.ts'
+import { splitBatch } from './batch.ts'
 
 const split = (text: string, max = 1000): string[] | false => {
   const parts: string[] = []

@@ -2,7 +2,8 @@
 import type { JsonRpcMessage, RequestId } from '../wire/json-rpc.ts'
 import { isRequest, isResponse } from '../wire/json-rpc.ts'
 import type { ServerTransport } from '../registry/server.ts'
-import { isBatch, splitBatch } from './batch.ts'
+import { isBatch } from '../wire/batch.ts'
+import { splitBatch } from './batch.ts'
 import type { Link, LinkEnd, LinkEvents, LinkRefusal } from './link.ts'
 import { parseMessage } from './parse-message.ts'
 import type {

@@ -1,8 +1,11 @@
 // A client of our own for one short visit: finds a server's era, says hello, lists its tools, and leaves.
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
+import { isObject } from '../base/is-object.ts'
 import type { LastFailure, Server } from '../registry/server.ts'
-import { ask, notify, type Reply, type Visit } from './ask.ts'
+import { legacyVersions, modernVersions } from '../wire/protocol-version.ts'
+import { ask, handshakeError, notify, type Reply, type Visit } from './ask.ts'
+import { discover, ownMeta, refuseStatus } from './discover.ts'
 import type { Upstream } from './upstream.ts'
 
 /** A tool as the server describes it; members that we do not know are kept. */
@@ -37,11 +40,10 @@ export interface HandshakeOptions {
   readonly maxTools?: number
 }
 
-const legacyVersion = '2025-11-25'
-const modernVersion = '2026-07-28'
+const [legacyVersion] = legacyVersions
+const [modernVersion] = modernVersions
 /** A server that refuses initialize, and does not answer this soon either, is of no use. */
 const maxDiscoverMs = 3000
-const metaPrefix = 'io.modelcontextprotocol/'
 
 type Greeting = Pick<Handshake, 'era' | 'protocolVersion' | 'serverInfo' | 'capabilities'> & {
   /** Headers of everything that follows. */
@@ -91,7 +93,7 @@ export async function shakeHands(
 type ClientInfo = { readonly name: string; readonly version: string }
 
 async function greetHttp(visit: Visit, clientInfo: ClientInfo): Promise<Greeting> {
-  return (await discover(visit, clientInfo)) ?? initialize(visit, clientInfo)
+  return (await greetModern(visit, clientInfo)) ?? initialize(visit, clientInfo)
 }
 
 async function greetConnection(visit: Visit, clientInfo: ClientInfo): Promise<Greeting> {
@@ -99,37 +101,23 @@ async function greetConnection(visit: Visit, clientInfo: ClientInfo): Promise<Gr
   if (!refused.message?.error) return welcome(visit, refused)
   const deadlineMs = Math.min(visit.deadlineMs, visit.clock.monotonicMs() + maxDiscoverMs)
   const asked = { ...visit, deadlineMs }
-  const modern = await discover(asked, clientInfo).catch(() => undefined)
+  const modern = await greetModern(asked, clientInfo).catch(() => undefined)
   visit.lastId = asked.lastId
   return modern ?? welcome(visit, refused)
 }
 
 /** Undefined where the server is legacy. */
-async function discover(visit: Visit, clientInfo: ClientInfo): Promise<Greeting | undefined> {
-  const meta = {
-    [`${metaPrefix}protocolVersion`]: modernVersion,
-    [`${metaPrefix}clientCapabilities`]: {},
-    [`${metaPrefix}clientInfo`]: clientInfo,
-  }
-  const headers = { 'mcp-protocol-version': modernVersion }
-  const reply = await ask(
-    visit,
-    'server/discover',
-    { _meta: meta },
-    { ...headers, 'mcp-method': 'server/discover' },
-  )
-  refuseStatus(reply)
-  const result = reply.message?.result
-  const versions = result?.supportedVersions
-  if (!result || !Array.isArray(versions) || !versions.includes(modernVersion)) return undefined
-  const serverInfo = asObject(asObject(result._meta)?.[`${metaPrefix}serverInfo`])
+async function greetModern(visit: Visit, { version }: ClientInfo): Promise<Greeting | undefined> {
+  const result = await discover(visit, version)
+  if (result === false) return undefined
+  const serverInfo = asObject(asObject(result._meta)?.['io.modelcontextprotocol/serverInfo'])
   return {
     era: 'modern',
     protocolVersion: modernVersion,
     capabilities: asObject(result.capabilities) ?? {},
     ...(serverInfo && { serverInfo }),
-    headers,
-    meta,
+    headers: { 'mcp-protocol-version': modernVersion },
+    meta: ownMeta(version),
   }
 }
 
@@ -191,20 +179,9 @@ function resultOf(reply: Reply, method: string): Readonly<Record<string, unknown
   throw handshakeError(`The server gave no MCP answer to ${method}; check the URL.`)
 }
 
-function refuseStatus({ status }: Reply): void {
-  if (status === 401 || status === 403)
-    throw handshakeError(`The server refused our credential (HTTP ${status}); check auth.`)
-  if (status >= 500) throw handshakeError(`The server answered with HTTP ${status}.`)
-}
-
-const handshakeError = (detail: string): GatewayError =>
-  new GatewayError('upstream_unavailable', { detail, data: { stage: 'handshake' } })
-
 const oneLine = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').slice(0, 200)
 
 const asObject = (value: unknown): Readonly<Record<string, unknown>> | undefined =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined
+  isObject(value) ? value : undefined
 
 const isTool = (value: unknown): value is ToolDescription => typeof asObject(value)?.name === 'string'

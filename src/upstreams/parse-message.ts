@@ -1,4 +1,5 @@
 // Reads one JSON-RPC message from a server's bytes, trusting nothing about its shape.
+import { isObject } from '../base/is-object.ts'
 import type { JsonRpcMessage } from '../wire/json-rpc.ts'
 
 /**
@@ -15,8 +16,6 @@ export function parseMessage(bytes: Buffer): JsonRpcMessage | undefined {
   return isMessage(value) ? value : undefined
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 const isOptionalObject = (value: unknown): boolean => value === undefined || isObject(value)
 
 function isMessage(value: unknown): value is JsonRpcMessage {

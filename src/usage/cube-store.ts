@@ -1,6 +1,7 @@
 // The cubes' table and the marks of what is out of date: reading what is to be summed, and replacing a stretch.
-import { sql, type RawBuilder } from 'kysely'
-import type { Compilable, Database } from '../db/database.ts'
+import { sql } from 'kysely'
+import type { Database } from '../db/database.ts'
+import { PlainSql } from '../db/plain-sql.ts'
 import { commonColumns, type Cube } from './cubes.ts'
 import type { RollupColumn } from './filter.ts'
 import { cubeSums, sumColumns } from './tables.ts'
@@ -37,23 +38,17 @@ const dimensions: readonly RollupColumn[] = [
 const columns = ['cube', 'span', 'bucket', ...dimensions, 'failed', ...sumColumns]
 
 export class CubeStore {
-  readonly #db: Database
-  readonly #sql
+  readonly #sql: PlainSql
 
   constructor(db: Database) {
-    this.#db = db
-    this.#sql = db.builder<unknown>()
-  }
-
-  #compilable<Row>(query: RawBuilder<Row>): Compilable<Row> {
-    return { compile: () => query.compile(this.#sql) }
+    this.#sql = new PlainSql(db)
   }
 
   /** All marks, shortest stretches first, then oldest first. */
   async marks(): Promise<Mark[]> {
     const query = sql<{ span: bigint; bucket: bigint; marks: bigint }>`
       select span, bucket, marks from usage_stale order by span, bucket`
-    const rows = await this.#db.read(this.#compilable(query))
+    const rows = await this.#sql.read(query)
     return rows.map(({ span, bucket, marks }) => ({ span: Number(span), bucket: Number(bucket), marks }))
   }
 
@@ -67,16 +62,12 @@ export class CubeStore {
     const from =
       source === 0 ? 'usage_rollup where' : `usage_cube where cube = ${cube.id} and span = ${source} and`
     const sums = cubeSums(source === 0).map((sum) => `sum(${sum})`)
-    await this.#db.write(
-      this.#compilable(
-        sql.raw(`delete from usage_cube where cube = ${cube.id} and span = ${span}
+    await this.#sql.write(
+      sql.raw(`delete from usage_cube where cube = ${cube.id} and span = ${span}
         and bucket >= ${first} and bucket < ${end}${part}`),
-      ),
-      this.#compilable(
-        sql.raw(`insert into usage_cube (${columns.join(', ')})
+      sql.raw(`insert into usage_cube (${columns.join(', ')})
         select ${[cube.id, span, bucket, ...values, ...sums].join(', ')} from ${from}
         bucket >= ${first} and bucket < ${end}${part} group by ${keys.join(', ')}`),
-      ),
     )
   }
 
@@ -92,20 +83,16 @@ export class CubeStore {
       sql`insert into usage_stale (span, bucket, marks) values (${around.span}, ${around.bucket}, 1)
         on conflict (span, bucket) do update set marks = usage_stale.marks + 1`
     // The longer one first: it must not look up to date when the shorter one's mark is gone.
-    const changed = await this.#db.write(
-      ...[outer, gone].flatMap((part) => (part ? [this.#compilable(part)] : [])),
-    )
+    const changed = await this.#sql.write(...[outer, gone].flatMap((part) => (part ? [part] : [])))
     return changed.at(-1) === 1
   }
 
   /** Marks every hour that has rollups, so that all cubes are summed up anew. */
   async markAll(): Promise<void> {
-    await this.#db.write(
-      this.#compilable(sql`delete from usage_cube`),
-      this.#compilable(sql`delete from usage_stale`),
-      this.#compilable(
-        sql`insert into usage_stale (span, bucket, marks) select distinct 4, bucket / 4 * 4, 1 from usage_rollup`,
-      ),
+    await this.#sql.write(
+      sql`delete from usage_cube`,
+      sql`delete from usage_stale`,
+      sql`insert into usage_stale (span, bucket, marks) select distinct 4, bucket / 4 * 4, 1 from usage_rollup`,
     )
   }
 }

@@ -1,19 +1,18 @@
 // Making rollups anew out of the records that they are the sums of.
-import { sql, type RawBuilder } from 'kysely'
+import { sql } from 'kysely'
 import { CallIds } from '../base/id.ts'
-import type { Compilable, Database } from '../db/database.ts'
+import type { Database } from '../db/database.ts'
+import { PlainSql } from '../db/plain-sql.ts'
 import { hourSpan, startOf } from './cubes.ts'
 import { rollupMs } from './record.ts'
 import { latencySums } from './sum-store.ts'
 import { latencyColumns } from './tables.ts'
 
 export class RollupRebuildStore {
-  readonly #db: Database
-  readonly #sql
+  readonly #sql: PlainSql
 
   constructor(db: Database) {
-    this.#db = db
-    this.#sql = db.builder<unknown>()
+    this.#sql = new PlainSql(db)
   }
 
   /** Replaces the rollups of one quarter-hour by the sums of its records, and marks its hour, in one transaction. */
@@ -21,7 +20,7 @@ export class RollupRebuildStore {
     const [low, high] = [CallIds.firstAt(bucket * rollupMs), CallIds.firstAt((bucket + 1) * rollupMs)]
     const hour = startOf(bucket, hourSpan)
     const keys = 'account, caller, coalesce(api_key, 0), server, method, coalesce(tool, 0), outcome, currency'
-    await this.#write(
+    await this.#sql.write(
       sql`delete from usage_rollup where bucket = ${bucket}`,
       sql`insert into usage_rollup (bucket, account, caller, api_key, server, method, tool, outcome, currency,
           calls, unpriced, cost, request_bytes, response_bytes, duration_us, ${sql.raw(latencyColumns.join(', '))})
@@ -31,12 +30,5 @@ export class RollupRebuildStore {
       sql`insert into usage_stale (span, bucket, marks) values (${hourSpan}, ${hour}, 1)
         on conflict (span, bucket) do update set marks = usage_stale.marks + 1`,
     )
-  }
-
-  async #write(...statements: RawBuilder<unknown>[]): Promise<void> {
-    const compilable = (statement: RawBuilder<unknown>): Compilable => ({
-      compile: () => statement.compile(this.#sql),
-    })
-    await this.#db.write(...statements.map(compilable))
   }
 }

@@ -1,27 +1,22 @@
 // Dropping records that are old enough: what they summed to is written down in the commit that removes them.
-import { sql, type RawBuilder } from 'kysely'
+import { sql } from 'kysely'
 import { CallIds } from '../base/id.ts'
-import type { Compilable, Database } from '../db/database.ts'
+import type { Database } from '../db/database.ts'
+import { PlainSql } from '../db/plain-sql.ts'
 
 export const dayMs = 86_400_000
 
 export class RetentionStore {
-  readonly #db: Database
-  readonly #sql
+  readonly #sql: PlainSql
 
   constructor(db: Database) {
-    this.#db = db
-    this.#sql = db.builder<unknown>()
-  }
-
-  #compilable<Row>(query: RawBuilder<Row>): Compilable<Row> {
-    return { compile: () => query.compile(this.#sql) }
+    this.#sql = new PlainSql(db)
   }
 
   /** Everything that arrived before this time was or is being dropped; 0 where nothing ever was. Milliseconds. */
   async droppedBeforeMs(): Promise<number> {
     const query = sql<{ day: bigint | null }>`select max(day) as day from usage_dropped`
-    const [row] = await this.#db.read(this.#compilable(query))
+    const [row] = await this.#sql.read(query)
     return row?.day == null ? 0 : (Number(row.day) + 1) * dayMs
   }
 
@@ -30,7 +25,7 @@ export class RetentionStore {
     const query = sql<{
       id: bigint
     }>`select id from usage_record where id < ${before} order by id limit ${limit}`
-    const ids = (await this.#db.read(this.#compilable(query))).map(({ id }) => id)
+    const ids = (await this.#sql.read(query)).map(({ id }) => id)
     if (ids[0] === undefined) return undefined
     const day = dayOf(ids[0])
     return { day, ids: ids.filter((id) => dayOf(id) === day) }
@@ -40,7 +35,7 @@ export class RetentionStore {
   async drop(day: number, ids: readonly bigint[]): Promise<void> {
     const those = sql.join(ids)
     // Two nodes that drop the same records come one after the other: the second finds none.
-    const lock = this.#db.engine === 'postgres' ? [sql`select pg_advisory_xact_lock(8311206417520122)`] : []
+    const lock = this.#sql.engine === 'postgres' ? [sql`select pg_advisory_xact_lock(8311206417520122)`] : []
     const statements = [
       ...lock,
       sql`insert into usage_dropped (day, currency, calls, cost)
@@ -50,7 +45,7 @@ export class RetentionStore {
           cost = usage_dropped.cost + excluded.cost`,
       sql`delete from usage_record where id in (${those})`,
     ]
-    await this.#db.write(...statements.map((statement) => this.#compilable(statement)))
+    await this.#sql.write(...statements)
   }
 }
 

@@ -1,7 +1,8 @@
 // Adding up in SQL: sums of cubes, rollups and single records by dimensions and by stretches of time.
 import { sql, type RawBuilder } from 'kysely'
 import { CallIds } from '../base/id.ts'
-import type { Compilable, Database } from '../db/database.ts'
+import type { Database } from '../db/database.ts'
+import { PlainSql } from '../db/plain-sql.ts'
 import type { Cube, Piece } from './cubes.ts'
 import { latencyBoundsUs, rollupMs } from './record.ts'
 import type { FilterColumn, RollupColumn, Where } from './filter.ts'
@@ -36,22 +37,15 @@ const raw = (text: string): RawBuilder<unknown> => sql.raw(text)
 const list = (parts: readonly string[]): RawBuilder<unknown> => raw(parts.join(', '))
 
 export class SumStore {
-  readonly #db: Database
-  readonly #sql
+  readonly #sql: PlainSql
 
   constructor(db: Database) {
-    this.#db = db
-    this.#sql = db.builder<unknown>()
-  }
-
-  #read<Row>(query: RawBuilder<Row>): Promise<Row[]> {
-    const compilable: Compilable<Row> = { compile: () => query.compile(this.#sql) }
-    return this.#db.read(compilable)
+    this.#sql = new PlainSql(db)
   }
 
   /** The quarter-hours that have rollups at all. */
   async span(): Promise<BucketRange | undefined> {
-    const [row] = await this.#read(sql<{ first: bigint | null; last: bigint | null }>`
+    const [row] = await this.#sql.read(sql<{ first: bigint | null; last: bigint | null }>`
       select (select min(bucket) from usage_rollup) as first, (select max(bucket) from usage_rollup) as last`)
     if (row?.first == null || row.last == null) return undefined
     return { first: Number(row.first), end: Number(row.last) + 1 }
@@ -64,8 +58,9 @@ export class SumStore {
       pieces.filter(({ span }) => span > 0),
     ]
     const rows: SumRow[] = []
-    if (ofCube.length > 0) rows.push(...(await this.#read(this.#sumQuery(cube, ofCube, query))))
-    if (ofRollups.length > 0) rows.push(...(await this.#read(this.#sumQuery(undefined, ofRollups, query))))
+    if (ofCube.length > 0) rows.push(...(await this.#sql.read(this.#sumQuery(cube, ofCube, query))))
+    if (ofRollups.length > 0)
+      rows.push(...(await this.#sql.read(this.#sumQuery(undefined, ofRollups, query))))
     return rows
   }
 
@@ -79,7 +74,7 @@ export class SumStore {
       ${this.#filters(where)}`
     // Both engines go through the pieces and look each one up by its index, however they estimate it.
     const from =
-      this.#db.engine === 'postgres'
+      this.#sql.engine === 'postgres'
         ? sql`piece cross join lateral (select * from ${table} where ${inside} offset 0) part`
         : sql`piece cross join ${table} where ${inside}`
     return sql<SumRow>`
@@ -109,7 +104,7 @@ export class SumStore {
     const failed = sql`case when outcome in (${sql.join(success)}) then 0 else 1 end`
     const filters = [...where].map(([name, values]) => hasOneOf(name, values))
     const groups = [byTime ? bucket : '0', ...keys.map(column)]
-    return this.#read(sql<SumRow>`
+    return this.#sql.read(sql<SumRow>`
       select ${raw(groups[0] ?? '0')} as stretch, ${list(keys.map((name) => `${column(name)} as ${name}`))},
         sum(${failed}) as failed, count(*) as calls, sum(case when rule is null then 1 else 0 end) as unpriced,
         ${list(['cost', 'request_bytes', 'response_bytes', 'duration_us'].map((name) => `sum(${name}) as ${name}`))},
@@ -122,7 +117,7 @@ export class SumStore {
   async firstBucket(cube: Cube, piece: Piece, where: Where): Promise<number | undefined> {
     const table = raw(piece.span === 0 ? 'usage_rollup' : 'usage_cube')
     const of = piece.span === 0 ? raw('') : raw(`cube = ${cube.id} and span = ${piece.span} and `)
-    const [row] = await this.#read(sql<{ first: bigint | null }>`
+    const [row] = await this.#sql.read(sql<{ first: bigint | null }>`
       select min(bucket) as first from ${table}
       where ${of} bucket >= ${piece.first} and bucket < ${piece.end} ${this.#filters(where)}`)
     return row?.first == null ? undefined : Number(row.first)

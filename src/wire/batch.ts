@@ -1,12 +1,15 @@
 // JSON-RPC batches, which revision 2025-03-26 alone has: the messages of an array, each as its own bytes.
-
-const quote = 0x22
-const comma = 0x2c
-const backslash = 0x5c
-const openBracket = 0x5b
-const closeBracket = 0x5d
-const openBrace = 0x7b
-const closeBrace = 0x7d
+import {
+  closeBrace,
+  closeBracket,
+  comma,
+  endOfString,
+  isBlank,
+  nextSignificant,
+  openBrace,
+  openBracket,
+  quote,
+} from './json-bytes.ts'
 
 /** Whether these bytes can only be a batch, or no message at all. */
 export const isBatch = (bytes: Uint8Array): boolean => bytes[nextSignificant(bytes, 0)] === openBracket
@@ -46,23 +49,3 @@ function endOfObject(bytes: Uint8Array, start: number): number {
   }
   return -1
 }
-
-/** Index of the quote that ends the string that begins at `start`; the end of the bytes where there is none. */
-function endOfString(bytes: Uint8Array, start: number): number {
-  for (let at = start + 1; at < bytes.length; at++) {
-    if (bytes[at] === backslash) at++
-    else if (bytes[at] === quote) return at
-  }
-  return bytes.length
-}
-
-function nextSignificant(bytes: Uint8Array, from: number): number {
-  let at = from
-  while (isSpace(bytes[at])) at++
-  return at
-}
-
-const isSpace = (byte: number | undefined): boolean =>
-  byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d
-
-const isBlank = (bytes: Uint8Array, from: number): boolean => nextSignificant(bytes, from) === bytes.length

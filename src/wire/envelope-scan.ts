@@ -1,4 +1,14 @@
 // A look at the raw bytes of a message before they are trusted: nesting depth, and keys that two parsers could read differently.
+import {
+  closeBrace,
+  closeBracket,
+  colon,
+  endOfString,
+  nextSignificant,
+  openBrace,
+  openBracket,
+  quote,
+} from './json-bytes.ts'
 
 /** What is wrong with the bytes; undefined where nothing is. */
 export type EnvelopeFault = 'too-deep' | 'duplicate-key' | 'ambiguous-key'
@@ -13,9 +23,6 @@ const decisive = [
   byFolded('jsonrpc', 'id', 'method', 'params'),
   byFolded('name', 'uri', 'arguments', '_meta', 'taskId'),
 ]
-
-const quote = 0x22
-const backslash = 0x5c
 
 /**
  * Scans a JSON object once. The gateway forwards the original bytes, so an upstream whose parser takes the first of
@@ -32,8 +39,9 @@ export function scanEnvelope(bytes: Uint8Array, maxDepth: number): EnvelopeFault
   for (let at = 0; at < buffer.length; at++) {
     const byte = buffer[at]
     if (byte === quote) {
-      const end = stringEnd(buffer, at)
-      const isKey = (depth === 1 || (depth === 2 && inParams)) && nextSignificant(buffer, end + 1) === 0x3a
+      const end = endOfString(buffer, at)
+      const isKey =
+        (depth === 1 || (depth === 2 && inParams)) && buffer[nextSignificant(buffer, end + 1)] === colon
       if (isKey) {
         const raw = buffer.toString('utf8', at + 1, end)
         const key = decodeKey(raw)
@@ -43,11 +51,11 @@ export function scanEnvelope(bytes: Uint8Array, maxDepth: number): EnvelopeFault
         if (depth === 1) lastTopKey = key
       }
       at = end
-    } else if (byte === 0x7b || byte === 0x5b) {
+    } else if (byte === openBrace || byte === openBracket) {
       depth++
       if (depth > maxDepth) return 'too-deep'
-      if (depth === 2) inParams = byte === 0x7b && lastTopKey === 'params'
-    } else if (byte === 0x7d || byte === 0x5d) {
+      if (depth === 2) inParams = byte === openBrace && lastTopKey === 'params'
+    } else if (byte === closeBrace || byte === closeBracket) {
       depth--
     }
   }
@@ -69,22 +77,6 @@ function judgeKey(key: string, { raw, decisive: decisiveKeys, seen }: Keys): Env
   if (seen.has(key)) return 'duplicate-key'
   seen.add(key)
   return raw.includes('\\') ? 'ambiguous-key' : undefined
-}
-
-/** Index of the closing quote of the string that opens at `start`; the end of the buffer where there is none. */
-function stringEnd(buffer: Buffer, start: number): number {
-  for (let end = buffer.indexOf(quote, start + 1); end >= 0; end = buffer.indexOf(quote, end + 1)) {
-    let slashes = 0
-    while (buffer[end - 1 - slashes] === backslash) slashes++
-    if (slashes % 2 === 0) return end
-  }
-  return buffer.length
-}
-
-function nextSignificant(buffer: Buffer, start: number): number | undefined {
-  let at = start
-  while (at < buffer.length && (buffer[at] ?? 0) <= 0x20) at++
-  return buffer[at]
 }
 
 function decodeKey(raw: string): string {

@@ -1,11 +1,8 @@
 // `Mcp-Param-*` headers: a tool's schema says which arguments are mirrored, and the mirror must not lie (SEP-2243).
+import { isObject } from '../base/is-object.ts'
 import { decodeHeaderValue } from './headers.ts'
 
 const maxSchemaDepth = 16
-
-type Json = Readonly<Record<string, unknown>>
-const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Where a mirrored argument lies in `arguments`, and the header (in lower case) that mirrors it. */
 export interface MirroredParam {

@@ -1,11 +1,9 @@
 // From the bytes of a client's message to a message that can be trusted to mean one thing.
 import { isUtf8 } from 'node:buffer'
 import { GatewayError } from '../base/errors.ts'
+import { isObject } from '../base/is-object.ts'
 import { scanEnvelope } from './envelope-scan.ts'
 import type { JsonRpcMessage } from './json-rpc.ts'
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
  * Parses one JSON-RPC message. Returns a GatewayError (`parse_error`, `invalid_request`) where the bytes are no JSON,

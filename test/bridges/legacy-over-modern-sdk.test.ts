@@ -12,7 +12,7 @@ import {
 } from '@modelcontextprotocol/sdk/types.js'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { LegacyOverModern } from '../../src/bridges/legacy-over-modern/bridge.ts'
-import { discoverServer } from '../../src/bridges/discover.ts'
+import { discoverServer } from '../../src/upstreams/discover.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { ask } from '../../src/upstreams/ask.ts'
 import type { HttpUpstream } from '../../src/upstreams/streamable-http.ts'

@@ -249,6 +249,26 @@ describe.each(engines)('usage on %s', (_, openStore) => {
     expect(part.totalCalls).toBe(early.length)
   })
 
+  test.each([{}, { account: 'acc_1' }, { method: 'tools/list' }, { key: 'key_1' }])(
+    'calls that name no tool are listed, also in pages and beside %j',
+    async (beside) => {
+      const filter = { toolless: true, ...beside } as const
+      const wanted = records.filter((record) => record.tool === undefined && fits(record, filter))
+      const listed: bigint[] = []
+      for (;;) {
+        const last = listed.at(-1)
+        const page = await queries.listRecords(filter, {
+          limit: 7,
+          ...(last !== undefined && { before: last }),
+        })
+        listed.push(...page.map(({ id }) => id))
+        if (page.length < 7) break
+      }
+      expect(wanted.length).toBeGreaterThan(7)
+      expect(listed).toEqual(wanted.map(({ id }) => id))
+    },
+  )
+
   test('a percentile lies in the latency bucket of the true one', async () => {
     const { p50Ms, p95Ms } = await queries.summarise({ outcome: 'success' }, { groupBy: [], timeZone: 'UTC' })
     const durations = records

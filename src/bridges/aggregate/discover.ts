@@ -1,5 +1,6 @@
 // What an aggregate is: its members' answers to `server/discover`, joined where every meaning survives it.
-import { isObject, type Json } from '../../eras/json-object.ts'
+import { isObject } from '../../base/is-object.ts'
+import type { Json } from '../../eras/json-object.ts'
 import type { UpstreamRequest } from '../../upstreams/upstream.ts'
 import { resultResponse, type JsonRpcRequest } from '../../wire/json-rpc.ts'
 import { modernVersions } from '../../wire/protocol-version.ts'

@@ -1,6 +1,7 @@
 // An aggregate's subscription at one member: opened again after a pause when it breaks, until it is closed.
+import { isObject } from '../../base/is-object.ts'
 import { isAcknowledgement } from '../../eras/change-filter.ts'
-import { isObject, type Json } from '../../eras/json-object.ts'
+import type { Json } from '../../eras/json-object.ts'
 import type {
   Upstream,
   UpstreamExchange,

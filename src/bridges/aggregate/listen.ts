@@ -1,6 +1,15 @@
 // One `subscriptions/listen` of an aggregate's caller: one at each member, acknowledged once, their changes told as one.
-import { subscriptionIdKey } from '../../eras/change-filter.ts'
-import { isObject, type Json } from '../../eras/json-object.ts'
+import { isObject } from '../../base/is-object.ts'
+import {
+  coversUri,
+  listChanges,
+  listenFilter,
+  resourceUpdated,
+  subscriptionIdKey,
+  type ListChange,
+  type ListenFilter,
+} from '../../eras/change-filter.ts'
+import type { Json } from '../../eras/json-object.ts'
 import type { Member } from '../../registry/bundle.ts'
 import type { UpstreamExchange, UpstreamRequest, UpstreamSink } from '../../upstreams/upstream.ts'
 import type { JsonRpcMessage, JsonRpcRequest } from '../../wire/json-rpc.ts'
@@ -25,33 +34,6 @@ export interface ListenHost {
   readonly ended: (listen: AggregateListen) => void
 }
 
-const listChanges = {
-  toolsListChanged: 'notifications/tools/list_changed',
-  promptsListChanged: 'notifications/prompts/list_changed',
-  resourcesListChanged: 'notifications/resources/list_changed',
-} as const
-const flags = Object.keys(listChanges) as (keyof typeof listChanges)[]
-const resourceUpdated = 'notifications/resources/updated'
-
-/** What the caller wants to hear: list changes, and resources by the aggregate's URIs. */
-interface Filter {
-  readonly flags: readonly (keyof typeof listChanges)[]
-  readonly uris: readonly string[]
-}
-
-/** What a listen request asks for, or a sentence that says what is wrong with it. */
-export function readFilter(params: Json | undefined, maxUris: number): Filter | string {
-  const wanted = params?.['notifications'] ?? {}
-  if (!isObject(wanted)) return 'params.notifications must be an object.'
-  const uris = wanted['resourceSubscriptions'] ?? []
-  if (!Array.isArray(uris) || !uris.every((uri) => typeof uri === 'string'))
-    return 'params.notifications.resourceSubscriptions must be a list of URIs.'
-  const unique = [...new Set(uris)]
-  if (unique.length > maxUris)
-    return `params.notifications.resourceSubscriptions names more than ${maxUris} resources.`
-  return { flags: flags.filter((flag) => wanted[flag] === true), uris: unique }
-}
-
 /** A member that is listened to. */
 interface Joined {
   readonly leg: ListenLeg
@@ -71,7 +53,9 @@ export class AggregateListen implements UpstreamExchange, LegOwner {
   readonly #asked: UpstreamRequest & { readonly message: JsonRpcRequest }
   readonly #sink: UpstreamSink
   readonly #host: ListenHost
-  readonly #filter: Filter
+  readonly #lists: readonly ListChange[]
+  /** By the aggregate's URIs. */
+  readonly #uris: readonly string[]
   readonly #joined = new Map<string, Joined>()
   /** Legs whose first try is under way. */
   readonly #waiting = new Set<ListenLeg>()
@@ -89,12 +73,13 @@ export class AggregateListen implements UpstreamExchange, LegOwner {
   constructor(
     asked: UpstreamRequest & { readonly message: JsonRpcRequest },
     sink: UpstreamSink,
-    { filter, host }: { filter: Filter; host: ListenHost },
+    { filter, host }: { filter: ListenFilter; host: ListenHost },
   ) {
     this.#asked = asked
     this.#sink = sink
     this.#host = host
-    this.#filter = filter
+    this.#lists = listChanges.filter(({ flag }) => filter[flag])
+    this.#uris = filter.resourceSubscriptions ?? []
     this.legLimits = host.listenLimits
   }
 
@@ -161,10 +146,10 @@ export class AggregateListen implements UpstreamExchange, LegOwner {
       this.#update(joined.member.prefixed(uri), params)
       return
     }
-    const flag = this.#filter.flags.find((wanted) => listChanges[wanted] === method)
-    if (flag === undefined) return
+    const list = this.#lists.find((wanted) => wanted.method === method)
+    if (!list) return
     this.#outdate(joined)
-    this.#change(listChanges[flag])
+    this.#change(list.method)
   }
 
   /** Listens to the members as they are now. */
@@ -198,16 +183,13 @@ export class AggregateListen implements UpstreamExchange, LegOwner {
   #join(id: string, member: Member): void {
     const { fan } = this.#host
     const exposed = new ExposedMember(member)
-    const own = this.#filter.uris.flatMap((uri) => {
+    const own = this.#uris.flatMap((uri) => {
       const found = exposed.findOwn('uri', uri)
       return found === undefined || this.#honoured?.has(uri) === false ? [] : [[found, uri] as const]
     })
     const uris = new Map(own)
-    if (this.#filter.flags.length === 0 && uris.size === 0) return
-    const notifications = {
-      ...Object.fromEntries(this.#filter.flags.map((flag) => [flag, true])),
-      ...(uris.size > 0 && { resourceSubscriptions: [...uris.keys()] }),
-    }
+    if (this.#lists.length === 0 && uris.size === 0) return
+    const notifications = listenFilter(this.#lists, [...uris.keys()])
     const leg = new ListenLeg(this, () => {
       const request = ownRequest(this.#asked, { id: fan.mintId(), params: { notifications } })
       return { way: fan.way(member.server, request.message), request }
@@ -232,10 +214,7 @@ export class AggregateListen implements UpstreamExchange, LegOwner {
       return [...uris].flatMap(([own, uri]) => (honoured.has(own) ? [uri] : []))
     })
     this.#honoured = new Set(uris)
-    const notifications = {
-      ...Object.fromEntries(this.#filter.flags.map((flag) => [flag, true])),
-      ...(uris.length > 0 && { resourceSubscriptions: uris }),
-    }
+    const notifications = listenFilter(this.#lists, uris)
     this.#tell({ method: 'notifications/subscriptions/acknowledged', params: { notifications } })
     this.#flush()
   }
@@ -245,7 +224,7 @@ export class AggregateListen implements UpstreamExchange, LegOwner {
   }
 
   #changeAll(): void {
-    for (const flag of this.#filter.flags) this.#change(listChanges[flag])
+    for (const { method } of this.#lists) this.#change(method)
   }
 
   #change(method: string): void {
@@ -316,6 +295,5 @@ export class AggregateListen implements UpstreamExchange, LegOwner {
 const signatureOf = ({ server, include, exclude, rename }: Member): string =>
   JSON.stringify([server.revision, server.name, include, exclude, rename])
 
-/** A subscription covers what lies below its URI. */
 const isCovered = (uri: string, own: ReadonlyMap<string, string>): boolean =>
-  own.has(uri) || [...own.keys()].some((known) => uri.startsWith(known.endsWith('/') ? known : `${known}/`))
+  own.has(uri) || [...own.keys()].some((known) => coversUri(known, uri))

@@ -1,6 +1,7 @@
 // Lists of an aggregate: every member asked at once, each within its deadline, and one page of what they show.
+import { isObject } from '../../base/is-object.ts'
 import { exactly } from '../../eras/exact-json.ts'
-import { isObject, type Json } from '../../eras/json-object.ts'
+import type { Json } from '../../eras/json-object.ts'
 import type { UpstreamRequest } from '../../upstreams/upstream.ts'
 import {
   errorResponse,

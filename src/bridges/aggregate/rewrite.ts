@@ -1,6 +1,7 @@
 // Messages on their way between an aggregate's caller and one member: its own names towards it, the aggregate's back.
+import { isObject } from '../../base/is-object.ts'
 import { exactly } from '../../eras/exact-json.ts'
-import { isObject, type Json } from '../../eras/json-object.ts'
+import type { Json } from '../../eras/json-object.ts'
 import { withEach } from '../../eras/revisions.ts'
 import type { UpstreamMessage, UpstreamRequest } from '../../upstreams/upstream.ts'
 import { encodeHeaderValue, mirroredName } from '../../wire/headers.ts'

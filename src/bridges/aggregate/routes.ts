@@ -7,7 +7,7 @@ import type { JsonRpcMessage } from '../../wire/json-rpc.ts'
 import { AggregateMemory } from './memory.ts'
 import { addressOf, type Address } from './names.ts'
 import { AggregateWay } from './way.ts'
-import { discoverServer } from '../discover.ts'
+import { discoverServer } from '../../upstreams/discover.ts'
 import { LegacyOverModern } from '../legacy-over-modern/bridge.ts'
 import { LegacyWay } from '../legacy-way.ts'
 

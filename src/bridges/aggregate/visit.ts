@@ -1,9 +1,10 @@
 // The gateway's own questions to one member for one request of a caller, all within one deadline.
+import { isObject } from '../../base/is-object.ts'
 import { cancelAt } from '../../upstreams/tell.ts'
 import type { Upstream, UpstreamExchange, UpstreamRequest } from '../../upstreams/upstream.ts'
 import { isResponse, type JsonRpcMessage, type RequestId } from '../../wire/json-rpc.ts'
 import { metaKeys, modernVersions } from '../../wire/protocol-version.ts'
-import { isObject, without, withoutMeta, type Json } from '../../eras/json-object.ts'
+import { without, withoutMeta, type Json } from '../../eras/json-object.ts'
 
 export interface Answer {
   readonly message: JsonRpcMessage

@@ -1,15 +1,17 @@
 // Several servers as one modern server, for one caller: lists are joined, everything else goes to the member it names.
 import { randomUUID } from 'node:crypto'
+import { readFilter } from '../../eras/change-filter.ts'
 import type { Member } from '../../registry/bundle.ts'
 import type { Server } from '../../registry/server.ts'
 import type { Upstream, UpstreamExchange, UpstreamRequest, UpstreamSink } from '../../upstreams/upstream.ts'
-import { errorResponse, isRequest, resultResponse } from '../../wire/json-rpc.ts'
+import { isRequest, resultResponse } from '../../wire/json-rpc.ts'
 import type { JsonRpcMessage, JsonRpcRequest } from '../../wire/json-rpc.ts'
 import type { Era } from '../../wire/protocol-version.ts'
+import { OwnExchange } from '../own-exchange.ts'
+import { StreamlessWay } from '../streamless-way.ts'
 import { answerDiscover } from './discover.ts'
-import { OwnExchange } from './exchange.ts'
 import type { Fan, FanLimits } from './fan.ts'
-import { AggregateListen, readFilter, type ListenHost, type ListenLimits } from './listen.ts'
+import { AggregateListen, type ListenHost, type ListenLimits } from './listen.ts'
 import { answerList, isList } from './lists.ts'
 import type { AggregateMemory } from './memory.ts'
 import { addressOf, targetOf, type Address } from './names.ts'
@@ -59,9 +61,8 @@ type Asked = UpstreamRequest & { readonly message: JsonRpcRequest }
  * Speaks the modern era to its caller and to its members, and holds nothing between two messages, so one may be made
  * for each message; `era` then is that of the member that got it.
  */
-export class AggregateWay implements Upstream {
+export class AggregateWay extends StreamlessWay {
   readonly transport = 'aggregate'
-  readonly multiplexed = false
   readonly #options: AggregateWayOptions
   readonly #limits: AggregateLimits
   readonly #mintId: () => string
@@ -70,6 +71,7 @@ export class AggregateWay implements Upstream {
   #lastWay: Upstream | undefined
 
   constructor(options: AggregateWayOptions) {
+    super()
     this.#options = options
     this.#limits = { ...usualLimits, ...options.limits }
     this.#mintId = options.mintId ?? randomUUID
@@ -103,21 +105,12 @@ export class AggregateWay implements Upstream {
     if (method === 'ping') return new OwnExchange(sink).answer(resultResponse(id, { resultType: 'complete' }))
     const address = addressOf(message, findMember ?? members())
     if (address === undefined)
-      return refuseCall(sink, message, { code: -32601, message: 'Method not found', status: 404 })
+      return new OwnExchange(sink).answerError(message, {
+        code: -32601,
+        message: 'Method not found',
+        status: 404,
+      })
     return address === 'unknown' ? refuseUnknown(sink, message) : this.#call(asked, sink, address)
-  }
-
-  /** There is no stream of a server's own: listening is a request in the modern era. */
-  listen(_: UpstreamRequest['headers'], sink: UpstreamSink): UpstreamExchange {
-    return new OwnExchange(sink).answerBare(405)
-  }
-
-  endSession(): Promise<number> {
-    return Promise.resolve(405)
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve()
   }
 
   #call(asked: Asked, sink: UpstreamSink, address: Address): UpstreamExchange {
@@ -171,7 +164,7 @@ export class AggregateWay implements Upstream {
   #listenTo(asked: Asked, sink: UpstreamSink): UpstreamExchange {
     const filter = readFilter(asked.message.params, this.#limits.maxUris)
     if (typeof filter === 'string')
-      return refuseCall(sink, asked.message, { code: -32602, message: filter, status: 400 })
+      return new OwnExchange(sink).answerError(asked.message, { code: -32602, message: filter, status: 400 })
     const host: ListenHost = {
       fan: this.#newFan(),
       listenLimits: this.#limits,
@@ -199,19 +192,11 @@ export class AggregateWay implements Upstream {
   }
 }
 
-function refuseCall(
-  sink: UpstreamSink,
-  { id }: JsonRpcRequest,
-  { status, ...error }: { code: number; message: string; data?: unknown; status: number },
-): UpstreamExchange {
-  return new OwnExchange(sink).answer(errorResponse(id, error), { status })
-}
-
 /** One answer for what is not there, what is hidden and what the caller may not use (MCP, "Tools: Error Handling"). */
 function refuseUnknown(sink: UpstreamSink, message: JsonRpcRequest): UpstreamExchange {
   const { noun = 'tool', exposed, kind = 'name' } = targetOf(message) ?? {}
   if (exposed === undefined)
-    return refuseCall(sink, message, {
+    return new OwnExchange(sink).answerError(message, {
       code: -32602,
       message: `The ${noun}'s ${kind === 'uri' ? 'URI' : 'name'} must be a string.`,
       status: 200,
@@ -221,5 +206,5 @@ function refuseUnknown(sink: UpstreamSink, message: JsonRpcRequest): UpstreamExc
     noun === 'resource'
       ? { message: `Resource not found: ${shown}`, data: { uri: shown } }
       : { message: `Unknown ${noun}: ${shown}` }
-  return refuseCall(sink, message, { code: -32602, ...error, status: 200 })
+  return new OwnExchange(sink).answerError(message, { code: -32602, ...error, status: 200 })
 }

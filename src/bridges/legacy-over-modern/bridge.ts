@@ -23,14 +23,8 @@ import type {
 } from '../../upstreams/upstream.ts'
 import { LegacyCall, type AskingRequest, type CallHost, type RoundLimits } from './call.ts'
 import { ChangeStream, type StreamHost, type StreamLimits } from './stream.ts'
-import {
-  acceptLocally,
-  answerLocally,
-  cannotCarry,
-  emptyResult,
-  noWay,
-  refuseLocally,
-} from '../local-answer.ts'
+import { OwnExchange } from '../own-exchange.ts'
+import { cannotCarry, emptyResult, noWay } from '../own-texts.ts'
 
 export interface LegacyOverModernOptions {
   /** The way to the server as it stands now; what it gives is closed with this bridge. May throw where there is none. */
@@ -122,7 +116,7 @@ export class LegacyOverModern implements Upstream, CallHost, StreamHost {
     if (isResponse(message)) {
       const call = typeof message.id === 'string' ? this.#asking.get(message.id) : undefined
       call?.answered(String(message.id), message, exactly(message, request.body))
-      return acceptLocally(sink)
+      return new OwnExchange(sink).answerBare(202)
     }
     if (!isRequest(message)) return this.#notice(request, sink)
     return this.#local(message, sink) ?? this.#call({ ...request, message }, sink)
@@ -224,7 +218,7 @@ export class LegacyOverModern implements Upstream, CallHost, StreamHost {
   }
 
   #refuse(sink: UpstreamSink, message: string): UpstreamExchange {
-    return refuseLocally(sink, { stage: 'call', message, sent: false })
+    return new OwnExchange(sink).fail({ stage: 'call', message, sent: false })
   }
 
   /** Requests that a server without sessions has no use for are answered here. */
@@ -234,12 +228,11 @@ export class LegacyOverModern implements Upstream, CallHost, StreamHost {
     if (method === 'initialize') {
       this.#client = readClient(request, discover)
       void this.#stream?.refresh()
-      return answerLocally(sink, resultResponse(id, initializeResult(discover, this.#client)))
+      return new OwnExchange(sink).answer(resultResponse(id, initializeResult(discover, this.#client)))
     }
-    if (method === 'ping') return answerLocally(sink, emptyResult(id))
+    if (method === 'ping') return new OwnExchange(sink).answer(emptyResult(id))
     if (!this.#client)
-      return answerLocally(
-        sink,
+      return new OwnExchange(sink).answer(
         errorResponse(id, { code: -32000, message: 'Server not initialized; send initialize first.' }),
       )
     if (method === 'logging/setLevel' && hasCapability(discover, 'logging'))
@@ -248,22 +241,22 @@ export class LegacyOverModern implements Upstream, CallHost, StreamHost {
     if (subscribes && hasCapability(discover, 'resources', 'subscribe'))
       return typeof params?.['uri'] === 'string'
         ? this.#subscribe(request, params['uri'], sink)
-        : answerLocally(sink, wrongParams(id, 'params.uri must be a string.'))
+        : new OwnExchange(sink).answer(wrongParams(id, 'params.uri must be a string.'))
     const isUnknown =
       subscribes ||
       method === 'logging/setLevel' ||
       method === 'subscriptions/listen' ||
       !/^[\x21-\x7e]+$/.test(method)
     if (!isUnknown) return undefined
-    return answerLocally(sink, errorResponse(id, { code: -32601, message: 'Method not found' }))
+    return new OwnExchange(sink).answer(errorResponse(id, { code: -32601, message: 'Method not found' }))
   }
 
   #setLevel({ id, params }: JsonRpcRequest, sink: UpstreamSink): UpstreamExchange {
     const level = params?.['level']
     if (!isLogLevel(level))
-      return answerLocally(sink, wrongParams(id, 'params.level must be one of the levels of MCP.'))
+      return new OwnExchange(sink).answer(wrongParams(id, 'params.level must be one of the levels of MCP.'))
     if (this.#client) this.#client = { ...this.#client, logLevel: level }
-    return answerLocally(sink, emptyResult(id))
+    return new OwnExchange(sink).answer(emptyResult(id))
   }
 
   /** Answered when the server has agreed, so that no change after the answer goes unheard. */
@@ -274,10 +267,14 @@ export class LegacyOverModern implements Upstream, CallHost, StreamHost {
     else if (known || this.#uris.size < maxSubscriptions) this.#uris.add(uri)
     else {
       const detail = `A session may be subscribed to ${maxSubscriptions} resources; unsubscribe from some.`
-      return answerLocally(sink, cannotCarry(id, detail))
+      return new OwnExchange(sink).answer(cannotCarry(id, detail))
     }
     const changed = known === (method === 'resources/unsubscribe')
-    return answerLocally(sink, emptyResult(id), changed ? this.#stream?.refresh() : undefined)
+    const exchange = new OwnExchange(sink)
+    const agreed = changed ? this.#stream?.refresh() : undefined
+    if (!agreed) return exchange.answer(emptyResult(id))
+    void agreed.then(() => exchange.answer(emptyResult(id)))
+    return exchange
   }
 
   #call(request: AskingRequest, sink: UpstreamSink): UpstreamExchange {
@@ -296,15 +293,15 @@ export class LegacyOverModern implements Upstream, CallHost, StreamHost {
     if (message.method === 'notifications/cancelled') {
       const requestId = message.params?.['requestId'] as RequestId
       this.#calls.get(requestId)?.cancel()
-      return acceptLocally(sink)
+      return new OwnExchange(sink).answerBare(202)
     }
-    if (!client || withoutMeaning.has(message.method ?? '')) return acceptLocally(sink)
+    if (!client || withoutMeaning.has(message.method ?? '')) return new OwnExchange(sink).answerBare(202)
     const modern: JsonRpcMessage = modernMessage(exactly(message, body), client)
     try {
       const headers = modernHeaders(message, client)
       return this.reach().send({ body: Buffer.from(JSON.stringify(modern)), message: modern, headers }, sink)
     } catch (cause) {
-      return refuseLocally(sink, noWay(cause))
+      return new OwnExchange(sink).fail(noWay(cause))
     }
   }
 }

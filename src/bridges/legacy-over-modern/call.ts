@@ -21,7 +21,7 @@ import type {
   UpstreamSink,
 } from '../../upstreams/upstream.ts'
 import { Questions } from './questions.ts'
-import { asMessage, cannotCarry, noWay } from '../local-answer.ts'
+import { asMessage, cannotCarry, noWay } from '../own-texts.ts'
 import { isComment, ModernLeg, type LegHost } from './leg.ts'
 
 export interface RoundLimits {

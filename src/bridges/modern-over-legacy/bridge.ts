@@ -1,7 +1,8 @@
 // A legacy server as modern callers see it: their requests over one initialised conversation, none hearing another's.
 import type { Clock } from '../../base/clock.ts'
 import { requestRefusal, toLegacyNotification } from '../../eras/modern-client-legacy-server/calls.ts'
-import { isChange, readFilter } from '../../eras/modern-client-legacy-server/listening.ts'
+import { readFilter } from '../../eras/change-filter.ts'
+import { isChange } from '../../eras/modern-client-legacy-server/listening.ts'
 import { mayAskForInput } from '../../eras/modern-client-legacy-server/inputs.ts'
 import { lowestLevel } from '../../eras/modern-client-legacy-server/logs.ts'
 import type { Json } from '../../eras/json-object.ts'

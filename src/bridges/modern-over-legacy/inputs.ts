@@ -1,4 +1,5 @@
 // What a server has asked of one call's caller and not been told yet.
+import { isObject } from '../../base/is-object.ts'
 import {
   inputRequiredResult,
   isInputResponse,
@@ -6,7 +7,7 @@ import {
   toLegacyResponse,
   type InputRequest,
 } from '../../eras/modern-client-legacy-server/inputs.ts'
-import { isObject, type Json } from '../../eras/json-object.ts'
+import type { Json } from '../../eras/json-object.ts'
 import type { JsonRpcError, JsonRpcMessage, JsonRpcRequest, RequestId } from '../../wire/json-rpc.ts'
 import type { LegacySession, Said } from './session.ts'
 

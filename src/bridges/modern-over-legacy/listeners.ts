@@ -1,4 +1,5 @@
 // Everybody who listens on one conversation, and what each of them hears of the server's changes.
+import type { ListenFilter } from '../../eras/change-filter.ts'
 import {
   acknowledged,
   changeKey,
@@ -7,7 +8,6 @@ import {
   isHeard,
   listenClosed,
   missedChanges,
-  type ListenFilter,
 } from '../../eras/modern-client-legacy-server/listening.ts'
 import type { Json } from '../../eras/json-object.ts'
 import type { JsonRpcMessage, JsonRpcRequest } from '../../wire/json-rpc.ts'

@@ -1,5 +1,6 @@
 // Which tenant of a shared session started which task: nobody else finds it (MCP 2025-11-25, "Tasks").
-import { isObject, type Json } from '../../eras/json-object.ts'
+import { isObject } from '../../base/is-object.ts'
+import type { Json } from '../../eras/json-object.ts'
 import type { JsonRpcMessage } from '../../wire/json-rpc.ts'
 import type { Caller, SharedExchange } from './exchange.ts'
 

@@ -1,5 +1,6 @@
 // Declarations as YAML: written so that people can review them, read so that no decimal ever becomes a double.
 import { parseDocument, stringify } from 'yaml'
+import { isObject } from '../../base/is-object.ts'
 import { CliError } from '../io.ts'
 import type { Item } from './kind.ts'
 import { kinds } from './kinds.ts'
@@ -33,7 +34,7 @@ export function readDeclarations(text: string, name: string): Declarations {
   const faults = document.errors.map(({ message }) => `${name}: ${message.split('\n')[0] ?? ''}`)
   if (faults.length > 0) throw new CliError(faults.join('\n'), 2)
   const value: unknown = document.toJS({ maxAliasCount: 100 })
-  if (!isRecord(value))
+  if (!isObject(value))
     throw new CliError(`${name} holds no declarations; \`tollbridge export\` writes some.`, 2)
   const { tollbridge, ...members } = value
   if (tollbridge !== version)
@@ -41,7 +42,7 @@ export function readDeclarations(text: string, name: string): Declarations {
   const found = new Map<string, readonly Item[]>()
   for (const [member, items] of Object.entries(members)) {
     if (!kinds.some((kind) => kind.name === member)) faults.push(`${member}: is none of ${kindNames}.`)
-    else if (!Array.isArray(items) || !items.every(isRecord))
+    else if (!Array.isArray(items) || !items.every(isObject))
       faults.push(`${member}: must be a list of things.`)
     else
       found.set(
@@ -55,13 +56,10 @@ export function readDeclarations(text: string, name: string): Declarations {
 
 const kindNames = kinds.map((kind) => kind.name).join(', ')
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 /** Text as what its member holds. What is no number there stays text, and the gateway says what it wants. */
 function typed(value: unknown, member = ''): unknown {
   if (Array.isArray(value)) return value.map((item) => typed(item))
-  if (isRecord(value))
+  if (isObject(value))
     return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, typed(inner, name)]))
   if (numbers.has(member) && /^-?\d{1,15}$/.test(String(value))) return Number(value)
   if (switches.has(member)) return value === 'true' ? true : value === 'false' ? false : value

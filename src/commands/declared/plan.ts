@@ -1,5 +1,6 @@
 // What has to change so that the gateway has what a file declares. Pure.
 import { isDeepStrictEqual } from 'node:util'
+import { isObject } from '../../base/is-object.ts'
 import type { Item, Kind } from './kind.ts'
 
 export interface Difference {
@@ -114,12 +115,9 @@ function byName(kind: Kind, items: readonly Item[]): Map<string, Item[]> {
   return Map.groupBy(items, kind.nameOf)
 }
 
-const isRecord = (value: unknown): value is Item =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 function differencesOf(member: string, from: unknown, to: unknown): Difference[] {
   if (isDeepStrictEqual(from, to)) return []
-  if (!isRecord(from) || !isRecord(to)) return [{ member, from, to }]
+  if (!isObject(from) || !isObject(to)) return [{ member, from, to }]
   return [...new Set([...Object.keys(from), ...Object.keys(to)])].flatMap((name) =>
     differencesOf(`${member}.${name}`, from[name], to[name]),
   )

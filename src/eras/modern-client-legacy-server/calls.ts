@@ -1,9 +1,10 @@
 // A modern client at a legacy server: its requests in legacy form, and the legacy answers in modern form.
+import { isObject } from '../../base/is-object.ts'
 import type { JsonRpcError, JsonRpcMessage, JsonRpcRequest, RequestId } from '../../wire/json-rpc.ts'
 import { metaKeys, modernVersions } from '../../wire/protocol-version.ts'
 import { inputResponsesFault, mayAskForInput, urlElicitations } from './inputs.ts'
 import { isLogLevel } from './logs.ts'
-import { isObject, type Json } from '../json-object.ts'
+import type { Json } from '../json-object.ts'
 import { metaOf, modernMetaKeys, withServerInfo, type Refusal } from './server.ts'
 
 /** Legacy methods that the modern era does not have: they would change a conversation that several callers share. */

@@ -1,6 +1,7 @@
 // A modern client at a legacy server: the server's requests to the client as input that a call requires, and back.
+import { isObject } from '../../base/is-object.ts'
 import type { JsonRpcError, JsonRpcMessage, JsonRpcRequest } from '../../wire/json-rpc.ts'
-import { isObject, type Json } from '../json-object.ts'
+import type { Json } from '../json-object.ts'
 
 /** Requests whose result may ask for input (MCP 2026-07-28, "Multi Round-Trip Requests: Supported Requests"). */
 const askingMethods = new Set(['tools/call', 'prompts/get', 'resources/read'])

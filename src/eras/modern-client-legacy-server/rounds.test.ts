@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { JsonRpcMessage, JsonRpcRequest } from '../../wire/json-rpc.ts'
+import { readFilter } from '../change-filter.ts'
 import { inputRequiredResult, isInputResponse, judgeServerRequest, toLegacyResponse } from './inputs.ts'
 import {
   acknowledged,
@@ -11,7 +12,6 @@ import {
   isHeard,
   listenClosed,
   missedChanges,
-  readFilter,
 } from './listening.ts'
 import { isLogFor, logLevelOf, lowestLevel } from './logs.ts'
 import { checkState, requestDigest, stateText } from './state.ts'

@@ -1,13 +1,13 @@
 // A modern client at a legacy server: how its conversation with the server is opened, and what it is told of the server.
+import { isObject } from '../../base/is-object.ts'
 import type { JsonRpcError, JsonRpcMessage } from '../../wire/json-rpc.ts'
-import { isObject, type Json } from '../json-object.ts'
+import type { Json } from '../json-object.ts'
 import { isModernVersion, legacyVersions, metaKeys, modernVersions } from '../../wire/protocol-version.ts'
 
 /** Keys of `_meta` besides those of `metaKeys` (MCP 2026-07-28, "_meta"). */
 export const modernMetaKeys = {
   logLevel: 'io.modelcontextprotocol/logLevel',
   serverInfo: 'io.modelcontextprotocol/serverInfo',
-  subscriptionId: 'io.modelcontextprotocol/subscriptionId',
 } as const
 
 /** What a request is answered with that never reaches the server; `status` is the HTTP status that goes with it. */

@@ -1,7 +1,7 @@
 // A modern client at a legacy server: what `requestState` says, and whether a retry may use it.
 import { hash } from 'node:crypto'
+import { isObject } from '../../base/is-object.ts'
 import type { JsonRpcRequest } from '../../wire/json-rpc.ts'
-import { isObject } from '../json-object.ts'
 
 /** What binds a parked call to its retry (MCP 2026-07-28, "Server Requirements (Basic Workflow)" 5). */
 export interface ParkedState {

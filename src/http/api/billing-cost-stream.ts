@@ -4,7 +4,7 @@ import { GatewayError } from '../../base/errors.ts'
 import { formatAmount } from '../../base/money.ts'
 import type { Principal } from '../../identity/principal.ts'
 import { isRevokedBy, type Revocations } from '../../identity/revocations.ts'
-import type { Settled } from '../../sessions/charge.ts'
+import type { Settled } from '../../sessions/settled.ts'
 import { recordView } from './billing-record.ts'
 
 export interface CostStreamLimits {
@@ -78,7 +78,8 @@ export class CostStreams {
         queue.shift()
         state.lost++
       }
-      queue.push(settled)
+      // Read now: by the time this is sent, other calls may have settled.
+      queue.push({ record: settled.record, balance: settled.balance })
       state.wake()
     })
     try {

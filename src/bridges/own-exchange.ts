@@ -1,6 +1,17 @@
-// An exchange whose answer is made here, out of those of others: told once, and nothing after the caller gave up.
-import type { UpstreamExchange, UpstreamSink } from '../../upstreams/upstream.ts'
-import type { JsonRpcMessage } from '../../wire/json-rpc.ts'
+// An exchange whose answer is made here: told once, and nothing after the caller gave up.
+import type { UpstreamExchange, UpstreamFailure, UpstreamSink } from '../upstreams/upstream.ts'
+import {
+  errorResponse,
+  type JsonRpcError,
+  type JsonRpcMessage,
+  type JsonRpcRequest,
+} from '../wire/json-rpc.ts'
+import { asMessage } from './own-texts.ts'
+
+/** What a request is answered with that nobody is asked about; `status` is the HTTP status that goes with it. */
+export interface Refusal extends JsonRpcError {
+  readonly status: number
+}
 
 /** `ended` hears of the end, however it comes, so that whoever works for the answer can stop. */
 export class OwnExchange implements UpstreamExchange {
@@ -28,13 +39,15 @@ export class OwnExchange implements UpstreamExchange {
       if (this.#silent) return
       this.#sink.head({ status, contentType: 'json' })
       if (!this.#isSilent())
-        this.#sink.message({
-          message: message ?? (JSON.parse(text) as JsonRpcMessage),
-          bytes: Buffer.from(text),
-        })
+        this.#sink.message(message ? { message, bytes: Buffer.from(text) } : asMessage(text))
       this.#finish()
     })
     return this
+  }
+
+  /** Answers with a JSON-RPC error. */
+  answerError({ id }: JsonRpcRequest, { status, ...error }: Refusal): this {
+    return this.answer(errorResponse(id, error), { status })
   }
 
   /** Ends with a status alone. */
@@ -49,10 +62,14 @@ export class OwnExchange implements UpstreamExchange {
 
   /** Breaks off: nothing was asked of anybody. */
   refuse(message: string, cause?: unknown): this {
+    return this.fail({ stage: 'connect', message, sent: false, cause })
+  }
+
+  fail(failure: UpstreamFailure): this {
     queueMicrotask(() => {
       if (this.#silent) return
       this.#end()
-      this.#sink.fail({ stage: 'connect', message, sent: false, cause })
+      this.#sink.fail(failure)
     })
     return this
   }
