@@ -115,6 +115,7 @@ export async function buildCalls(parts: CallParts) {
     onEnded: (session) => {
       streams.forget(session)
       budgets.forgetSession(session.id)
+      meters.forget(session.id)
     },
   })
   metrics.registry.beforeRender(() => metrics.sessions.set(sessions.count))

@@ -69,6 +69,18 @@ describe('memory', () => {
         expect(meters.of(key({ subject: `ses_${subject}`, periodMs: now + day * dayMs })).counted).toBe(1n)
   })
 
+  test('forgets a session that has ended, with all its periods, and nobody else', () => {
+    const meters = new Meters()
+    const running = meters.of(key({ subject: 'ses_1' }))
+    meters.of(key({ subject: 'ses_1', periodMs: now + dayMs }))
+    meters.of(key({ subject: 'ses_2' }))
+    meters.forget('ses_1')
+    meters.forget('ses_3')
+    expect(meters.size).toBe(1)
+    expect(meters.count(running, 2n)).toEqual({ meter: running.key, quantity: 2n })
+    expect(meters.of(key({ subject: 'ses_1' })).counted).toBeUndefined()
+  })
+
   test('keeps the meter of a call that is on its way, however old', () => {
     const meters = new Meters()
     const waiting = meters.of(key())

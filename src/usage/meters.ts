@@ -50,27 +50,37 @@ const minPruneSize = 1000
  * `load` brings back what the store has.
  */
 export class Meters {
-  readonly #meters = new Map<string, Meter>()
+  /** By subject, so that one can be forgotten. */
+  readonly #meters = new Map<string, Map<string, Meter>>()
+  #size = 0
   #pruneSize = minPruneSize
 
   /** Replaces what was counted by what is stored. Calls in flight keep their meters. */
   load(stored: readonly StoredMeter[]): void {
-    for (const meter of this.#meters.values()) meter.counted = undefined
+    for (const meters of this.#meters.values()) for (const meter of meters.values()) meter.counted = undefined
     for (const { quantity, ...key } of stored) this.of(key).counted = quantity
   }
 
   of(key: MeterKey): Meter {
-    const name = `${key.periodMs} ${key.unit} ${key.ruleId} ${key.subject}`
-    const known = this.#meters.get(name)
+    const name = `${key.periodMs} ${key.unit} ${key.ruleId}`
+    const ofSubject = this.#meters.get(key.subject)
+    const known = ofSubject?.get(name)
     if (known) return known
     const meter = new Meter(key, undefined)
-    this.#meters.set(name, meter)
-    if (this.#meters.size > this.#pruneSize) this.#prune(key.periodMs)
+    if (ofSubject) ofSubject.set(name, meter)
+    else this.#meters.set(key.subject, new Map([[name, meter]]))
+    if (++this.#size > this.#pruneSize) this.#prune(key.periodMs)
     return meter
   }
 
   get size(): number {
-    return this.#meters.size
+    return this.#size
+  }
+
+  /** A session has ended: nothing more will be begun in it. What still runs there counts to the end. */
+  forget(subject: string): void {
+    this.#size -= this.#meters.get(subject)?.size ?? 0
+    this.#meters.delete(subject)
   }
 
   /** Counts a charged call: from here on others pay what comes after it. */
@@ -81,9 +91,12 @@ export class Meters {
 
   /** Periods that nothing can fall into any more leave. */
   #prune(nowMs: number): void {
-    for (const [name, { key, ahead }] of this.#meters)
-      if (ahead === 0n && key.periodMs < nowMs - keptMs) this.#meters.delete(name)
-    this.#pruneSize = Math.max(minPruneSize, 2 * this.#meters.size)
+    for (const [subject, meters] of this.#meters) {
+      for (const [name, { key, ahead }] of meters)
+        if (ahead === 0n && key.periodMs < nowMs - keptMs && meters.delete(name)) this.#size--
+      if (meters.size === 0) this.#meters.delete(subject)
+    }
+    this.#pruneSize = Math.max(minPruneSize, 2 * this.#size)
   }
 }
 

@@ -1,4 +1,5 @@
 // The usage tables: committing batches of settled calls, and reading records, rollups and dimensions.
+import { sql } from 'kysely'
 import { HotBatch, type HotRow } from '../db/batch.ts'
 import type { Database } from '../db/database.ts'
 import type { Dimension, DimensionKind } from './dimensions.ts'
@@ -63,9 +64,15 @@ export class UsageStore {
     return row?.id ?? 0n
   }
 
-  /** What was counted in periods that began at or after `fromMs`. */
+  /** What was counted in periods that began at or after `fromMs`, but for sessions that have ended. */
   async loadMeters(fromMs: number): Promise<StoredMeter[]> {
-    const query = this.#sql.selectFrom('usage_meter').selectAll().where('period', '>=', BigInt(fromMs))
+    const isOpen = sql<boolean>`exists (
+      select 1 from session s where s.id = usage_meter.subject and s.status not in ('closed', 'expired'))`
+    const query = this.#sql
+      .selectFrom('usage_meter')
+      .selectAll()
+      .where('period', '>=', BigInt(fromMs))
+      .where((e) => e.or([e('subject', 'not like', 'ses%'), isOpen]))
     return (await this.#db.read(query)).map(({ rule_id, unit, subject, period, quantity }) => ({
       ruleId: rule_id,
       unit,

@@ -11,6 +11,7 @@ import { localDate, localHour } from '../../src/base/zone.ts'
 import type { Database } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { openPostgres } from '../../src/db/postgres.ts'
+import { rawQuery } from '../../src/db/raw-query.ts'
 import { openSqlite } from '../../src/db/sqlite.ts'
 import { CubeWriter } from '../../src/usage/cube-writer.ts'
 import { Dimensions } from '../../src/usage/dimensions.ts'
@@ -301,5 +302,21 @@ describe.each(engines)('usage on %s', (_, openStore) => {
     await expect(few.summarise({}, { groupBy: ['hour'], timeZone: 'UTC' })).rejects.toMatchObject({
       code: 'unprocessable',
     })
+  })
+
+  test('counts are loaded of accounts, keys and open sessions, and of the periods that are asked for', async () => {
+    const run = (text: string) => db.write(rawQuery(text))
+    const session = (id: string, status: string) =>
+      run(`insert into session (id, user_id, account_id, server_id, transport, status, created_at, last_active_at, expires_at)
+        values ('${id}', 'usr_1', 'acc_1', 'srv_1', 'sse', '${status}', 1, 1, 9)`)
+    await session('ses_open', 'connected')
+    await session('ses_closed', 'closed')
+    await session('ses_expired', 'expired')
+    for (const subject of ['acc_1', 'key_1', 'ses_open', 'ses_closed', 'ses_expired', 'ses_gone'])
+      await run(`insert into usage_meter (rule_id, unit, subject, period, quantity)
+        values ('rul_1', 'call', '${subject}', 5, 7), ('rul_1', 'call', '${subject}', 4, 7)`)
+    const loaded = await new UsageStore(db).loadMeters(5)
+    expect(loaded.map(({ subject }) => subject).toSorted()).toEqual(['acc_1', 'key_1', 'ses_open'])
+    expect(loaded[0]).toMatchObject({ ruleId: 'rul_1', unit: 'call', periodMs: 5, quantity: 7n })
   })
 })
