@@ -85,7 +85,7 @@ function addStoreCommands(program: Command, io: Io): void {
   )
     .addHelpText('after', examples('migrate', 'migrate --database-url postgres://gate@db/tollbridge'))
     .action(async (flags: ConfigFlags, command: Command) => {
-      const { migrateStore } = await import('./migrate-store.ts')
+      const { migrateStore } = await import('./store/migrate-store.ts')
       const applied = await migrateStore(readConfig(io, flags))
       if (wantsJson(command)) io.out(JSON.stringify({ applied }))
       else io.talk(applied.length > 0 ? `Applied ${applied.join(', ')}.` : 'The store is up to date.')
@@ -116,7 +116,7 @@ function addRebuildCommand(program: Command, io: Io): void {
       examples('rebuild --data ./data', 'rebuild --database-url postgres://gate@db/tollbridge'),
     )
     .action(async (flags: ConfigFlags, command: Command) => {
-      const { rebuildStore } = await import('./rebuild-store.ts')
+      const { rebuildStore } = await import('./store/rebuild-store.ts')
       showThing(io, command, { ...(await rebuildStore(readConfig(io, flags))) })
     })
 }
@@ -125,6 +125,6 @@ const askToVerify = (io: Io, command: Command): Promise<VerifyAnswer> =>
   clientOf(io, command).get<VerifyAnswer>('/billing/verify')
 
 async function verifyOffline(io: Io, flags: ConfigFlags): Promise<VerifyAnswer> {
-  const { verifyStore } = await import('./verify-store.ts')
+  const { verifyStore } = await import('./store/verify-store.ts')
   return verifyStore(readConfig(io, flags))
 }

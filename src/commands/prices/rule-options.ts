@@ -1,8 +1,8 @@
 // What the commands of rules and drafts share: the options that make a rule, and how one is named.
 import { Option, type Command } from 'commander'
-import type { ApiClient } from './client.ts'
-import { CliError, type Io } from './io.ts'
-import { clientOf, compact, segment } from './show.ts'
+import type { ApiClient } from '../client.ts'
+import { CliError, type Io } from '../io.ts'
+import { clientOf, compact, segment } from '../show.ts'
 
 const matchNames = ['server', 'tool', 'method', 'user', 'account', 'transport'] as const
 export const priceNames = ['perCall', 'perKb', 'perSecond', 'perToken', 'flat', 'minimum', 'maximum'] as const

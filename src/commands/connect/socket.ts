@@ -1,8 +1,8 @@
 // One attempt at a WebSocket to the gateway, and why it failed in words for people.
 import type { IncomingMessage } from 'node:http'
 import { WebSocket } from 'ws'
-import manifest from '../../package.json' with { type: 'json' }
-import { GatewayError, errorCodes, type ErrorCode } from '../base/errors.ts'
+import manifest from '../../../package.json' with { type: 'json' }
+import { GatewayError, errorCodes, type ErrorCode } from '../../base/errors.ts'
 
 /** Why there is no connection. `final`: another attempt would end the same way. */
 export interface Failure {

@@ -1,7 +1,7 @@
 // `rule`: prices and which calls they are for.
 import type { Command } from 'commander'
-import { addSimulateCommand } from './declared/commands.ts'
-import { confirm, type Io } from './io.ts'
+import { addSimulateCommand } from '../declared/commands.ts'
+import { confirm, type Io } from '../io.ts'
 import { addDraftCommands } from './rule-draft.ts'
 import {
   bodyOf,
@@ -14,7 +14,7 @@ import {
   type RuleOptions,
   type ShownRule,
 } from './rule-options.ts'
-import { clientOf, compact, examples, segment, showList, showThing, words } from './show.ts'
+import { clientOf, compact, examples, segment, showList, showThing, words } from '../show.ts'
 
 export function addRuleCommands(program: Command, io: Io): void {
   const rule = program.command('rule').description('prices')

@@ -2,9 +2,9 @@
 import { writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { accountIdOf } from './account.ts'
-import { CliError, type Io } from './io.ts'
-import { clientOf, compact, examples, segment, showList, showThing, wantsJson } from './show.ts'
-import { formatTable } from './table.ts'
+import { CliError, type Io } from '../io.ts'
+import { clientOf, compact, examples, segment, showList, showThing, wantsJson } from '../show.ts'
+import { formatTable } from '../table.ts'
 
 interface ShownInvoice {
   readonly id: string

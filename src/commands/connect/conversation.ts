@@ -1,6 +1,6 @@
 // What a stdio client and the gateway have said to each other, as far as a new connection has to know it.
-import { GatewayError } from '../base/errors.ts'
-import { isRequest, isResponse, type JsonRpcMessage, type RequestId } from '../wire/json-rpc.ts'
+import { GatewayError } from '../../base/errors.ts'
+import { isRequest, isResponse, type JsonRpcMessage, type RequestId } from '../../wire/json-rpc.ts'
 
 export interface Wires {
   /** One message to the client. */

@@ -1,9 +1,9 @@
 // `rule draft`, `rule publish` and `rule lint`: prices that are prepared, checked, and then published.
 import type { Command } from 'commander'
 import { draftsOption } from './drafts-option.ts'
-import { CliError, confirm, type Io } from './io.ts'
+import { CliError, confirm, type Io } from '../io.ts'
 import { bodyOf, idOf, ownCurrency, withRule, type RuleOptions, type ShownRule } from './rule-options.ts'
-import { clientOf, examples, segment, showList, showThing, wantsJson, words } from './show.ts'
+import { clientOf, examples, segment, showList, showThing, wantsJson, words } from '../show.ts'
 
 type ShownDraft = ShownRule & { readonly ruleId: string; readonly basedOn?: number }
 

@@ -1,8 +1,8 @@
 // Brings the configured store's schema up to date, outside of a running gateway.
-import { createLog } from '../base/log.ts'
-import type { Config } from '../config.ts'
-import { migrate } from '../db/migrate.ts'
-import { openStore } from '../db/open.ts'
+import { createLog } from '../../base/log.ts'
+import type { Config } from '../../config.ts'
+import { migrate } from '../../db/migrate.ts'
+import { openStore } from '../../db/open.ts'
 
 /** Names of the steps that were applied. Rejects with GatewayError where the store is not ours to change. */
 export async function migrateStore(config: Config): Promise<string[]> {

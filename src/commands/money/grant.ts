@@ -1,8 +1,8 @@
 // `grant`: credit on accounts, with what is left of it, and taking it back.
 import type { Command } from 'commander'
 import { accountIdOf } from './account.ts'
-import { confirm, type Io } from './io.ts'
-import { clientOf, examples, segment, showList, showThing } from './show.ts'
+import { confirm, type Io } from '../io.ts'
+import { clientOf, examples, segment, showList, showThing } from '../show.ts'
 
 interface ShownGrant {
   readonly id: string

@@ -1,7 +1,7 @@
 // `book`: price books, which accounts get with `account book`.
 import type { Command } from 'commander'
-import { confirm, type Io } from './io.ts'
-import { clientOf, compact, examples, segment, showList, showThing } from './show.ts'
+import { confirm, type Io } from '../io.ts'
+import { clientOf, compact, examples, segment, showList, showThing } from '../show.ts'
 
 interface ShownBook {
   readonly name: string

@@ -1,7 +1,7 @@
 // A conversation over several connections: the handshake is repeated unseen, nothing else is sent twice, nobody waits in vain.
 import { beforeEach, describe, expect, test } from 'vitest'
-import { GatewayError } from '../base/errors.ts'
-import { Conversation } from './connect-conversation.ts'
+import { GatewayError } from '../../base/errors.ts'
+import { Conversation } from './conversation.ts'
 
 // Tests read whatever shape they expect.
 // oxlint-disable-next-line typescript/no-explicit-any

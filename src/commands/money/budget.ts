@@ -1,7 +1,7 @@
 // `budget`: limits on what accounts, users, keys, sessions and servers may spend.
 import { Argument, Option, type Command } from 'commander'
-import { CliError, confirm, type Io } from './io.ts'
-import { clientOf, compact, examples, segment, showList, showThing, words } from './show.ts'
+import { CliError, confirm, type Io } from '../io.ts'
+import { clientOf, compact, examples, segment, showList, showThing, words } from '../show.ts'
 
 const scopes = ['account', 'user', 'key', 'session', 'server'] as const
 

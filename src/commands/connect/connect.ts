@@ -4,12 +4,12 @@ import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { WebSocket } from 'ws'
-import { GatewayError } from '../base/errors.ts'
-import { LineReader } from '../upstreams/line-reader.ts'
-import { Conversation } from './connect-conversation.ts'
-import { openSocket, type Failure } from './connect-socket.ts'
-import { CliError, type Io } from './io.ts'
-import { clientOf, examples } from './show.ts'
+import { GatewayError } from '../../base/errors.ts'
+import { LineReader } from '../../upstreams/line-reader.ts'
+import { Conversation } from './conversation.ts'
+import { openSocket, type Failure } from './socket.ts'
+import { CliError, type Io } from '../io.ts'
+import { clientOf, examples } from '../show.ts'
 
 interface ConnectOptions {
   /** The gateway's base URL. */

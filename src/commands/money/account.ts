@@ -1,7 +1,7 @@
 // `account`: balances, grants, the tree of accounts, and whether an account has to be funded.
 import { Argument, type Command } from 'commander'
-import { CliError, type Io } from './io.ts'
-import { clientOf, compact, examples, segment, showList, showThing } from './show.ts'
+import { CliError, type Io } from '../io.ts'
+import { clientOf, compact, examples, segment, showList, showThing } from '../show.ts'
 
 interface ShownAccount {
   readonly id: string
