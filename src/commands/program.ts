@@ -10,12 +10,14 @@ import { addDeclaredCommands } from './declared/commands.ts'
 import { addGrantCommands } from './money/grant.ts'
 import { CliError, type Io } from './io.ts'
 import { addInvoiceCommands } from './money/invoice.ts'
-import { addKeyCommands } from './key.ts'
+import { addKeyCommands } from './people/key.ts'
 import { addLocalCommands } from './local.ts'
-import { addLoginCommands } from './login.ts'
+import { addLoginCommands } from './people/login.ts'
 import { addRuleCommands } from './prices/rule.ts'
 import { addServeCommand } from './serve.ts'
 import { addServerCommands } from './server.ts'
+import { addSessionCommands } from './people/session.ts'
+import { addUserCommands } from './people/user.ts'
 import { addUsageCommands } from './usage.ts'
 
 /** Runs a command line. Returns the exit code: 0 fine, 1 failed, 2 wrong use, 78 wrong configuration. */
@@ -56,8 +58,10 @@ function makeProgram(io: Io): Command {
     )
   addServeCommand(program, io)
   addLoginCommands(program, io)
+  addUserCommands(program, io)
   addServerCommands(program, io)
   addBundleCommands(program, io)
+  addSessionCommands(program, io)
   addKeyCommands(program, io)
   addUsageCommands(program, io)
   addRuleCommands(program, io)

@@ -41,8 +41,8 @@ export const segment = (text: string): string => encodeURIComponent(text)
 export const compact = (members: Readonly<Record<string, unknown>>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
 
-/** Members as words, such as `perCall=0.01 minimum=0.1`. */
-export const words = (members: Readonly<Record<string, string>>): string =>
+/** Members as words, such as `perCall=0.01 minimum=0.1`; what has members of its own is `{…}`. */
+export const words = (members: Readonly<Record<string, unknown>>): string =>
   Object.entries(members)
-    .map(([name, value]) => `${name}=${value}`)
+    .map(([name, value]) => `${name}=${typeof value === 'object' ? '{…}' : String(value)}`)
     .join(' ')

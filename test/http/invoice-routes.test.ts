@@ -208,11 +208,41 @@ test('the command line lists, makes, shows, finalizes, voids, pays and saves inv
     /INV-2026-000003.*paid[\s\S]*INV-2026-000002.*void/,
   )
   const file = join(folder, 'bob.pdf')
-  expect(await cli(`invoice pdf INV-2026-000003 --out ${file}`)).toMatchObject({
+  expect(await cli(`invoice save INV-2026-000003 --out ${file}`)).toMatchObject({
     code: 0,
     talk: `Saved as ${file}.`,
   })
   expect(existsSync(file) && readPdf(readFileSync(file)).pages).toHaveLength(1)
-  expect((await cli(`invoice pdf INV-2026-000003 --out ${file}`)).talk).toMatch(/--force/)
+  expect((await cli(`invoice save INV-2026-000003 --out ${file}`)).talk).toMatch(/--force/)
   expect((await cli('invoice show INV-1')).code).toBe(1)
+  expect(await cli(`invoice save INV-2026-000003 --format csv --out ${file}.csv`)).toMatchObject({ code: 0 })
+  expect(readFileSync(`${file}.csv`, 'utf8')).toMatch(/INV-2026-000003/)
+
+  expect((await cli('invoice credit INV-2026-000003 --reason outage')).code).toBe(2)
+  expect((await cli('invoice credit INV-2026-000003 0.05 --reason outage')).out).toMatch(/total +0\.05/)
+  expect((await cli('invoice credit INV-2026-000003 --line 1=0.01 --reason again')).out).toMatch(
+    /total +0\.01/,
+  )
+  expect((await cli('invoice credits INV-2026-000003')).out).toMatch(/0\.05 +USD.*outage[\s\S]*again/)
+  const later = '--from 2026-01-01T00:02:00Z --to 2026-01-01T00:02:00.001Z'
+  const draft = JSON.parse((await cli(`invoice create bob ${later} --json`)).out)
+  expect((await cli(`invoice refresh ${draft.id}`)).out).toMatch(/status +draft/)
+  expect(await cli(`invoice rm ${draft.id} --yes`)).toMatchObject({ code: 0, talk: `Deleted ${draft.id}` })
+  expect((await cli(`invoice show ${draft.id}`)).code).toBe(1)
+})
+
+test('the command line gives up on an invoice', async () => {
+  await call(bob)
+  const from = new Date(api.clock.now() - 1).toISOString()
+  api.clock.advance(1000)
+  const period = { start: from, end: new Date(api.clock.now()).toISOString() }
+  const draft = await admin.ok('POST', path, { accountId: bob.accountId, period })
+  await admin.ok('POST', `${path}/${draft.id}/finalize`)
+  const { io, out } = recordingIo({
+    TOLLBRIDGE_URL: api.url,
+    TOLLBRIDGE_KEY: admin.credential,
+    HOME: '/none',
+  })
+  expect(await runCli(['invoice', 'uncollectible', draft.id, '--reason', 'insolvent'], io)).toBe(0)
+  expect(out.join('\n')).toMatch(/status +uncollectible/)
 })

@@ -1,6 +1,7 @@
 // Declarations as YAML: written so that people can review them, read so that no decimal ever becomes a double.
-import { parseDocument, stringify } from 'yaml'
+import { stringify } from 'yaml'
 import { isObject } from '../../base/is-object.ts'
+import { readExactYaml } from '../exact-yaml.ts'
 import { CliError } from '../io.ts'
 import type { Item } from './kind.ts'
 import { kinds } from './kinds.ts'
@@ -29,11 +30,9 @@ export function writeDeclarations(things: Declarations): string {
 /** Throws a CliError that lists every fault of the file with its place. */
 export function readDeclarations(text: string, name: string): Declarations {
   if (Buffer.byteLength(text) > maxBytes) throw new CliError(`${name} is larger than 4 MiB.`, 2)
-  // Every scalar as it is written, but for a plain null.
-  const document = parseDocument(text, { schema: 'failsafe', customTags: ['null'] })
-  const faults = document.errors.map(({ message }) => `${name}: ${message.split('\n')[0] ?? ''}`)
-  if (faults.length > 0) throw new CliError(faults.join('\n'), 2)
-  const value: unknown = document.toJS({ maxAliasCount: 100 })
+  const { value, faults: unread } = readExactYaml(text)
+  if (unread.length > 0) throw new CliError(unread.map((fault) => `${name}: ${fault}`).join('\n'), 2)
+  const faults: string[] = []
   if (!isObject(value))
     throw new CliError(`${name} holds no declarations; \`tollbridge export\` writes some.`, 2)
   const { tollbridge, ...members } = value

@@ -1,6 +1,7 @@
 // `account`: balances, grants, the tree of accounts, and whether an account has to be funded.
 import { Argument, type Command } from 'commander'
 import { CliError, type Io } from '../io.ts'
+import { addStatementCommands } from './statement.ts'
 import { clientOf, compact, examples, segment, showList, showThing } from '../show.ts'
 
 interface ShownAccount {
@@ -104,6 +105,7 @@ export function addAccountCommands(program: Command, io: Io): void {
     })
   addTreeCommands(account, io)
   addBookOption(account, io)
+  addStatementCommands(account, io)
 }
 
 function addTreeCommands(account: Command, io: Io): void {

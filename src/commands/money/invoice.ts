@@ -1,7 +1,9 @@
 // `invoice`: what accounts are billed, from the draft to the payment.
 import { writeFileSync } from 'node:fs'
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import { accountIdOf } from './account.ts'
+import { addCreditCommands } from './credit-note.ts'
+import { addInvoiceSteps } from './invoice-steps.ts'
 import { CliError, type Io } from '../io.ts'
 import { clientOf, compact, examples, segment, showList, showThing, wantsJson } from '../show.ts'
 import { formatTable } from '../table.ts'
@@ -18,7 +20,7 @@ interface ShownInvoice {
   readonly dueAt?: string
 }
 
-interface FullInvoice extends ShownInvoice {
+export interface FullInvoice extends ShownInvoice {
   readonly amountLeft: string
   readonly subtotal: string
   readonly lines: readonly {
@@ -29,6 +31,12 @@ interface FullInvoice extends ShownInvoice {
   }[]
 }
 
+interface SaveOptions {
+  readonly format: string
+  readonly out?: string
+  readonly force?: boolean
+}
+
 type Options = Readonly<Record<string, string | undefined>>
 const path = '/billing/invoices'
 
@@ -37,10 +45,9 @@ export function addInvoiceCommands(program: Command, io: Io): void {
   addList(invoice, io)
   addCreate(invoice, io)
   addShow(invoice, io)
-  addPdf(invoice, io)
-  addStep(invoice, io, { name: 'finalize', does: 'make a draft final, with a number' })
-  addStep(invoice, io, { name: 'pay', does: 'mark an invoice as paid', option: 'reference' })
-  addStep(invoice, io, { name: 'void', does: 'take an invoice back', option: 'reason' })
+  addSave(invoice, io)
+  addInvoiceSteps(invoice, io)
+  addCreditCommands(invoice, io)
 }
 
 function addList(invoice: Command, io: Io): void {
@@ -84,7 +91,7 @@ function addCreate(invoice: Command, io: Io): void {
       const period = from === undefined ? undefined : { start: from, end: to }
       const days = dueDays === undefined ? undefined : Number(dueDays)
       const body = compact({ accountId, month, period, dueDays: days })
-      show(io, command, await clientOf(io, command).post<FullInvoice>(path, body))
+      showInvoice(io, command, await clientOf(io, command).post<FullInvoice>(path, body))
     })
 }
 
@@ -94,22 +101,26 @@ function addShow(invoice: Command, io: Io): void {
     .description('show an invoice with its lines, by number or id')
     .addHelpText('after', examples('invoice show INV-2026-000001', 'invoice show INV-2026-000001 --json'))
     .action(async (name: string, _options: object, command: Command) => {
-      show(io, command, await clientOf(io, command).get<FullInvoice>(await pathOf(io, command, name)))
+      showInvoice(io, command, await clientOf(io, command).get<FullInvoice>(await pathOf(io, command, name)))
     })
 }
 
-function addPdf(invoice: Command, io: Io): void {
+function addSave(invoice: Command, io: Io): void {
   invoice
-    .command('pdf <invoice>')
-    .description('save an invoice as PDF, by number or id')
-    .option('--out <file>', 'where to; NUMBER.pdf where it is absent')
+    .command('save <invoice>')
+    .description('save an invoice as a file, by number or id')
+    .addOption(new Option('--format <format>', 'of the file').choices(['pdf', 'html', 'csv']).default('pdf'))
+    .option('--out <file>', 'where to; NUMBER.FORMAT where it is absent')
     .option('--force', 'replace a file that is there')
-    .addHelpText('after', examples('invoice pdf INV-2026-000001 --out october.pdf'))
-    .action(async (name: string, options: { out?: string; force?: boolean }, command: Command) => {
+    .addHelpText(
+      'after',
+      examples('invoice save INV-2026-000001', 'invoice save INV-2026-000001 --format csv --out october.csv'),
+    )
+    .action(async (name: string, options: SaveOptions, command: Command) => {
       const client = clientOf(io, command)
       const where = await pathOf(io, command, name)
-      const file = options.out ?? `${name.replaceAll(/[^\w.-]+/g, '-')}.pdf`
-      const bytes = await client.download(where, { format: 'pdf' })
+      const file = options.out ?? `${name.replaceAll(/[^\w.-]+/g, '-')}.${options.format}`
+      const bytes = await client.download(where, { format: options.format })
       try {
         writeFileSync(file, bytes, { flag: options.force ? 'w' : 'wx' })
       } catch (error) {
@@ -122,30 +133,8 @@ function addPdf(invoice: Command, io: Io): void {
     })
 }
 
-function addStep(
-  invoice: Command,
-  io: Io,
-  { name, does, option }: { name: string; does: string; option?: 'reference' | 'reason' },
-): void {
-  const command = invoice.command(`${name} <invoice>`).description(`${does}, by number or id`)
-  const words =
-    option === undefined ? '' : ` --${option} ${option === 'reference' ? 'bank-4711' : 'wrong-tax-id'}`
-  if (option !== undefined)
-    command.requiredOption(`--${option} <text>`, option === 'reference' ? 'of the payment' : 'why')
-  command
-    .addHelpText(
-      'after',
-      examples(`invoice ${name} ${name === 'finalize' ? 'inv_…' : 'INV-2026-000001'}${words}`),
-    )
-    .action(async (which: string, options: Options, command: Command) => {
-      const body = option === undefined ? undefined : { [option]: options[option] }
-      const where = await pathOf(io, command, which)
-      show(io, command, await clientOf(io, command).post<FullInvoice>(`${where}/${name}`, body))
-    })
-}
-
 /** The path of an invoice that somebody named by its id or its number. */
-async function pathOf(io: Io, command: Command, name: string): Promise<string> {
+export async function pathOf(io: Io, command: Command, name: string): Promise<string> {
   if (name.startsWith('inv_')) return `${path}/${segment(name)}`
   const all = await clientOf(io, command).list<ShownInvoice>(path)
   const found = all.find(({ number }) => number === name)
@@ -153,7 +142,7 @@ async function pathOf(io: Io, command: Command, name: string): Promise<string> {
   return `${path}/${segment(found.id)}`
 }
 
-function show(io: Io, command: Command, invoice: FullInvoice): void {
+export function showInvoice(io: Io, command: Command, invoice: FullInvoice): void {
   if (wantsJson(command)) return showThing(io, command, invoice)
   const { id, number, accountId, status, period, dueAt } = invoice
   const { subtotal, total, amountDue, amountLeft, currency, lines } = invoice

@@ -1,16 +1,21 @@
 // What the commands of rules and drafts share: the options that make a rule, and how one is named.
+import { readFileSync } from 'node:fs'
 import { Option, type Command } from 'commander'
+import { isObject } from '../../base/is-object.ts'
 import type { ApiClient } from '../client.ts'
+import { readExactYaml } from '../exact-yaml.ts'
 import { CliError, type Io } from '../io.ts'
 import { clientOf, compact, segment } from '../show.ts'
 
 const matchNames = ['server', 'tool', 'method', 'user', 'account', 'transport'] as const
-export const priceNames = ['perCall', 'perKb', 'perSecond', 'perToken', 'flat', 'minimum', 'maximum'] as const
+const priceNames = ['perCall', 'perKb', 'perSecond', 'perToken', 'flat', 'minimum', 'maximum'] as const
 
 export type RuleOptions = Partial<
   Record<(typeof matchNames)[number] | (typeof priceNames)[number], string>
 > & {
   readonly name?: string
+  /** Any price, as YAML. */
+  readonly price?: string
   readonly priority?: string
   readonly currency?: string
   readonly billOn?: string
@@ -30,7 +35,7 @@ export interface ShownRule {
   readonly currency: string
   readonly book?: string
   readonly match: Readonly<Record<string, string>>
-  readonly price: Readonly<Record<string, string>>
+  readonly price: Readonly<Record<string, unknown>>
 }
 
 const dashed = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
@@ -38,7 +43,10 @@ const dashed = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `
 export function withPrice(command: Command): Command {
   for (const name of priceNames)
     command.addOption(new Option(`--${dashed(name)} <amount>`, 'a decimal amount'))
-  return command
+  return command.option(
+    '--price <yaml>',
+    'any price, with tiers, packages or shares, as YAML or JSON; @file reads one',
+  )
 }
 
 function withMatch(command: Command): Command {
@@ -57,12 +65,31 @@ export const withRule = (command: Command): Command =>
     .option('--effective-from <time>', 'ISO 8601')
     .option('--effective-to <time>', 'ISO 8601')
 
-export const pick = (
+const pick = (
   names: readonly (keyof RuleOptions)[],
   options: RuleOptions,
 ): Record<string, unknown> | undefined => {
   const members = compact(Object.fromEntries(names.map((name) => [name, options[name]])))
   return Object.keys(members).length > 0 ? members : undefined
+}
+
+/** The price of `--price` with the single amounts over it; undefined where nothing is said of it. */
+export function priceOf(options: RuleOptions): Record<string, unknown> | undefined {
+  const amounts = pick(priceNames, options)
+  if (options.price === undefined) return amounts
+  const text = options.price.startsWith('@') ? readText(options.price.slice(1)) : options.price
+  const { value, faults } = readExactYaml(text)
+  if (!isObject(value))
+    throw new CliError(`--price: ${faults[0] ?? 'must have members such as tiers or perCall'}`, 2)
+  return { ...value, ...amounts }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    throw new CliError(`--price: ${path} cannot be read.`, 2)
+  }
 }
 
 export function bodyOf(options: RuleOptions): Record<string, unknown> {
@@ -76,7 +103,7 @@ export function bodyOf(options: RuleOptions): Record<string, unknown> {
     active: options.active,
     currency: options.currency,
     match: pick(matchNames, options),
-    price: pick(priceNames, options),
+    price: priceOf(options),
     book: options.book === false ? null : options.book,
     billOn: options.billOn?.split(',').map((outcome) => outcome.trim()),
     effectiveFrom: options.effectiveFrom,

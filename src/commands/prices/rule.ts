@@ -7,14 +7,21 @@ import {
   bodyOf,
   idOf,
   ownCurrency,
-  pick,
-  priceNames,
+  priceOf,
   withPrice,
   withRule,
   type RuleOptions,
   type ShownRule,
 } from './rule-options.ts'
 import { clientOf, compact, examples, segment, showList, showThing, words } from '../show.ts'
+
+interface UsageOptions {
+  readonly calls?: string
+  readonly kb?: string
+  readonly seconds?: string
+  readonly tokens?: string
+  readonly upstreamCost?: string
+}
 
 export function addRuleCommands(program: Command, io: Io): void {
   const rule = program.command('rule').description('prices')
@@ -46,6 +53,7 @@ export function addRuleCommands(program: Command, io: Io): void {
       examples(
         'rule add basic --server weather --per-call 0.01',
         "rule add search --tool 'search*' --per-kb 0.002 --minimum 0.01",
+        "rule add packs --price 'package: { unit: call, size: 1000, price: 5, period: month, per: account }'",
       ),
     )
     .action(async (name: string, options: RuleOptions, command: Command) => {
@@ -108,17 +116,23 @@ function addReading(rule: Command, io: Io): void {
     .option('--calls <count>', 'calls')
     .option('--kb <amount>', 'kilobytes')
     .option('--seconds <amount>', 'seconds')
+    .option('--tokens <count>', 'tokens')
+    .option('--upstream-cost <amount>', 'what the calls cost the server')
     .option('--currency <code>', 'ISO 4217')
-    .addHelpText('after', examples('rule quote --per-call 0.01 --per-kb 0.002 --calls 3 --kb 12.5'))
-    .action(
-      async (options: RuleOptions & { calls?: string; kb?: string; seconds?: string }, command: Command) => {
-        const { calls, kb, seconds, currency } = options
-        const body = compact({
-          price: pick(priceNames, options) ?? {},
-          usage: compact({ calls, kb, seconds }),
-          currency,
-        })
-        showThing(io, command, await clientOf(io, command).post('/billing/quote', body))
-      },
+    .addHelpText(
+      'after',
+      examples(
+        'rule quote --per-call 0.01 --per-kb 0.002 --calls 3 --kb 12.5',
+        'rule quote --price @tiers.yaml --calls 12000',
+      ),
     )
+    .action(async (options: RuleOptions & UsageOptions, command: Command) => {
+      const { calls, kb, seconds, tokens, upstreamCost, currency } = options
+      const body = compact({
+        price: priceOf(options) ?? {},
+        usage: compact({ calls, kb, seconds, tokens, upstreamCost }),
+        currency,
+      })
+      showThing(io, command, await clientOf(io, command).post('/billing/quote', body))
+    })
 }

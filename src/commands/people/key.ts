@@ -1,8 +1,8 @@
 // `key`: API keys.
 import type { Command } from 'commander'
-import { readWindow } from './money/budget.ts'
-import { CliError, confirm, type Io } from './io.ts'
-import { clientOf, compact, examples, segment, showList, showThing, wantsJson } from './show.ts'
+import { readWindow } from '../money/budget.ts'
+import { CliError, confirm, type Io } from '../io.ts'
+import { clientOf, compact, examples, segment, showList, showThing, wantsJson } from '../show.ts'
 
 interface ShownKey {
   readonly id: string

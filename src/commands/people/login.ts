@@ -1,9 +1,9 @@
 // `login` and `logout`: a saved login for each gateway; and `me`.
 import type { Command } from 'commander'
-import { ApiClient, toLogin, type TokenAnswer } from './client.ts'
-import { changeCredentials, credentialsPath, readCredentials } from './credentials.ts'
-import { CliError, type Io } from './io.ts'
-import { clientOf, examples, showThing, wantsJson } from './show.ts'
+import { ApiClient, toLogin, type TokenAnswer } from '../client.ts'
+import { changeCredentials, credentialsPath, readCredentials } from '../credentials.ts'
+import { CliError, type Io } from '../io.ts'
+import { clientOf, examples, showThing, wantsJson } from '../show.ts'
 
 interface LoginOptions {
   readonly username?: string
