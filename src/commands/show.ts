@@ -44,5 +44,5 @@ export const compact = (members: Readonly<Record<string, unknown>>): Record<stri
 /** Members as words, such as `perCall=0.01 minimum=0.1`; what has members of its own is `{…}`. */
 export const words = (members: Readonly<Record<string, unknown>>): string =>
   Object.entries(members)
-    .map(([name, value]) => `${name}=${typeof value === 'object' ? '{…}' : String(value)}`)
+    .map(([name, value]) => `${name}=${typeof value === 'object' ? '{…}' : `${value as string | number}`}`)
     .join(' ')

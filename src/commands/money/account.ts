@@ -1,6 +1,7 @@
 // `account`: balances, grants, the tree of accounts, and whether an account has to be funded.
 import { Argument, type Command } from 'commander'
-import { CliError, type Io } from '../io.ts'
+import type { Io } from '../io.ts'
+import { accountIdOf } from './account-id.ts'
 import { addStatementCommands } from './statement.ts'
 import { clientOf, compact, examples, segment, showList, showThing } from '../show.ts'
 
@@ -159,17 +160,4 @@ function addBookOption(account: Command, io: Io): void {
       const body = { [options.plan ? 'plan' : 'priceBook']: book ?? null }
       showThing(io, command, await clientOf(io, command).patch(`/billing/accounts/${segment(id)}`, body))
     })
-}
-
-/** The id of an account, by id or name; the caller's own without one. */
-export async function accountIdOf(io: Io, command: Command, name: string | undefined): Promise<string> {
-  const client = clientOf(io, command)
-  if (name === undefined) return (await client.get<{ accountId: string }>('/me')).accountId
-  if (name.startsWith('acc_')) return name
-  const found = (await client.list<ShownAccount>('/billing/accounts')).filter((each) => each.name === name)
-  const [only] = found
-  if (!only) throw new CliError(`There is no account "${name}"; \`tollbridge account ls\` lists them.`)
-  if (found.length > 1)
-    throw new CliError(`${found.length} accounts are called "${name}"; name one by its id.`)
-  return only.id
 }

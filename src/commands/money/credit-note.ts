@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { CliError, type Io } from '../io.ts'
 import { clientOf, collect, examples, showList, showThing } from '../show.ts'
-import { pathOf } from './invoice.ts'
+import { pathOf } from './shown-invoice.ts'
 
 interface ShownCreditNote {
   readonly id: string

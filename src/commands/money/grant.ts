@@ -1,6 +1,6 @@
 // `grant`: credit on accounts, with what is left of it, and taking it back.
 import type { Command } from 'commander'
-import { accountIdOf } from './account.ts'
+import { accountIdOf } from './account-id.ts'
 import { confirm, type Io } from '../io.ts'
 import { clientOf, examples, segment, showList, showThing } from '../show.ts'
 

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { confirm, type Io } from '../io.ts'
 import { clientOf, examples } from '../show.ts'
-import { pathOf, showInvoice, type FullInvoice } from './invoice.ts'
+import { pathOf, showInvoice, type FullInvoice } from './shown-invoice.ts'
 
 interface Step {
   readonly name: string

@@ -1,35 +1,18 @@
 // `invoice`: what accounts are billed, from the draft to the payment.
 import { writeFileSync } from 'node:fs'
 import { Option, type Command } from 'commander'
-import { accountIdOf } from './account.ts'
+import { accountIdOf } from './account-id.ts'
 import { addCreditCommands } from './credit-note.ts'
 import { addInvoiceSteps } from './invoice-steps.ts'
+import {
+  invoicesPath as path,
+  pathOf,
+  showInvoice,
+  type FullInvoice,
+  type ShownInvoice,
+} from './shown-invoice.ts'
 import { CliError, type Io } from '../io.ts'
-import { clientOf, compact, examples, segment, showList, showThing, wantsJson } from '../show.ts'
-import { formatTable } from '../table.ts'
-
-interface ShownInvoice {
-  readonly id: string
-  readonly number?: string
-  readonly accountId: string
-  readonly status: string
-  readonly currency: string
-  readonly period: { readonly start: string; readonly end: string }
-  readonly total: string
-  readonly amountDue: string
-  readonly dueAt?: string
-}
-
-export interface FullInvoice extends ShownInvoice {
-  readonly amountLeft: string
-  readonly subtotal: string
-  readonly lines: readonly {
-    readonly description: string
-    readonly quantity: number
-    readonly unitPrice?: string
-    readonly amount: string
-  }[]
-}
+import { clientOf, compact, examples, showList, wantsJson } from '../show.ts'
 
 interface SaveOptions {
   readonly format: string
@@ -38,7 +21,6 @@ interface SaveOptions {
 }
 
 type Options = Readonly<Record<string, string | undefined>>
-const path = '/billing/invoices'
 
 export function addInvoiceCommands(program: Command, io: Io): void {
   const invoice = program.command('invoice').description('invoices of accounts')
@@ -131,43 +113,4 @@ function addSave(invoice: Command, io: Io): void {
       if (wantsJson(command)) io.out(JSON.stringify({ file, bytes: bytes.byteLength }))
       else io.talk(`Saved as ${file}.`)
     })
-}
-
-/** The path of an invoice that somebody named by its id or its number. */
-export async function pathOf(io: Io, command: Command, name: string): Promise<string> {
-  if (name.startsWith('inv_')) return `${path}/${segment(name)}`
-  const all = await clientOf(io, command).list<ShownInvoice>(path)
-  const found = all.find(({ number }) => number === name)
-  if (!found) throw new CliError(`There is no invoice "${name}"; \`tollbridge invoice ls\` lists them.`)
-  return `${path}/${segment(found.id)}`
-}
-
-export function showInvoice(io: Io, command: Command, invoice: FullInvoice): void {
-  if (wantsJson(command)) return showThing(io, command, invoice)
-  const { id, number, accountId, status, period, dueAt } = invoice
-  const { subtotal, total, amountDue, amountLeft, currency, lines } = invoice
-  if (lines.length > 0)
-    io.out(
-      formatTable(lines, [
-        { title: 'LINE', value: (line) => line.description },
-        { title: 'CALLS', align: 'right', value: (line) => line.quantity },
-        { title: 'UNIT', align: 'right', value: (line) => line.unitPrice },
-        { title: 'AMOUNT', align: 'right', value: (line) => line.amount },
-      ]),
-    )
-  const from = period.start
-  showThing(io, command, {
-    id,
-    number,
-    accountId,
-    status,
-    from,
-    to: period.end,
-    dueAt,
-    subtotal,
-    total,
-    amountDue,
-    amountLeft,
-    currency,
-  })
 }

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import type { Io } from '../io.ts'
 import { clientOf, compact, examples, segment, showList, showThing, words } from '../show.ts'
-import { accountIdOf } from './account.ts'
+import { accountIdOf } from './account-id.ts'
 
 interface ShownTransfer {
   readonly time: string
