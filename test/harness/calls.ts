@@ -50,15 +50,7 @@ import { Meters } from '../../src/usage/meters.ts'
 import { UsageStore } from '../../src/usage/store.ts'
 import { UsageWriter } from '../../src/usage/writer.ts'
 import type { JsonRpcMessage } from '../../src/wire/json-rpc.ts'
-
-/** Waits until `condition` holds; fails after `deadlineMs`. */
-export async function until(condition: () => boolean, what: string, deadlineMs = 4000): Promise<void> {
-  const deadline = performance.now() + deadlineMs
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`never happened: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-}
+import { until } from './until.ts'
 
 /** One exchange as the scripted server sees it. Nothing reaches the sink after an abort, an end or a failure. */
 export class FakeExchange implements UpstreamExchange {
