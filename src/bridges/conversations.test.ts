@@ -1,6 +1,6 @@
 // Guarantees of the pool of conversations.
 import { afterEach, describe, expect, test } from 'vitest'
-import { until } from '../../test/harness/modern-calls.ts'
+import { until } from '../../test/harness/until.ts'
 import { ManualClock } from '../base/clock.ts'
 import { Conversations } from './conversations.ts'
 

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
-import { until } from '../../test/harness/calls.ts'
+import { until } from '../../test/harness/until.ts'
 import { asGatewayError, GatewayError } from '../base/errors.ts'
 import { sendError } from '../transports/http-reply.ts'
 import { readBody } from '../transports/request-body.ts'

@@ -5,11 +5,11 @@ import {
   closeStore,
   startCalls,
   toolCall,
-  until,
   type Calls,
   type CallsOptions,
   settledOnce,
 } from '../../test/harness/calls.ts'
+import { until } from '../../test/harness/until.ts'
 
 let calls: Calls
 const start = async (options: CallsOptions = {}): Promise<Calls> => (calls = await startCalls(options))

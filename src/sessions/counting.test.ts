@@ -1,10 +1,11 @@
 // Guarantees of prices that count while calls run at once: in whatever order they settle, what ran is paid to the full.
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ordinaryCall } from '../../test/harness/metering.ts'
 import { openMoney, type Money } from '../../test/harness/money.ts'
 import { compilePrice, rate } from '../pricing/rating.ts'
 import type { Price } from '../pricing/price.ts'
-import type { Charge, CallOrigin } from './charge.ts'
+import type { Charge } from './charge.ts'
 
 const seed = Math.floor(Math.random() * 2 ** 31)
 console.log(`fast-check seed ${seed}`)
@@ -101,7 +102,7 @@ function settle(charge: Charge, outcome: 'success' | 'error' | 'denied'): bigint
   const end = {
     outcome,
     statusCode: 200,
-    responseBytes: own.bytes - origin.requestBytes,
+    responseBytes: own.bytes - ordinaryCall.requestBytes,
     free: outcome === 'denied',
   }
   const settled = new Promise<void>((done) =>
@@ -138,7 +139,7 @@ test.each(Object.entries(prices))(
               end(one)
               continue
             }
-            const { charge, refusal } = money.metering.begin({ ...origin, accountId })
+            const { charge, refusal } = money.metering.begin({ ...ordinaryCall, accountId })
             if (refusal) settle(charge, 'denied')
             else flight.push(charge)
           }
@@ -154,17 +155,3 @@ test.each(Object.entries(prices))(
   },
   20_000,
 )
-
-const origin: Omit<CallOrigin, 'accountId'> = {
-  userId: 'usr_1',
-  serverId: 'srv_1',
-  server: 'weather',
-  method: 'tools/call',
-  tool: 'forecast',
-  transport: 'streamable-http',
-  upstreamTransport: 'streamable-http',
-  era: 'modern',
-  upstreamEra: 'modern',
-  requestBytes: 200,
-  client: { ip: '127.0.0.1', userAgent: 'test/1' },
-}

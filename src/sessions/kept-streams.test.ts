@@ -6,10 +6,10 @@ import {
   FakeReply,
   startCalls,
   toolCall,
-  until,
   type Calls,
   type CallsOptions,
 } from '../../test/harness/calls.ts'
+import { until } from '../../test/harness/until.ts'
 import { KeptEventStore } from './kept-event-store.ts'
 import { KeptStreams } from './kept-streams.ts'
 import type { KeptStream } from './kept-stream.ts'

@@ -5,11 +5,11 @@ import {
   startCalls,
   testServer,
   toolCall,
-  until,
   type Calls,
   type CallsOptions,
   type FakeExchange,
 } from '../../test/harness/calls.ts'
+import { until } from '../../test/harness/until.ts'
 
 let calls: Calls
 const start = async (options: CallsOptions = {}): Promise<Calls> => (calls = await startCalls(options))

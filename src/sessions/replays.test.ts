@@ -1,13 +1,7 @@
 // Idempotency keys: one execution a key, and its answer for every repeat.
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
-import {
-  closeStore,
-  startCalls,
-  toolCall,
-  until,
-  type Calls,
-  type CallsOptions,
-} from '../../test/harness/calls.ts'
+import { closeStore, startCalls, toolCall, type Calls, type CallsOptions } from '../../test/harness/calls.ts'
+import { until } from '../../test/harness/until.ts'
 
 let calls: Calls
 const start = async (options: CallsOptions = {}): Promise<Calls> => (calls = await startCalls(options))

@@ -12,11 +12,11 @@ import {
   startCalls,
   testServer,
   toolCall,
-  until,
   type Calls,
   type CallsOptions,
   type FakeExchange,
 } from '../../test/harness/calls.ts'
+import { until } from '../../test/harness/until.ts'
 import { restoreSessions, type Restored } from './restoring.ts'
 import { Sessions } from './sessions.ts'
 import type { Session } from './session.ts'

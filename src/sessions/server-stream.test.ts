@@ -1,14 +1,8 @@
 // The stream of a session: forwarded as it comes, recorded once, and never a way around a call's price.
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { formatCallId } from '../base/id.ts'
-import {
-  closeStore,
-  startCalls,
-  toolCall,
-  until,
-  type Calls,
-  type CallsOptions,
-} from '../../test/harness/calls.ts'
+import { closeStore, startCalls, toolCall, type Calls, type CallsOptions } from '../../test/harness/calls.ts'
+import { until } from '../../test/harness/until.ts'
 
 let calls: Calls
 const start = async (options: CallsOptions = {}): Promise<Calls> => (calls = await startCalls(options))

@@ -7,11 +7,11 @@ import {
   startCalls,
   testServer,
   toolCall,
-  until,
   alice,
   type Calls,
   type CallsOptions,
 } from '../../test/harness/calls.ts'
+import { until } from '../../test/harness/until.ts'
 
 let calls: Calls
 const start = async (options: CallsOptions = {}): Promise<Calls> => (calls = await startCalls(options))

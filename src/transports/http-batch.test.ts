@@ -1,6 +1,7 @@
 // Batches over Streamable HTTP: one answer for all, one record for each, and none where the revision has none.
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { closeStore, until } from '../../test/harness/calls.ts'
+import { closeStore } from '../../test/harness/calls.ts'
+import { until } from '../../test/harness/until.ts'
 import {
   head,
   json,

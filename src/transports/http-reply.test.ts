@@ -2,7 +2,8 @@
 import { connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { formatCallId } from '../base/id.ts'
-import { alice, closeStore, until, type FakeExchange } from '../../test/harness/calls.ts'
+import { alice, closeStore, type FakeExchange } from '../../test/harness/calls.ts'
+import { until } from '../../test/harness/until.ts'
 import {
   head,
   json,

@@ -1,6 +1,7 @@
 // What a POST may look like: types, sizes and bodies that are refused early and without harm.
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { closeStore, until } from '../../test/harness/calls.ts'
+import { closeStore } from '../../test/harness/calls.ts'
+import { until } from '../../test/harness/until.ts'
 import {
   head,
   json,

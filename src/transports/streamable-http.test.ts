@@ -1,6 +1,7 @@
 // Streamable HTTP as a client meets it: real sockets, every refusal with its status, and nothing sent or billed for it.
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { closeStore, testServer, alice, until } from '../../test/harness/calls.ts'
+import { closeStore, testServer, alice } from '../../test/harness/calls.ts'
+import { until } from '../../test/harness/until.ts'
 import {
   head,
   meta,

@@ -1,7 +1,9 @@
 // Guarantees of the routes of accounts, grants, budgets and events: shapes of the contract, who sees what, what is refused.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startApi, type TestApi } from '../harness/api.ts'
+import type { CallOrigin } from '../../src/sessions/charge.ts'
 import type { ApiCaller } from '../harness/gateway.ts'
+import { payOnce } from '../harness/metering.ts'
 
 const billing = '/api/v1/billing'
 let api: TestApi
@@ -21,27 +23,8 @@ beforeAll(async () => {
 afterAll(() => api.stop())
 
 /** One call of a member that costs 1; resolves once it is durable. */
-function pay(caller: ApiCaller, more: object = {}): Promise<string | undefined> {
-  const origin = {
-    userId: caller.userId,
-    accountId: caller.accountId,
-    serverId: 'srv_1',
-    server: 'weather',
-    method: 'tools/call',
-    transport: 'streamable-http',
-    upstreamTransport: 'streamable-http',
-    era: 'modern',
-    upstreamEra: 'modern',
-    requestBytes: 10,
-    client: { ip: '::1', userAgent: 'test' },
-  } as const
-  const { charge, refusal } = api.metering.begin({ ...origin, ...more })
-  const outcome = refusal ? 'denied' : 'success'
-  const end = { outcome, statusCode: 200, responseBytes: 10, free: refusal !== undefined } as const
-  return new Promise((resolve, reject) =>
-    charge.settle(end, (error) => (error ? reject(error) : resolve(refusal?.code))),
-  )
-}
+const pay = ({ accountId, userId }: ApiCaller, more: Partial<CallOrigin> = {}) =>
+  payOnce(api.metering, { accountId, userId, ...more })
 
 const create = (body: object) => admin.ok('POST', `${billing}/budgets`, body)
 const fieldsOf = ({ json }: { json: { errors: { field: string }[] } }) =>

@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest'
 import { LegacyOverModern } from '../../src/bridges/legacy-over-modern/bridge.ts'
 import { Bench, tool } from '../harness/aggregate.ts'
-import { Heard, sendTo, until } from '../harness/modern-calls.ts'
+import { Heard, sendTo } from '../harness/modern-calls.ts'
+import { until } from '../harness/until.ts'
 
 test('a legacy client initializes, lists, calls, is asked for input, and hears of changes', async () => {
   const bench = new Bench({ coalesceMs: 10 })

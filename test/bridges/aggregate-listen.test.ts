@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { JsonRpcMessage } from '../../src/wire/json-rpc.ts'
 import { Bench, down, methodNotFound } from '../harness/aggregate.ts'
-import { until, type Heard, type ScriptedWay, type Script, type ServerSide } from '../harness/modern-calls.ts'
+import type { Heard, ScriptedWay, Script, ServerSide } from '../harness/modern-calls.ts'
+import { until } from '../harness/until.ts'
 
 const idKey = 'io.modelcontextprotocol/subscriptionId'
 const silence: Script = () => undefined

@@ -2,7 +2,8 @@
 import { specTypeSchemas } from '@modelcontextprotocol/client'
 import { describe, expect, test } from 'vitest'
 import { Bench, down, methodNotFound, tool, withTools, type Json } from '../harness/aggregate.ts'
-import { Heard, modernRequest, sendTo, until, type Script } from '../harness/modern-calls.ts'
+import { Heard, modernRequest, sendTo, type Script } from '../harness/modern-calls.ts'
+import { until } from '../harness/until.ts'
 
 const namesOf = (result: Json, list = 'tools', key = 'name'): string[] =>
   result[list].map((item: Record<string, string>) => item[key])

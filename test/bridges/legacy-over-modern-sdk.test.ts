@@ -20,7 +20,8 @@ import type { UpstreamSink } from '../../src/upstreams/upstream.ts'
 import type { JsonRpcMessage } from '../../src/wire/json-rpc.ts'
 import { startDualEra, type DualEra } from '../upstreams/dual-era.ts'
 import { cleanUp, serverAt, upstreamTo } from '../upstreams/http-stub.ts'
-import { clientRequest, until } from './scripted-way.ts'
+import { clientRequest } from './scripted-way.ts'
+import { until } from '../harness/until.ts'
 
 let fixture: DualEra
 beforeAll(async () => void (fixture = await startDualEra({ era: 'modern' })))

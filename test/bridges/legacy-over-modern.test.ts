@@ -6,7 +6,8 @@ import {
   type LegacyOverModernOptions,
 } from '../../src/bridges/legacy-over-modern/bridge.ts'
 import { GatewayError } from '../../src/base/errors.ts'
-import { clientRequest, Ear, say, ScriptedWay, settle, until, type Sent } from './scripted-way.ts'
+import { clientRequest, Ear, say, ScriptedWay, settle, type Sent } from './scripted-way.ts'
+import { until } from '../harness/until.ts'
 
 const discover = {
   supportedVersions: ['2026-07-28'],

@@ -10,6 +10,7 @@ import type {
   UpstreamRequest,
   UpstreamSink,
 } from '../../src/upstreams/upstream.ts'
+import { until } from '../harness/until.ts'
 
 /** One message that reached the scripted server. */
 export interface Sent {
@@ -153,15 +154,6 @@ export function clientRequest(message: object): UpstreamRequest {
     body: Buffer.from(JSON.stringify(whole)),
     message: whole as JsonRpcMessage,
     headers: { 'mcp-protocol-version': '2025-11-25', 'mcp-session-id': 'secret', accept: 'application/json' },
-  }
-}
-
-/** Waits for a condition; fails after five seconds. */
-export async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5000
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`never happened: ${condition.toString()}`)
-    await sleep(1)
   }
 }
 

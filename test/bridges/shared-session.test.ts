@@ -15,6 +15,7 @@ import {
   send,
   sharedOptions,
 } from './shared-server.ts'
+import { until } from '../harness/until.ts'
 
 const sessions: SharedSession[] = []
 
@@ -435,17 +436,6 @@ describe('what the server says of its own', () => {
   })
 })
 
-/** Polls with a deadline. */
-async function until<T>(find: () => T | undefined): Promise<T> {
-  const deadline = performance.now() + 5000
-  for (;;) {
-    const found = find()
-    if (found !== undefined) return found
-    if (performance.now() > deadline) throw new Error('it did not happen')
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-}
-
 describe('subscriptions', () => {
   const subscribe = (way: Upstream, id: number, uri = 'u:1') =>
     send(way, request(id, 'resources/subscribe', { uri }))
@@ -494,14 +484,14 @@ describe('subscriptions', () => {
     await Promise.all(heard.map(({ done }) => done))
     expect(heard[2]?.messages[0]?.error?.message).toContain('too many subscriptions')
     await a.close()
-    await until(() => (session.counts().subscriptions === 1 ? true : undefined))
+    await until(() => session.counts().subscriptions === 1)
     expect(
       server.got
         .filter(({ message }) => message.method === 'resources/unsubscribe')
         .map(({ message }) => message.params),
     ).toEqual([{ uri: 'u:1' }])
     await b.close()
-    await until(() => (session.counts().subscriptions === 0 ? true : undefined))
+    await until(() => session.counts().subscriptions === 0)
   })
 })
 
@@ -716,7 +706,7 @@ describe('over HTTP', () => {
     expect(heard.map(({ messages }) => messages.length)).toEqual([1, 1])
     const [first] = server.last.listeners
     if (first) server.end(first)
-    await until(() => (server.last.listeners.length === 2 ? true : undefined))
+    await until(() => server.last.listeners.length === 2)
     server.last.say('notifications/prompts/list_changed')
     expect(heard.map(({ messages }) => messages.length)).toEqual([2, 2])
   })
@@ -788,7 +778,7 @@ describe('leaving', () => {
     expect(all.counts()).toEqual({ sessions: 1, tenants: 1, inFlight: 0 })
     expect(() => join('other')).toThrow('Too many open sessions')
     await second.close()
-    await until(() => (all.counts().sessions === 0 ? true : undefined))
+    await until(() => all.counts().sessions === 0)
     expect(server.last.closed).toBe(true)
     expect(server.connections).toHaveLength(1)
     await all.closeAll()

@@ -2,6 +2,7 @@
 import { WebSocket } from 'ws'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startTestGateway, type ApiCaller, type TestGateway } from '../harness/gateway.ts'
+import type { BilledRecord } from '../matrix/bill.ts'
 import type { ClientKind, Conversation, Destination } from '../matrix/conversation.ts'
 import { openFirst } from '../matrix/first-client.ts'
 import { startFixture, type Fixture } from '../matrix/fixture.ts'
@@ -16,16 +17,8 @@ const modernMeta = {
   'io.modelcontextprotocol/clientCapabilities': {},
 }
 
-interface Usage {
+interface Usage extends BilledRecord {
   readonly id: string
-  readonly method: string
-  readonly tool?: string
-  readonly outcome: string
-  readonly cost: string
-  readonly transport: string
-  readonly upstreamTransport: string
-  readonly era: string
-  readonly upstreamEra: string
   readonly idempotencyKey?: string
 }
 

@@ -9,7 +9,7 @@ import { startFixture, type Fixture } from '../matrix/fixture.ts'
 import { through } from '../matrix/rig.ts'
 import { openSecond } from '../matrix/second-client.ts'
 import type { TransportName } from '../matrix/revisions.ts'
-import { until } from '../matrix/until.ts'
+import { until } from '../harness/until.ts'
 
 const servers = { legacy: '2025-11-25', modern: '2026-07-28' } as const
 type ServerName = keyof typeof servers | ''

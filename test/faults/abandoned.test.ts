@@ -18,8 +18,8 @@ import {
   startGateway,
   startUpstream,
   turn,
-  until,
 } from './rig.ts'
+import { until } from '../harness/until.ts'
 
 afterEach(cleanUp)
 afterEach(stopStubs)
@@ -65,7 +65,7 @@ test(`${count} stdio sessions opened over every client transport and abandoned l
   const { gateway, pids, openAt } = await setStage()
   // One of each first, so that what stays for good is there.
   for (const transport of clientTransports) (await openAt(transport, 'shell')).vanish()
-  await until('the first are gone', () => children(gateway) === '', 20_000)
+  await until(() => children(gateway) === '', 'the first are gone', 20_000)
   const before = descriptors(gateway)
   let next = 0
   const answered = new Set<string>()
@@ -82,10 +82,10 @@ test(`${count} stdio sessions opened over every client transport and abandoned l
   await Promise.all(Array.from({ length: atOnce }, work))
   expect(answered.size, 'each session had a child of its own').toBe(count)
   expect(pids().length).toBe(3 * (count + clientTransports.length))
-  await until('no session is left', async () => (await openSessions(gateway)) === 0, 30_000)
-  await until('no child is left or unwaited for', () => children(gateway) === '', 20_000)
-  await until('no grandchild is left', () => !pids().some(isRunning), 10_000)
-  await until('descriptors are back', () => descriptors(gateway) <= before + spareDescriptors)
+  await until(async () => (await openSessions(gateway)) === 0, 'no session is left', 30_000)
+  await until(() => children(gateway) === '', 'no child is left or unwaited for', 20_000)
+  await until(() => !pids().some(isRunning), 'no grandchild is left', 10_000)
+  await until(() => descriptors(gateway) <= before + spareDescriptors, 'descriptors are back')
   expect(await metric(gateway, 'process_open_fds')).toBeLessThanOrEqual(before + spareDescriptors)
   await expectClean(gateway)
 }, 600_000)
@@ -117,14 +117,14 @@ test.each(clientTransports)(
       expect((await call(client, 1)).result, name).toBeDefined()
     }
     expect(await openSessions(gateway)).toBe(4)
-    await until('the connections are there', () => events.streams.size === 1 && sockets.clients.size === 1)
+    await until(() => events.streams.size === 1 && sockets.clients.size === 1, 'the connections are there')
     expect([pids().filter(isRunning).length, upstream.sessions.size]).toEqual([3, 1])
     for (const client of opened) client.vanish()
-    await until('no session is left', async () => (await openSessions(gateway)) === 0)
-    await until('no child is left', () => children(gateway) === '' && !pids().some(isRunning))
-    await until('the servers are left', () => events.streams.size === 0 && sockets.clients.size === 0)
-    await until('the server was told', () => upstream.sessions.size === 0)
-    await until('descriptors are back', () => descriptors(gateway) <= before + spareDescriptors + 2)
+    await until(async () => (await openSessions(gateway)) === 0, 'no session is left')
+    await until(() => children(gateway) === '' && !pids().some(isRunning), 'no child is left')
+    await until(() => events.streams.size === 0 && sockets.clients.size === 0, 'the servers are left')
+    await until(() => upstream.sessions.size === 0, 'the server was told')
+    await until(() => descriptors(gateway) <= before + spareDescriptors + 2, 'descriptors are back')
     await expectClean(gateway)
   },
   60_000,

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { streamed } from '../upstreams/replies.ts'
 import { eras, isAnswered } from './callers.ts'
-import { cleanUp, client, furnish, newFolder, startGateway, startUpstream, turn, until } from './rig.ts'
+import { cleanUp, client, furnish, newFolder, startGateway, startUpstream, turn } from './rig.ts'
+import { until } from '../harness/until.ts'
 import { isEnded, readTrace, requireStrace, straceTo } from './strace.ts'
 
 afterEach(cleanUp)
@@ -40,7 +41,7 @@ test('every answer follows an fdatasync of the write-ahead log that holds its re
   expect(await gateway.stop()).toEqual({ code: 0, signal: null })
 
   const { pid = 0 } = gateway.process
-  await until('the trace is complete', () => isEnded(file, pid))
+  await until(() => isEnded(file, pid), 'the trace is complete')
 
   const calls = readTrace(file)
   const log = calls.filter(({ text }) => /^\d+<[^>]*tollbridge\.db-wal>/.test(text))

@@ -15,8 +15,8 @@ import {
   startGateway,
   startUpstream,
   toolCalls,
-  until,
 } from './rig.ts'
+import { until } from '../harness/until.ts'
 
 afterEach(cleanUp)
 
@@ -79,15 +79,15 @@ test('children killed under calls: every caller has an error with its id, one re
     expect(zombiesOf(gateway)).toEqual([])
   }
   await until(
-    'descriptors are back',
     async () => (await metric(gateway, 'process_open_fds')) <= descriptors + 3,
+    'descriptors are back',
   )
   const ofHung = (await toolCalls(gateway)).filter(({ tool }) => tool === 'hang')
   expect(ofHung.map(({ outcome, cost }) => `${outcome} ${cost}`)).toEqual(
     Array(rounds * sessions * 3).fill('unknown 0'),
   )
   for (const caller of callers) expect((await caller.close()).status).toBe(200)
-  await until('no child is left', () => pids().every((pid) => !isRunning(pid)))
+  await until(() => pids().every((pid) => !isRunning(pid)), 'no child is left')
   expect(zombiesOf(gateway)).toEqual([])
   await expectClean(gateway)
 }, 60_000)
@@ -120,7 +120,7 @@ test('a stopped child times out its own calls alone, and ends with its session',
     [1, 'upstream_timeout'],
   ])
   expect((await stopped.close()).status).toBe(200)
-  await until('the stopped child is gone', () => !isRunning(pid))
+  await until(() => !isRunning(pid), 'the stopped child is gone')
   expect(isAnswered(await other.call())).toBe(true)
   expect((await toolCalls(gateway)).filter(({ outcome }) => outcome === 'timeout')).toHaveLength(2)
   await expectClean(gateway)

@@ -16,8 +16,8 @@ import {
   startGateway,
   startUpstream,
   toolCalls,
-  until,
 } from './rig.ts'
+import { until } from '../harness/until.ts'
 
 afterEach(cleanUp)
 
@@ -68,15 +68,15 @@ test(`${aborts} modern callers that vanish: the server is told, each record says
   await leave('modern', warmUp)
   const cancelled = async (count: number): Promise<boolean> =>
     (await metric(gateway, 'tollbridge_calls_total{outcome="cancelled"}').catch(() => 0)) === count
-  await until('the first are recorded', () => cancelled(warmUp))
+  await until(() => cancelled(warmUp), 'the first are recorded')
   const heapBytes = await settledHeapBytes(gateway)
   const descriptors = await metric(gateway, 'process_open_fds')
   await leave('modern', aborts)
-  await until('all are recorded', () => cancelled(warmUp + aborts))
-  await until('the server was left each time', () => upstream.calls().every((hit) => hit.aborted))
+  await until(() => cancelled(warmUp + aborts), 'all are recorded')
+  await until(() => upstream.calls().every((hit) => hit.aborted), 'the server was left each time')
   await until(
-    'descriptors are back',
     async () => (await metric(gateway, 'process_open_fds')) <= descriptors * 1.05,
+    'descriptors are back',
   )
   expect(await settledHeapBytes(gateway)).toBeLessThan(heapBytes * 1.05)
   const records = await toolCalls(gateway)
@@ -94,7 +94,7 @@ test('legacy callers that vanish do not cancel: the call ends as it ends, and is
   expect(await toolCalls(gateway)).toEqual([])
   gate.resolve()
   const settled = async (): Promise<boolean> => (await toolCalls(gateway)).length === parallel
-  await until('every call is recorded', settled)
+  await until(settled, 'every call is recorded')
   const records = await toolCalls(gateway)
   expect(new Set(records.map(({ outcome, cost }) => `${outcome} ${cost}`))).toEqual(
     new Set([`success ${price}`]),
@@ -116,7 +116,7 @@ test('a rule that bills cancelled calls bills those that vanish', async () => {
   })
   upstream.reply(hang())
   await leave('modern', 10)
-  await until('every call is recorded', async () => (await toolCalls(gateway)).length === 10)
+  await until(async () => (await toolCalls(gateway)).length === 10, 'every call is recorded')
   expect((await toolCalls(gateway)).map(({ outcome, cost }) => `${outcome} ${cost}`)).toEqual(
     Array(10).fill('cancelled 0.5'),
   )

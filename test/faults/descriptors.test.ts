@@ -12,8 +12,8 @@ import {
   startUpstream,
   statusOf,
   toolCalls,
-  until,
 } from './rig.ts'
+import { until } from '../harness/until.ts'
 
 afterEach(cleanUp)
 
@@ -49,8 +49,8 @@ test(`${connections} connections with ${limit} descriptors: no crash, and normal
   expect(gateway.process.exitCode).toBe(null)
 
   for (const socket of sockets) socket.destroy()
-  await until('it is alive', async () => (await statusOf(gateway, '/livez', 500)) === 200, 5000)
-  await until('it is ready', async () => (await statusOf(gateway, '/readyz', 500)) === 200, 5000)
+  await until(async () => (await statusOf(gateway, '/livez', 500)) === 200, 'it is alive', 5000)
+  await until(async () => (await statusOf(gateway, '/readyz', 500)) === 200, 'it is ready', 5000)
   for (const era of eras) {
     const caller = await client(gateway, key, era).open()
     expect(isAnswered(await caller.call())).toBe(true)

@@ -18,8 +18,8 @@ import {
   statusOf,
   toolCalls,
   turn,
-  until,
 } from './rig.ts'
+import { until } from '../harness/until.ts'
 import { requireStrace, straceTo } from './strace.ts'
 
 afterEach(cleanUp)
@@ -103,7 +103,7 @@ test('a full disk: calls are refused before they are sent, reads go on, and it h
   const filler = join(data, 'filler')
   fillUp(filler)
   await callUntilRefused(clients, told)
-  await until('readiness falls', async () => (await statusOf(gateway, '/readyz')) === 503)
+  await until(async () => (await statusOf(gateway, '/readyz')) === 503, 'readiness falls')
   // A probe may find the last free bytes of the log; a call that is let in then fails at its commit and is not answered.
   let knownDown = 0
   for (let n = 0; n < 20; n++) {
@@ -127,7 +127,7 @@ test('a full disk: calls are refused before they are sent, reads go on, and it h
 
   const freedMs = performance.now()
   rmSync(filler)
-  await until('it is ready again', async () => (await statusOf(gateway, '/readyz')) === 200, 5000)
+  await until(async () => (await statusOf(gateway, '/readyz')) === 200, 'it is ready again', 5000)
   for (const caller of clients) expect(isAnswered(await caller.call())).toBe(true)
   expect(performance.now() - freedMs).toBeLessThan(5500)
   await expectBooked(gateway, accountId, told)
@@ -153,7 +153,7 @@ test('an fsync that fails once: the callers behind it get an error, and the gate
   const told: Told = { answered: [], refused: [] }
   await callUntilRefused(clients, told)
   expect(told.answered.length).toBeGreaterThan(0)
-  await until('it is ready again', async () => (await statusOf(gateway, '/readyz')) === 200)
+  await until(async () => (await statusOf(gateway, '/readyz')) === 200, 'it is ready again')
   for (const caller of clients) note(told, await caller.call())
   await expectBooked(gateway, accountId, told)
   await gateway.stop('SIGKILL')
@@ -164,7 +164,7 @@ test('a disk that never syncs again: no answer, readiness down, nothing sent, an
   const { gateway, upstream, data, accountId, clients } = await startFailing('60+')
   const told: Told = { answered: [], refused: [] }
   await callUntilRefused(clients, told)
-  await until('readiness falls', async () => (await statusOf(gateway, '/readyz')) === 503)
+  await until(async () => (await statusOf(gateway, '/readyz')) === 503, 'readiness falls')
   const hits = upstream.calls().length
   const answered = told.answered.length
   for (let n = 0; n < 20; n++) note(told, await turn(clients, n).call())

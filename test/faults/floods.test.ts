@@ -7,7 +7,8 @@ import type { StubMessage } from '../upstreams/recorder.ts'
 import { webSocketStub } from '../upstreams/web-socket-stub.ts'
 import { startEventServer } from './event-server.ts'
 import { call, clientTransports, open, type ClientTransport, type Opened } from './openings.ts'
-import { cleanUp, expectClean, furnish, metric, onEnd, startGateway, startUpstream, until } from './rig.ts'
+import { cleanUp, expectClean, furnish, metric, onEnd, startGateway, startUpstream } from './rig.ts'
+import { until } from '../harness/until.ts'
 
 afterEach(cleanUp)
 afterEach(stopStubs)
@@ -171,7 +172,7 @@ describe.each(['events', 'sockets', 'child'])('a flood of the server %s that nob
     // What is kept is 16 MiB, twice: as bytes and as a message. The rest is garbage that is not collected yet.
     expect(await memory.grownBytes()).toBeLessThan(floodBytes / 1.5)
     await client.leave()
-    await until('the session is closed', async () => (await metric(gateway, 'tollbridge_sessions')) === 1)
+    await until(async () => (await metric(gateway, 'tollbridge_sessions')) === 1, 'the session is closed')
     await expectClean(gateway)
   })
 })

@@ -20,8 +20,8 @@ import {
   startGateway,
   startUpstream,
   turn,
-  until,
 } from './rig.ts'
+import { until } from '../harness/until.ts'
 
 afterEach(cleanUp)
 afterEach(stopStubs)
@@ -143,8 +143,8 @@ test(`${count} lives of sessions, over all transports and eras: memory and handl
     }
     await Promise.all(Array.from({ length: atOnce }, work))
     await until(
-      'no session is left',
       async () => (await metric(gateway, 'tollbridge_sessions')) === 0,
+      'no session is left',
       30_000,
     )
   }
@@ -174,6 +174,6 @@ test(`${count} lives of sessions, over all transports and eras: memory and handl
   const grownBytes = last.heapBytes - first.heapBytes
   expect(grownBytes, 'live heap').toBeLessThan(3 * mebibyte + count * 100)
   expect(last.rssBytes - first.rssBytes, 'resident memory').toBeLessThan(64 * mebibyte)
-  await until('descriptors are back', () => descriptors(gateway) <= first.descriptors + 4)
+  await until(() => descriptors(gateway) <= first.descriptors + 4, 'descriptors are back')
   await expectClean(gateway)
 }, 1_800_000)

@@ -4,7 +4,8 @@ import { Agent, request as httpRequest } from 'node:http'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { initialize, initialized, openSse, openWebSocket, toolCall, type Json } from '../transports/rig.ts'
-import { onEnd, until } from './rig.ts'
+import { onEnd } from './rig.ts'
+import { until } from '../harness/until.ts'
 
 export const clientTransports = ['streamable-http', 'sse', 'websocket', 'stdio'] as const
 export type ClientTransport = (typeof clientTransports)[number]
@@ -166,7 +167,7 @@ async function overStdio({ url, key, name }: Opening): Promise<Opened> {
     ask: async (message) => {
       say(message)
       const find = (): Json => heard.find(({ id, method }) => id === message.id && method === undefined)
-      await until(`answer ${String(message.id)}`, () => find() !== undefined || exited, 20_000)
+      await until(() => find() !== undefined || exited, `answer ${String(message.id)}`, 20_000)
       if (!find()) throw new Error(`the client ended: ${talk}`)
       return find()
     },

@@ -23,8 +23,8 @@ import {
   seeded,
   startGateway,
   toolCalls,
-  until,
 } from './rig.ts'
+import { until } from '../harness/until.ts'
 
 afterEach(cleanUp)
 
@@ -195,7 +195,7 @@ describe.each(Object.keys(kinds) as Kind[])('over %s', (kind) => {
     const client = await stage.open()
     const stream = client.stream()
     await stream.post(countTo('lost', 50), { dropAfter: 3 })
-    await until('the record', async () => (await toolCalls(stage.gateway)).length === 1)
+    await until(async () => (await toolCalls(stage.gateway)).length === 1, 'the record')
     // An answer is on the disk a moment after its record.
     await sleep(200)
     await stage.restart('SIGKILL')
@@ -224,7 +224,7 @@ describe("the session's own stream", () => {
     const client = await stage.open()
     const own = client.stream()
     const first = own.resume({ dropAfter: 5 })
-    await until('the priming event', () => own.lastEventId !== undefined)
+    await until(() => own.lastEventId !== undefined, 'the priming event')
     await client.stream().post(speak(500, 2))
     await first
     while (own.messages.length < 500) {
@@ -240,7 +240,7 @@ describe("the session's own stream", () => {
     const client = await stage.open()
     const own = client.stream()
     const first = own.resume({ dropAfter: 10 })
-    await until('the priming event', () => own.lastEventId !== undefined)
+    await until(() => own.lastEventId !== undefined, 'the priming event')
     await client.stream().post(speak(100))
     await first
     // What was said meanwhile is kept.
@@ -249,7 +249,7 @@ describe("the session's own stream", () => {
     await own.resume({ dropAfter: 40 })
     expect(own.counted.numbers).toEqual(range(50))
     const last = own.resume({ dropAfter: 50 + 20 })
-    await until('the rest', () => own.messages.length >= 100)
+    await until(() => own.messages.length >= 100, 'the rest')
     await client.stream().post(speak(20))
     await last
     expect(own.counted.numbers).toEqual([...range(100), ...range(20)])
@@ -276,7 +276,7 @@ describe("the session's own stream", () => {
     const client = await stage.open()
     const own = client.stream()
     const first = own.resume({ dropAfter: 10 })
-    await until('the priming event', () => own.lastEventId !== undefined)
+    await until(() => own.lastEventId !== undefined, 'the priming event')
     await client.stream().post(speak(300))
     await first
     await sleep(800)
@@ -335,7 +335,7 @@ describe('a stream is resumed', () => {
     const ends: Promise<{ whole: boolean }>[] = []
     for (const copy of copies) {
       ends.push(copy.resume())
-      await until('its first event', () => copy.messages.length > 5)
+      await until(() => copy.messages.length > 5, 'its first event')
     }
     expect((await Promise.all(ends)).every(({ whole }) => whole)).toBe(true)
     expect(copies.map((copy) => copy.counted.answers.length)).toEqual([0, 0, 0, 0, 1])
@@ -347,10 +347,10 @@ describe('a stream is resumed', () => {
     const client = await stage.open()
     const stream = client.stream()
     await stream.post(countTo('gone', 50), { dropAfter: 3 })
-    await until('rows', () => keptRows(stage.data) > 10)
+    await until(() => keptRows(stage.data) > 10, 'rows')
     await fetch(client.url, { method: 'DELETE', headers: client.headers })
     expect((await stream.resume()).status).toBe(404)
-    await until('no rows', () => keptRows(stage.data) === 0)
+    await until(() => keptRows(stage.data) === 0, 'no rows')
   })
 })
 
@@ -378,7 +378,7 @@ test(
       Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${stage.gateway.process.pid}/status`, 'utf8'))?.[1]) *
       1024
     await stream.post(countTo('warm', flood / 10, { everyMs: 0, size: 200 }), { dropAfter: 3 })
-    await until('the first record', async () => (await toolCalls(stage.gateway)).length === 1, 60_000)
+    await until(async () => (await toolCalls(stage.gateway)).length === 1, 'the first record', 60_000)
     const before = memory()
     const away = client.stream()
     await away.post(countTo('away', flood, { everyMs: 0, size: 200 }), { dropAfter: 3 })
@@ -386,14 +386,14 @@ test(
       largest.rows = Math.max(largest.rows, keptRows(stage.data))
       largest.bytes = Math.max(largest.bytes, memory())
     }, 50)
-    await until('the record', async () => (await toolCalls(stage.gateway)).length === 2, 60_000 + flood / 5)
+    await until(async () => (await toolCalls(stage.gateway)).length === 2, 'the record', 60_000 + flood / 5)
     clearInterval(watch)
     console.log(
       `kept rows at most ${largest.rows}, memory grew by ${Math.round((largest.bytes - before) / 1e6)} MB`,
     )
     expect(gapIn(await away.resume())).toBe('events_gone')
     expect(gapIn(await stream.resume())).toBe('events_gone')
-    await until('rows within the bound', () => keptRows(stage.data) <= maxEvents)
+    await until(() => keptRows(stage.data) <= maxEvents, 'rows within the bound')
     expect(largest.rows).toBeLessThan(20 * maxEvents)
     // What is collected late; it does not grow with the number of events.
     expect(largest.bytes - before).toBeLessThan(400e6)

@@ -2,7 +2,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { addServer, startTestGateway, type GatewayOptions, type TestGateway } from '../harness/gateway.ts'
 import { startRecorder, type Hit, type Recorder, type RecorderOptions } from '../upstreams/recorder.ts'
@@ -116,19 +115,6 @@ export function turn<Item>(list: readonly Item[], n: number): Item {
 /** The argument `name` of a call that reached the server. */
 export const nameIn = ({ message }: Hit): string =>
   String((message?.params?.['arguments'] as { name?: unknown } | undefined)?.name)
-
-/** Polls until `condition` holds; throws after `timeoutMs`. */
-export async function until(
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-  timeoutMs = 10_000,
-): Promise<void> {
-  const deadline = performance.now() + timeoutMs
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`)
-    await sleep(20)
-  }
-}
 
 /** The status of a path that needs no credential; 0 where nothing answers within `timeoutMs`. */
 export async function statusOf(

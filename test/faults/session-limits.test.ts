@@ -4,7 +4,8 @@ import { initialize } from '../transports/rig.ts'
 import { ApiCaller } from '../harness/gateway.ts'
 import { newKey } from './callers.ts'
 import { call, clientTransports, open, type ClientTransport, type Opened } from './openings.ts'
-import { cleanUp, furnish, metric, onEnd, startGateway, startUpstream, until } from './rig.ts'
+import { cleanUp, furnish, metric, onEnd, startGateway, startUpstream } from './rig.ts'
+import { until } from '../harness/until.ts'
 
 afterEach(cleanUp)
 
@@ -53,7 +54,7 @@ describe.each(clientTransports)('a %s client', (transport) => {
     expect(await refusal(enter(transport, other, true)), 'over the total').toBe('too_many_sessions')
     for (const opened of [first, second, third]) expect((await call(opened, 'still')).result).toBeDefined()
     await first.leave()
-    await until('the first has ended', async () => (await sessions()) === 2)
+    await until(async () => (await sessions()) === 2, 'the first has ended')
     expect((await call(await enter(transport), 'again')).result).toBeDefined()
   }, 30_000)
 
@@ -75,21 +76,21 @@ describe.each(clientTransports)('a %s client', (transport) => {
     // A connection has the same absolute limit, and whichever is noticed first ends the other.
     const ended = async (id: string): Promise<boolean> =>
       ['expired', 'closed'].includes((await statuses())[id] ?? '')
-    await until('the silent one ends', async () => (await speak(), ended(silentId)), 5000)
+    await until(async () => (await speak(), ended(silentId)), 'the silent one ends', 5000)
     expect(passedMs()).toBeGreaterThan(1000)
-    await until('more than twice the idle time has passed', async () => (await speak(), passedMs() > 5000))
+    await until(async () => (await speak(), passedMs() > 5000), 'more than twice the idle time has passed')
     expect((await statuses())[speakingId]).toBe('active')
     const speakOn = async (): Promise<boolean> => {
       if (passedMs() < 6000) await speak()
       return ended(speakingId)
     }
-    await until('the absolute limit', speakOn, 5000)
+    await until(speakOn, 'the absolute limit', 5000)
     expect(passedMs()).toBeGreaterThan(6000)
     // To a client of `connect` nothing has happened: it opens the next session by itself.
     if (transport === 'stdio') expect((await call(silent, 'on')).result).toBeDefined()
-    else await until('both see it', async () => (await silent.over()) && (await speaking.over()))
+    else await until(async () => (await silent.over()) && (await speaking.over()), 'both see it')
     silent.vanish()
     speaking.vanish()
-    await until('the server was told', () => upstream.sessions.size === 0)
+    await until(() => upstream.sessions.size === 0, 'the server was told')
   }, 30_000)
 })

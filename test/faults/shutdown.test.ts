@@ -17,8 +17,8 @@ import {
   statusOf,
   toolCalls,
   turn,
-  until,
 } from './rig.ts'
+import { until } from '../harness/until.ts'
 
 afterEach(cleanUp)
 
@@ -46,7 +46,7 @@ test('SIGTERM with traffic: readiness falls first, calls in flight finish, new w
 
   expect(await statusOf(gateway, '/readyz')).toBe(200)
   const stopped = gateway.stop('SIGTERM')
-  await until('readiness falls', async () => (await statusOf(gateway, '/readyz')) === 503, 2000)
+  await until(async () => (await statusOf(gateway, '/readyz')) === 503, 'readiness falls', 2000)
   expect(await statusOf(gateway, '/livez')).toBe(200)
   for (const caller of clients) {
     const refused = await caller.call({ id: 'late' })
@@ -102,7 +102,7 @@ test('SIGTERM with servers that hang: every caller is answered with its own id, 
   )
   const clinging = ofChild.call({ id: 'child-1', tool: 'cling' })
   await upstream.until((seen) => seen.calls().length === 40)
-  await until('the child has a child', () => pids().length === 2)
+  await until(() => pids().length === 2, 'the child has a child')
 
   const startedMs = performance.now()
   const stopped = gateway.stop('SIGTERM')
@@ -112,7 +112,7 @@ test('SIGTERM with servers that hang: every caller is answered with its own id, 
   const expected = [...Array.from({ length: 40 }, (_, n) => (n % 4 < 2 ? n : `text-${n}`)), 'child-1']
   expect(answers.map((given) => given.message?.id)).toEqual(expected)
   expect(new Set(answers.map(refusalCode))).toEqual(new Set(['shutting_down']))
-  await until('no child is left', () => pids().every((pid) => !isRunning(pid)), 1000)
+  await until(() => pids().every((pid) => !isRunning(pid)), 'no child is left', 1000)
 
   const again = await startGateway({ data })
   await expectClean(again)

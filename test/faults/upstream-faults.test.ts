@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { afterEach, expect, test } from 'vitest'
 import { answer, halfBody, hang, reset, streamCut, type Reply } from '../upstreams/replies.ts'
 import { eras, isAnswered, refusalCode, type Era } from './callers.ts'
-import { cleanUp, expectClean, nameIn, setStage, toolCalls, until } from './rig.ts'
+import { cleanUp, expectClean, nameIn, setStage, toolCalls } from './rig.ts'
+import { until } from '../harness/until.ts'
 
 afterEach(cleanUp)
 
@@ -33,9 +34,9 @@ test('100 calls that hang time out with their own ids, the server is told, nothi
   expect(answers.filter(({ message }) => message.result.isError !== true)).toEqual([])
 
   const ofEra = (era: Era) => upstream.calls().filter((hit) => hit.era === era)
-  await until('modern streams are closed', () => ofEra('modern').every(({ aborted }) => aborted))
+  await until(() => ofEra('modern').every(({ aborted }) => aborted), 'modern streams are closed')
   const cancelled = () => upstream.hits.filter(({ message }) => message?.method === 'notifications/cancelled')
-  await until('legacy servers are told', () => cancelled().length === 50)
+  await until(() => cancelled().length === 50, 'legacy servers are told')
   const told = cancelled().map(({ message }) => message?.params?.['requestId'])
   expect(new Set(told)).toEqual(new Set(ids.filter((_, n) => n % 2 === 0)))
   expect([ofEra('legacy').length, ofEra('modern').length]).toEqual([50, 50])
@@ -46,7 +47,7 @@ test('100 calls that hang time out with their own ids, the server is told, nothi
   expect(Math.min(...durations)).toBeGreaterThanOrEqual(callMs * 0.99)
   expect(Math.max(...durations)).toBeLessThanOrEqual(callMs * 1.05)
   // What is left is what the notifications came on: connections that were answered are kept for the next call.
-  await until('the sockets of hung calls are closed', () => socketsTo(upstream.url) <= 50)
+  await until(() => socketsTo(upstream.url) <= 50, 'the sockets of hung calls are closed')
   await expectClean(gateway)
   upstream.reply(answer())
   for (const era of eras) expect(isAnswered(await clients[era].call())).toBe(true)

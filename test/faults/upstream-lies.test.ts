@@ -2,7 +2,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { after, answer, bigAnswer, notJson, raw, wrongId, type Reply } from '../upstreams/replies.ts'
 import { eras, isAnswered, refusalCode, type Answer } from './callers.ts'
-import { cleanUp, expectClean, metric, setStage, statusOf, toolCalls, until, type Stage } from './rig.ts'
+import { cleanUp, expectClean, metric, setStage, statusOf, toolCalls, type Stage } from './rig.ts'
+import { until } from '../harness/until.ts'
 
 const mib = 1024 * 1024
 let stage: Stage
@@ -111,7 +112,7 @@ test.each(eras)('an answer after the cancellation is heard by nobody (%s)', asyn
   else leave.abort()
   const given = await call
   expect(given?.answers ?? 0).toBe(0)
-  await until('the cancellation is recorded', async () => (await newRecords()).length === 1)
+  await until(async () => (await newRecords()).length === 1, 'the cancellation is recorded')
   gate.resolve()
   expect(isAnswered(await clients[era].call({ id: 7 }))).toBe(true)
   expect((await newRecords()).map(({ outcome }) => outcome)).toEqual(['success', 'cancelled'])

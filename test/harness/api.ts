@@ -9,9 +9,7 @@ import { join } from 'node:path'
 import { ManualClock } from '../../src/base/clock.ts'
 import { verify } from '../../src/billing/verify.ts'
 import { buildAudit } from '../../src/assembly/audit.ts'
-import { buildFunds, commitRows } from '../../src/assembly/money.ts'
 import { GatewayError } from '../../src/base/errors.ts'
-import { CallIds } from '../../src/base/id.ts'
 import { Keyring } from '../../src/base/keyring.ts'
 import { silentLog as log } from '../../src/base/log.ts'
 import { openDatabase } from '../../src/db/open.ts'
@@ -33,12 +31,10 @@ import { UserStore } from '../../src/identity/user-store.ts'
 import { Users } from '../../src/identity/users.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
 import { LedgerStore } from '../../src/ledger/store.ts'
-import { Periods } from '../../src/pricing/periods.ts'
 import { Bundles } from '../../src/registry/bundles.ts'
 import { BundleStore } from '../../src/registry/bundle-store.ts'
 import { Registry } from '../../src/registry/servers.ts'
 import { ServerStore } from '../../src/registry/store.ts'
-import { Metering, type CommitExtra } from '../../src/sessions/charge.ts'
 import { Sessions } from '../../src/sessions/sessions.ts'
 import { PriceTags } from '../../src/sessions/price-tags.ts'
 import { SettledCalls } from '../../src/sessions/settled.ts'
@@ -46,14 +42,11 @@ import { SessionStore } from '../../src/sessions/store.ts'
 import { Catalogues } from '../../src/upstreams/catalogue.ts'
 import { Egress } from '../../src/upstreams/egress.ts'
 import { Upstreams } from '../../src/upstreams/pool.ts'
-import { Dimensions } from '../../src/usage/dimensions.ts'
 import { UsageQueries } from '../../src/usage/queries.ts'
 import { usageStores } from '../../src/usage/reading-store.ts'
-import { Meters } from '../../src/usage/meters.ts'
-import { UsageStore } from '../../src/usage/store.ts'
-import { UsageWriter } from '../../src/usage/writer.ts'
 import { ApiCaller } from './gateway.ts'
 import { openInvoices } from './invoices.ts'
+import { buildMetering } from './metering.ts'
 
 export const password = 'correct horse battery'
 export const publicUrl = 'http://gateway.test'
@@ -75,34 +68,18 @@ async function buildMoney(db: Database, clock: ManualClock) {
   const { rules } = prices
   const defaults = { mode: 'postpaid', currency: 'USD', timeZone: 'UTC' } as const
   const ledger = await Ledger.open(new LedgerStore(db), { clock, defaults })
-  const writer = new UsageWriter<CommitExtra>({
-    store: new UsageStore(db),
-    dimensions: new Dimensions({ known: [], next: 1, capacity: 1000 }),
-    log,
-    extraRows: commitRows,
-    onHeal: async () => {
-      await ledger.reload()
-      await parts.budgets.reload()
-    },
-    maxBatch: 64,
-    maxQueue: 1000,
-    probeEveryMs: 100,
-  })
-  const parts = await buildFunds({ db, clock, log, ledger, writer })
   const settled = new SettledCalls()
-  const metering = new Metering({
+  const parts = await buildMetering({
+    db,
     clock,
-    callIds: new CallIds(clock),
-    rules,
+    log,
     ledger,
-    meters: new Meters(),
-    periods: new Periods(),
-    funds: parts.funds,
-    writer,
+    rules,
+    probeEveryMs: 100,
     onSettled: (call) => settled.publish(call),
   })
   const queries = new UsageQueries(usageStores(db), { clock })
-  return { ...prices, ledger, ...parts, writer, metering, queries, audited: buildAudit(db), settled }
+  return { ...prices, ledger, ...parts, queries, audited: buildAudit(db), settled }
 }
 
 function buildIdentity(db: Database, options: TestApiOptions & { clock: ManualClock; ledger: Ledger }) {

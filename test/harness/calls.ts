@@ -4,9 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { systemClock, type Clock } from '../../src/base/clock.ts'
-import { buildFunds, commitRows } from '../../src/assembly/money.ts'
 import { GatewayError } from '../../src/base/errors.ts'
-import { CallIds } from '../../src/base/id.ts'
 import { Keyring } from '../../src/base/keyring.ts'
 import { silentLog as log } from '../../src/base/log.ts'
 import { parseAmount } from '../../src/base/money.ts'
@@ -17,11 +15,9 @@ import { openSqlite } from '../../src/db/sqlite.ts'
 import type { Principal } from '../../src/identity/principal.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
 import { LedgerStore } from '../../src/ledger/store.ts'
-import { Periods } from '../../src/pricing/periods.ts'
 import { RuleBook } from '../../src/pricing/rules.ts'
 import { RuleStore } from '../../src/pricing/store.ts'
 import type { Server } from '../../src/registry/server.ts'
-import { Metering, type CommitExtra } from '../../src/sessions/charge.ts'
 import type { Settled } from '../../src/sessions/settled.ts'
 import { Relay, type Incoming } from '../../src/sessions/relay.ts'
 import { PriceTags } from '../../src/sessions/price-tags.ts'
@@ -45,20 +41,9 @@ import type {
   UpstreamRequest,
   UpstreamSink,
 } from '../../src/upstreams/upstream.ts'
-import { Dimensions } from '../../src/usage/dimensions.ts'
-import { Meters } from '../../src/usage/meters.ts'
-import { UsageStore } from '../../src/usage/store.ts'
-import { UsageWriter } from '../../src/usage/writer.ts'
 import type { JsonRpcMessage } from '../../src/wire/json-rpc.ts'
-
-/** Waits until `condition` holds; fails after `deadlineMs`. */
-export async function until(condition: () => boolean, what: string, deadlineMs = 4000): Promise<void> {
-  const deadline = performance.now() + deadlineMs
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`never happened: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-}
+import { until } from './until.ts'
+import { buildMetering } from './metering.ts'
 
 /** One exchange as the scripted server sees it. Nothing reaches the sink after an abort, an end or a failure. */
 export class FakeExchange implements UpstreamExchange {
@@ -389,31 +374,14 @@ export async function startCalls(options: CallsOptions = {}) {
   const price = options.price ?? { perCall: '1' }
   const billOn = options.billOn && { billOn: options.billOn }
   await rules.create({ name: 'calls', currency: 'USD', match: { method: 'tools/call' }, price, ...billOn })
-  const usageStore = new UsageStore(db)
-  const writer = new UsageWriter<CommitExtra>({
-    store: usageStore,
-    dimensions: new Dimensions({ known: [], next: 1, capacity: 1000 }),
-    log,
-    extraRows: commitRows,
-    onHeal: async () => {
-      await ledger.reload()
-      await parts.budgets.reload()
-    },
-    maxBatch: 100,
-    maxQueue: 1000,
-    probeEveryMs: 20,
-  })
-  const parts = await buildFunds({ db, clock, log, ledger, writer })
   const settled: Settled[] = []
-  const metering = new Metering({
+  const { writer, metering } = await buildMetering({
+    db,
     clock,
-    callIds: new CallIds(clock),
-    rules,
+    log,
     ledger,
-    meters: new Meters(),
-    periods: new Periods(),
-    funds: parts.funds,
-    writer,
+    rules,
+    probeEveryMs: 20,
     onSettled: (call) => settled.push(call),
   })
   const keyring = new Keyring(Buffer.alloc(32, 7))

@@ -2,7 +2,8 @@
 import { systemClock, type Clock } from '../../src/base/clock.ts'
 import { Channel, type ChannelOptions, type ChannelOrigin } from '../../src/transports/channel/channel.ts'
 import type { Closing, Line, LineListener } from '../../src/transports/channel/line.ts'
-import { alice, testServer, until, type Calls } from './calls.ts'
+import { alice, testServer, type Calls } from './calls.ts'
+import { until } from './until.ts'
 import { meta, toolCall } from './mcp-http.ts'
 
 // Tests read whatever shape they expect.

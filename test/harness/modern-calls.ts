@@ -115,15 +115,6 @@ export function sendTo(upstream: Upstream, message: JsonRpcMessage): Heard {
   return heard
 }
 
-/** Polls until it is so. */
-export async function until(isSo: () => boolean, what = 'condition', timeoutMs = 5000): Promise<void> {
-  const deadline = Date.now() + timeoutMs
-  while (!isSo()) {
-    if (Date.now() > deadline) throw new Error(`not so in time: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
-
 /** One exchange as the scripted server sees it. */
 export interface ServerSide {
   readonly request: JsonRpcMessage

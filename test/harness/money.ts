@@ -4,9 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ManualClock } from '../../src/base/clock.ts'
-import { buildFunds, commitRows } from '../../src/assembly/money.ts'
 import type { GatewayError } from '../../src/base/errors.ts'
-import { CallIds, newId } from '../../src/base/id.ts'
+import { newId } from '../../src/base/id.ts'
 import { silentLog as log } from '../../src/base/log.ts'
 import { buildAudit } from '../../src/assembly/audit.ts'
 import type { Database } from '../../src/db/database.ts'
@@ -15,15 +14,11 @@ import { openSqlite } from '../../src/db/sqlite.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
 import { LedgerStore } from '../../src/ledger/store.ts'
 import type { Outcome } from '../../src/pricing/price.ts'
-import { Periods } from '../../src/pricing/periods.ts'
-import { Metering, type CallOrigin, type CommitExtra } from '../../src/sessions/charge.ts'
+import type { CallOrigin } from '../../src/sessions/charge.ts'
 import { SettledCalls, type Settled } from '../../src/sessions/settled.ts'
-import { Dimensions } from '../../src/usage/dimensions.ts'
 import { UsageQueries } from '../../src/usage/queries.ts'
 import { usageStores } from '../../src/usage/reading-store.ts'
-import { Meters } from '../../src/usage/meters.ts'
-import { UsageStore } from '../../src/usage/store.ts'
-import { UsageWriter } from '../../src/usage/writer.ts'
+import { buildMetering, ordinaryCall } from './metering.ts'
 
 export interface CallOptions extends Partial<CallOrigin> {
   readonly accountId: string
@@ -46,38 +41,21 @@ export async function openMoney(options: { startMs?: number; database?: Database
   const ledger = await Ledger.open(new LedgerStore(db), { clock, defaults })
   const prices = await buildPrices(db, clock)
   const { rules } = prices
-  const usageStore = new UsageStore(db)
-  const dimensions = new Dimensions({ ...(await usageStore.loadDimensions(1000)), capacity: 1000 })
-  const writer = new UsageWriter<CommitExtra>({
-    store: usageStore,
-    dimensions,
-    log,
-    extraRows: commitRows,
-    onHeal: async () => {
-      await ledger.reload()
-      await parts.budgets.reload()
-    },
-    maxBatch: 64,
-    maxQueue: 10_000,
-    probeEveryMs: 5,
-  })
-  const parts = await buildFunds({ db, clock, log, ledger, writer })
   const settled = new SettledCalls()
-  const metering = new Metering({
+  const { writer, metering, ...parts } = await buildMetering({
+    db,
     clock,
-    callIds: new CallIds(clock),
-    rules,
+    log,
     ledger,
-    meters: new Meters(),
-    periods: new Periods(),
-    funds: parts.funds,
-    writer,
+    rules,
+    probeEveryMs: 5,
+    maxQueue: 10_000,
     onSettled: (call) => settled.publish(call),
   })
   /** Begins a call; what is returned ends it, now or at any time later. */
   const begin = (given: CallOptions): (() => Promise<Settled>) => {
     const { outcome = 'success', responseBytes = 1000, durationMs = 0, free = false, ...origin } = given
-    const { charge, refusal } = metering.begin({ ...ordinary, ...origin })
+    const { charge, refusal } = metering.begin({ ...ordinaryCall, ...origin })
     const failed = refusal
       ? { outcome: 'denied' as const, free: true, error: refusal.code }
       : { outcome, free }
@@ -120,18 +98,4 @@ export async function openMoney(options: { startMs?: number; database?: Database
       rmSync(folder, { recursive: true, force: true })
     },
   }
-}
-
-const ordinary: Omit<CallOrigin, 'accountId'> = {
-  userId: 'usr_1',
-  serverId: 'srv_1',
-  server: 'weather',
-  method: 'tools/call',
-  tool: 'forecast',
-  transport: 'streamable-http',
-  upstreamTransport: 'streamable-http',
-  era: 'modern',
-  upstreamEra: 'modern',
-  requestBytes: 200,
-  client: { ip: '127.0.0.1', userAgent: 'test/1', info: 'probe/2' },
 }

@@ -8,6 +8,7 @@ import { startApi, type TestApi } from '../harness/api.ts'
 import { recordingIo } from '../harness/cli.ts'
 import type { ApiCaller } from '../harness/gateway.ts'
 import { hashOf } from '../../src/invoicing/document.ts'
+import { payOnce } from '../harness/metering.ts'
 import { readPdf } from '../harness/pdf-text.ts'
 
 let api: TestApi
@@ -27,7 +28,7 @@ beforeAll(async () => {
     currency: 'USD',
     price: { perCall: '0.105' },
   })
-  for (let n = 0; n < 3; n++) await call(ann)
+  for (let n = 0; n < 3; n++) await pay(ann)
   // The clock stands at 1 January 2026; credentials outlive what follows.
   api.clock.advance(60_000)
 })
@@ -36,24 +37,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-function call({ accountId, userId }: ApiCaller): Promise<void> {
-  const { charge } = api.metering.begin({
-    userId,
-    accountId,
-    serverId: 'srv_1',
-    server: 'weather',
-    method: 'tools/call',
-    tool: 'forecast',
-    transport: 'streamable-http',
-    upstreamTransport: 'streamable-http',
-    era: 'modern',
-    upstreamEra: 'modern',
-    requestBytes: 10,
-    client: { ip: '127.0.0.1', userAgent: 'test/1' },
-  })
-  const end = { outcome: 'success', statusCode: 200, responseBytes: 10, free: false } as const
-  return new Promise((resolve, reject) => charge.settle(end, (error) => (error ? reject(error) : resolve())))
-}
+const pay = ({ accountId, userId }: ApiCaller) => payOnce(api.metering, { accountId, userId })
 
 const minute = { start: '2026-01-01T00:00:00Z', end: '2026-01-01T00:01:00Z' }
 let id: string
@@ -191,7 +175,7 @@ test('the command line lists, makes, shows, finalizes, voids, pays and saves inv
     const code = await runCli(line.split(' '), io)
     return { code, out: out.join('\n'), talk: talk.join('\n') }
   }
-  await call(bob)
+  await pay(bob)
   api.clock.advance(120_000)
   expect(await cli('invoice create bob')).toMatchObject({ code: 2 })
   const span = '--from 2026-01-01T00:00:00Z --to 2026-01-01T00:02:00Z'
@@ -232,7 +216,7 @@ test('the command line lists, makes, shows, finalizes, voids, pays and saves inv
 })
 
 test('the command line gives up on an invoice', async () => {
-  await call(bob)
+  await pay(bob)
   const from = new Date(api.clock.now() - 1).toISOString()
   api.clock.advance(1000)
   const period = { start: from, end: new Date(api.clock.now()).toISOString() }

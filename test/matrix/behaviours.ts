@@ -7,7 +7,7 @@ import { fixtureName, staticUri, watchedUri } from './fixture-server.ts'
 import { contentKinds, patterned, thrown, toolNames } from './fixture-tools.ts'
 import type { Journal } from './journal.ts'
 import { eraOf, knows } from './revisions.ts'
-import { until } from './until.ts'
+import { until } from '../harness/until.ts'
 
 export interface Talk {
   readonly pair: Pair

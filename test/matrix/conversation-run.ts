@@ -6,7 +6,7 @@ import type { Conversation, Destination } from './conversation.ts'
 import { openFirst } from './first-client.ts'
 import type { Journal } from './journal.ts'
 import { openSecond } from './second-client.ts'
-import { TooLate, within } from './until.ts'
+import { TooLate, within } from '../harness/until.ts'
 
 /** How a behaviour went; the error where it did not hold. */
 export type Verdict = { readonly held: true } | { readonly held: false; readonly error: Error }

@@ -9,7 +9,7 @@ import { clients } from './cells.ts'
 import type { ClientKind } from './conversation.ts'
 import { everythingChecks, filesystemChecks, memoryChecks } from './public-checks.ts'
 import { eraOf, type TransportName } from './revisions.ts'
-import { until } from './until.ts'
+import { until } from '../harness/until.ts'
 
 export interface PublicServer {
   /** As it is registered: `everything-sse`. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { within } from './until.ts'
+import { within } from '../harness/until.ts'
 import { startTestGateway, type ApiCaller, type TestGateway } from '../harness/gateway.ts'
 import { rules, type BilledRecord } from './bill.ts'
 import {

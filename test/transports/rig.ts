@@ -4,7 +4,7 @@ import { get, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { WebSocket } from 'ws'
 import { addServer, startTestGateway, type ApiCaller, type TestGateway } from '../harness/gateway.ts'
-import { until } from '../trust/bench.ts'
+import { until } from '../harness/until.ts'
 import { startDualEra, type DualEra } from '../upstreams/dual-era.ts'
 import { startRecorder, type Recorder } from '../upstreams/recorder.ts'
 

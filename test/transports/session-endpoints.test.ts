@@ -1,7 +1,7 @@
 // A session made by the REST API, over each of its endpoints: whose it is, initialized once, and alive until it is closed.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ApiCaller } from '../harness/gateway.ts'
-import { until } from '../trust/bench.ts'
+import { until } from '../harness/until.ts'
 import {
   bearer,
   initialize,

@@ -3,7 +3,7 @@ import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hang } from '../upstreams/replies.ts'
-import { until } from '../trust/bench.ts'
+import { until } from '../harness/until.ts'
 import { bearer, initialize, meta, openSse, startRig, toolCall, type RawSse, type Rig } from './rig.ts'
 
 let rig: Rig

@@ -4,7 +4,8 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { WebSocketClientTransport } from '@modelcontextprotocol/sdk/client/websocket.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { dial, until } from '../trust/bench.ts'
+import { dial } from '../trust/bench.ts'
+import { until } from '../harness/until.ts'
 import { elicit, hang, streamed } from '../upstreams/replies.ts'
 import {
   bearer,

@@ -76,19 +76,6 @@ export function messagesOf(text: string): any[] {
 
 const lastMessage = (text: string): unknown => messagesOf(text).at(-1)
 
-/** Waits until `condition` holds; fails after `deadlineMs`. */
-export async function until(
-  condition: () => boolean | Promise<boolean>,
-  what: string,
-  deadlineMs = 5000,
-): Promise<void> {
-  const deadline = performance.now() + deadlineMs
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`never happened: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
-
 export interface OpenStream {
   readonly status: number
   readonly text: () => string

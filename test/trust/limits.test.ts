@@ -2,7 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { answer } from '../upstreams/replies.ts'
-import { dial, eras, jsonHeaders, modernHeaders, startBench, toolCall, until, type Bench } from './bench.ts'
+import { dial, eras, jsonHeaders, modernHeaders, startBench, toolCall, type Bench } from './bench.ts'
+import { until } from '../harness/until.ts'
 
 const maxBody = 4 * 1024 * 1024
 const maxGrowth = 32 * 1024 * 1024

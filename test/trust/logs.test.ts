@@ -15,10 +15,10 @@ import {
   sentinel,
   startBench,
   toolCall,
-  until,
   type Bench,
   type RawAnswer,
 } from './bench.ts'
+import { until } from '../harness/until.ts'
 
 let bench: Bench
 beforeAll(async () => {

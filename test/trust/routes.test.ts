@@ -13,10 +13,10 @@ import {
   send,
   startBench,
   toolCall,
-  until,
   type Bench,
   type RawAnswer,
 } from './bench.ts'
+import { until } from '../harness/until.ts'
 
 interface Operation {
   readonly method: string

@@ -10,12 +10,12 @@ import {
   messagesOf,
   startBench,
   toolCall,
-  until,
   type Bench,
   type Era,
   type McpClient,
   type Message,
 } from './bench.ts'
+import { until } from '../harness/until.ts'
 
 let bench: Bench
 beforeAll(async () => {

@@ -10,12 +10,12 @@ import {
   send,
   startBench,
   toolCall,
-  until,
   type Bench,
   type Era,
   type McpClient,
   type RawAnswer,
 } from './bench.ts'
+import { until } from '../harness/until.ts'
 
 let bench: Bench
 const clients = {} as Record<Era, McpClient>

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startTestGateway, type ApiCaller, type TestGateway } from '../harness/gateway.ts'
-import { McpClient, sentinel, toolCall, until } from './bench.ts'
+import { McpClient, sentinel, toolCall } from './bench.ts'
+import { until } from '../harness/until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tollbridge-stdio-'))
 const node = process.execPath

@@ -22,10 +22,10 @@ import {
   send,
   startBench,
   toolCall,
-  until,
   type Bench,
   type RawAnswer,
 } from './bench.ts'
+import { until } from '../harness/until.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const master = randomBytes(32).toString('hex')

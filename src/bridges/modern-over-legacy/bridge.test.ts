@@ -11,7 +11,8 @@ import {
   during,
   finishConnection,
 } from '../../../test/harness/modern-bridge.ts'
-import { modernRequest, sendTo, until, type ServerSide } from '../../../test/harness/modern-calls.ts'
+import { modernRequest, sendTo, type ServerSide } from '../../../test/harness/modern-calls.ts'
+import { until } from '../../../test/harness/until.ts'
 import type { JsonRpcMessage } from '../../wire/json-rpc.ts'
 
 afterEach(closeBridges)

@@ -10,7 +10,8 @@ import {
   http,
   stdio,
 } from '../../../test/harness/modern-bridge.ts'
-import { modernRequest, sendTo, until, type ServerSide } from '../../../test/harness/modern-calls.ts'
+import { modernRequest, sendTo, type ServerSide } from '../../../test/harness/modern-calls.ts'
+import { until } from '../../../test/harness/until.ts'
 import { ManualClock } from '../../base/clock.ts'
 import { GatewayError } from '../../base/errors.ts'
 import type { JsonRpcMessage } from '../../wire/json-rpc.ts'

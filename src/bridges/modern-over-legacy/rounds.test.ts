@@ -15,7 +15,8 @@ import {
   http,
   stdio,
 } from '../../../test/harness/modern-bridge.ts'
-import { modernRequest, sendTo, until } from '../../../test/harness/modern-calls.ts'
+import { modernRequest, sendTo } from '../../../test/harness/modern-calls.ts'
+import { until } from '../../../test/harness/until.ts'
 import type { JsonRpcMessage } from '../../wire/json-rpc.ts'
 import type { ModernOverLegacy } from './bridge.ts'
 

@@ -1,7 +1,8 @@
 // Guarantees of a conversation whose session, stream or connection is lost.
 import { afterEach, describe, expect, test } from 'vitest'
 import { bridgeOver, closeBridges, http, stdio } from '../../../test/harness/modern-bridge.ts'
-import { modernRequest, sendTo, until } from '../../../test/harness/modern-calls.ts'
+import { modernRequest, sendTo } from '../../../test/harness/modern-calls.ts'
+import { until } from '../../../test/harness/until.ts'
 
 afterEach(closeBridges)
 

@@ -4,10 +4,10 @@ import {
   closeStore,
   startCalls,
   testServer,
-  until,
   type Calls,
   type FakeExchange,
 } from '../../../test/harness/calls.ts'
+import { until } from '../../../test/harness/until.ts'
 import { legacyCall, modernCall, openChannel } from '../../../test/harness/channel.ts'
 import { meta } from '../../../test/harness/mcp-http.ts'
 

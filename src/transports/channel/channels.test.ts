@@ -1,6 +1,7 @@
 // All channels together: how many there may be, and when each is over.
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { alice, closeStore, startCalls, testServer, until, type Calls } from '../../../test/harness/calls.ts'
+import { alice, closeStore, startCalls, testServer, type Calls } from '../../../test/harness/calls.ts'
+import { until } from '../../../test/harness/until.ts'
 import { openChannel, type Given } from '../../../test/harness/channel.ts'
 import { ManualClock } from '../../base/clock.ts'
 import { Channels } from './channels.ts'

@@ -1,6 +1,7 @@
 // The bounds of a channel: what a client may send and how much of it at once, and a client that reads slowly.
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { closeStore, startCalls, until, type Calls, type FakeExchange } from '../../../test/harness/calls.ts'
+import { closeStore, startCalls, type Calls, type FakeExchange } from '../../../test/harness/calls.ts'
+import { until } from '../../../test/harness/until.ts'
 import { legacyCall, modernCall, openChannel } from '../../../test/harness/channel.ts'
 
 let calls: Calls

@@ -1,16 +1,19 @@
 // Waiting with a deadline: for a condition, or for a promise.
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Polls until the condition holds; rejects with what was waited for. */
-export async function until(
-  holds: () => boolean | Promise<boolean>,
-  what: string,
-  deadlineMs = 5000,
-): Promise<void> {
+/** Polls until there is something, or it is so; resolves with it, and rejects with what was waited for. */
+export async function until<T>(
+  look: () => T | Promise<T>,
+  what = look.toString(),
+  deadlineMs = 10_000,
+): Promise<Exclude<T, undefined | null | false>> {
   const end = performance.now() + deadlineMs
-  while (!(await holds())) {
+  for (;;) {
+    const found = await look()
+    if (found !== undefined && found !== null && found !== false)
+      return found as Exclude<T, undefined | null | false>
     if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms for ${what}`)
-    await sleep(10)
+    await sleep(5)
   }
 }
 
