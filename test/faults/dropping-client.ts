@@ -55,9 +55,13 @@ export class DroppingStream {
         sent.destroy()
         done({ status, whole, text })
       }
-      const timer = setTimeout(() => end(false), dropAfterMs ?? 60_000)
+      let timer = setTimeout(() => end(false), 60_000)
       const take = (response: IncomingMessage): void => {
         status = response.statusCode ?? 0
+        if (dropAfterMs !== undefined) {
+          clearTimeout(timer)
+          timer = setTimeout(() => end(false), dropAfterMs)
+        }
         const isStream = response.headers['content-type'] === 'text/event-stream'
         const parser = new SseParser(64 * 1024 * 1024, ({ id, data }) => {
           // What was in the same packet as the message before the drop was not received.
