@@ -12,7 +12,7 @@ import type { Delivery, DueDelivery, Webhook } from './webhook.ts'
 export interface RunnerLimits extends RetryLimits {
   /** Deliveries of one webhook that are under way at once. */
   readonly maxInFlight: number
-  /** Deliveries that may wait; while there are more, calls stay behind the cursor. */
+  /** Deliveries that may wait, a tenth of it where they are batches; while there are more, calls stay behind the cursor. */
   readonly maxPending: number
 }
 
@@ -38,8 +38,9 @@ export interface RunnerParts {
 const idleMs = 2000
 const afterErrorMs = 1000
 /** Between two turns, so that news of many calls make one turn. */
-const leastPauseMs = 50
-const dueAtOnce = 32
+const leastPauseMs = 200
+/** Batches are large: fewer are in memory, and fewer wait. */
+const dueAtOnce = { single: 100, batch: 8 }
 const writeEveryMs = 200
 /** Failures in a row after which the receiver is taken to be down: it is asked rarely until it answers. */
 const downAfter = 4
@@ -103,13 +104,16 @@ export class Runner {
     this.pending = queue.pending
     this.oldestMs = queue.oldestMs
     if (!webhook.active) return idleMs
-    const hasRoom = queue.pending < limits.maxPending && isStoreReady()
+    const maxPending = webhook.batch ? limits.maxPending / 10 : limits.maxPending
+    const maxDue = webhook.batch ? dueAtOnce.batch : dueAtOnce.single
+    const hasRoom = queue.pending < maxPending && isStoreReady()
     const collected = collector && hasRoom ? await collector.collect() : { again: false }
-    const due = await store.due(webhook.id, clock.now(), dueAtOnce)
+    const due = await store.due(webhook.id, clock.now(), maxDue)
+    const isFull = due.length === maxDue
     await this.#sendAll(due)
     if (this.#failures >= downAfter)
       return Math.min(limits.firstPauseMs * 2 ** (this.#failures - downAfter), maxDownMs)
-    if (collected.again || due.length === dueAtOnce) return 0
+    if (collected.again || isFull) return 0
     const nextMs = ((await store.nextAt(webhook.id)) ?? Infinity) - clock.now()
     return Math.max(leastPauseMs, Math.min(idleMs, nextMs, collected.waitMs ?? Infinity))
   }

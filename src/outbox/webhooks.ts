@@ -38,7 +38,10 @@ export type WebhookInput = Omit<
   Webhook,
   'id' | 'createdBy' | 'createdAtMs' | 'updatedAtMs' | 'disabledReason'
 >
-export type WebhookChange = Partial<Omit<WebhookInput, 'format'>>
+/** `batch: null` takes it away. */
+export type WebhookChange = Partial<Omit<WebhookInput, 'format' | 'batch'>> & {
+  readonly batch?: Webhook['batch'] | null
+}
 
 interface Live {
   readonly stored: StoredWebhook
@@ -135,10 +138,13 @@ export class Webhooks {
     return this.#inTurn(async () => {
       const { clock, egress } = this.#parts
       const { webhook: before, secrets } = this.#find(id).stored
-      const { disabledReason: _, ...kept } = before
-      const webhook = {
-        ...(change.active === undefined ? before : kept),
-        ...change,
+      const { batch: former, disabledReason, ...kept } = before
+      const { batch = former, ...others } = change
+      const webhook: Webhook = {
+        ...kept,
+        ...others,
+        ...(batch && { batch }),
+        ...(change.active === undefined && disabledReason !== undefined && { disabledReason }),
         updatedAtMs: clock.now(),
       }
       if (change.url !== undefined) checkWebhookUrl(egress, change.url)

@@ -1,4 +1,6 @@
 // Webhooks: every event arrives at least once with the same id, whatever dies, hangs, refuses or comes late.
+import { writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { TestGateway } from '../harness/gateway.ts'
@@ -277,6 +279,28 @@ test('an inner address is refused unless the operator allows it, also by a redir
   expect(to.received).toEqual([])
   const tested = await gateway.admin.ok('POST', `${path}/${id}/test`)
   expect(tested).toMatchObject({ delivered: false, status: 307 })
+})
+
+test('a name is resolved and checked at each attempt', async () => {
+  const hosts = join(newFolder(), 'hosts.json')
+  const resolver = `--import=${resolve(import.meta.dirname, '../trust/stub-resolver.ts')}`
+  const { gateway, caller } = await stage({
+    env: { STUB_HOSTS: hosts, NODE_OPTIONS: resolver, TOLLBRIDGE_EGRESS_ALLOW: 'loopback' },
+  })
+  const to = await receiver()
+  const setHosts = (...addresses: string[]) =>
+    writeFileSync(hosts, JSON.stringify({ 'hooks.test': addresses }))
+  setHosts('10.0.0.1')
+  const { id } = await make(gateway, to.url.replace('127.0.0.1', 'hooks.test'))
+  await caller.call()
+  const listed = () => gateway.admin.all(`${path}/${id}/deliveries`)
+  await until('it is refused', async () => (await listed())[0]?.lastError === 'egress_denied')
+  setHosts('127.0.0.1', '169.254.169.254')
+  expect(await gateway.admin.ok('POST', `${path}/${id}/test`)).toMatchObject({ error: 'egress_denied' })
+  expect(to.received).toEqual([])
+  setHosts('127.0.0.1')
+  await until('it arrives', () => to.received.length === 1)
+  expect(to.received[0]?.headers.host).toContain('hooks.test')
 })
 
 async function refusal(gateway: TestGateway, url: string): Promise<unknown[]> {

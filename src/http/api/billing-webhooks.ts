@@ -60,7 +60,7 @@ const webhookPatch = z.strictObject({
   name: members.name.optional(),
   url: members.url.optional(),
   kinds: members.kinds.optional(),
-  batch: members.batch.optional(),
+  batch: members.batch.nullable().optional(),
   stripe: members.stripe.optional(),
   active: members.active.optional(),
 })
