@@ -12,11 +12,12 @@ import { Collector } from '../../src/outbox/collector.ts'
 import { OutboxEventStore } from '../../src/outbox/event-store.ts'
 import { WebhookStore } from '../../src/outbox/store.ts'
 import type { Webhook } from '../../src/outbox/webhook.ts'
-import { printedSeed, seeded, until } from '../faults/rig.ts'
+import { printedSeed, seeded } from '../faults/rig.ts'
 import { openMoney, type Money } from '../harness/money.ts'
 import { openOutbox } from '../harness/outbox.ts'
 import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
 import { startReceiver } from '../harness/receiver.ts'
+import { until } from '../harness/until.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'outbox-'))
 let cluster: TestPostgres
@@ -112,13 +113,13 @@ describe.each(engines)('on %s', (_engine, openStore) => {
         ({ id, kind: 'budget.threshold', accountId: 'acc_1', body: { id }, atMs: 1 }) as const
       await expect(money.db.write(events.add(event('evt_a')), events.add(event('evt_a')))).rejects.toThrow()
       await money.db.write(events.add(event('evt_b')))
-      await until('it arrives', () => receiver.received.length === 1)
-      await until('it is written down', async () => {
+      await until(() => receiver.received.length === 1, 'it arrives')
+      await until(async () => {
         const [first] = await webhooks.deliveries(made.webhook.id, { limit: 1 })
         return first?.state === 'delivered'
-      })
+      }, 'it is written down')
       await money.db.write(events.add(event('evt_b')), events.add(event('evt_c')))
-      await until('the next arrives', () => receiver.received.length === 2)
+      await until(() => receiver.received.length === 2, 'the next arrives')
       expect(receiver.received.map(({ id }) => id)).toEqual(['evt_b', 'evt_c'])
       expect(await events.oldest(10)).toEqual([])
     } finally {
