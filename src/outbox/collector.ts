@@ -18,7 +18,7 @@ export interface CollectorParts {
 
 /** A call that runs longer is passed by the cursor and waited for by name, so that others are not held up. */
 const passAfterMs = 2000
-const maxWaiting = 500
+const maxPassed = 500
 const pageRecords = 200
 
 /** Where a webhook that is made now begins: with the calls that have not ended. */
@@ -27,7 +27,7 @@ export function positionNow({ view }: { view: ReturnType<OpenCalls['view']> }): 
 }
 
 export const viewNow = (openCalls: Pick<OpenCalls, 'view'>): ReturnType<OpenCalls['view']> =>
-  openCalls.view({ afterMs: passAfterMs, max: maxWaiting })
+  openCalls.view({ afterMs: passAfterMs, max: maxPassed })
 
 /**
  * Invariant: every record up to the cursor is a delivery, or its id is among `waiting`. Deliveries and position commit
@@ -55,9 +55,8 @@ export class Collector {
     const { store, openCalls, source } = this.#parts
     const { batch } = this.#webhook
     const limit = Math.max(batch?.maxEvents ?? 0, pageRecords)
-    const room = Math.max(0, maxWaiting - this.#position.waiting.length)
     // First what is open, then what is stored: a call that ends in between is in both, never in neither.
-    const view = openCalls.view({ afterMs: passAfterMs, max: room })
+    const view = viewNow(openCalls)
     const page = await this.#readPage(view.bound, limit)
     const late = await this.#readLate(limit)
     const records = [...late.records, ...page]

@@ -5,7 +5,7 @@ import type { Log } from '../base/log.ts'
 import type { Collector } from './collector.ts'
 import { headersOf } from './messages.ts'
 import { afterAttempt, verdictOn, type RetryLimits } from './retry.ts'
-import type { Sender } from './sender.ts'
+import type { Sender, WebhookAnswer } from './sender.ts'
 import type { WebhookStore } from './store.ts'
 import type { Delivery, DueDelivery, Webhook } from './webhook.ts'
 
@@ -153,10 +153,9 @@ export class Runner {
   }
 
   async #attempt(due: DueDelivery): Promise<Delivery | undefined> {
-    const { webhook, sender, clock, limits, random, secrets, onAttempt, onGone } = this.#parts
-    const { body, ...delivery } = due
-    const headers = headersOf(webhook, due, { secrets: secrets(), nowMs: clock.now() })
-    const answer = await sender.send({ url: webhook.url, headers, body }, this.#ending.signal)
+    const { webhook, clock, limits, random, onAttempt, onGone } = this.#parts
+    const { body: _, ...delivery } = due
+    const answer = await this.#send(due)
     if ('error' in answer && this.#ending.signal.aborted) return undefined
     const verdict = verdictOn(webhook.format, answer)
     const after = afterAttempt(delivery, answer, { verdict, nowMs: clock.now(), jitter: random(), limits })
@@ -164,6 +163,18 @@ export class Runner {
     onAttempt(after.state === 'pending' ? 'failed' : after.state)
     if (verdict === 'gone') onGone(webhook.id)
     return after
+  }
+
+  async #send(due: DueDelivery): Promise<WebhookAnswer> {
+    const { webhook, sender, clock, secrets } = this.#parts
+    const { url } = webhook
+    let headers: Record<string, string>
+    try {
+      headers = headersOf(webhook, due, { secrets: secrets(), nowMs: clock.now() })
+    } catch {
+      return { error: 'the secret cannot be opened; rotate it' }
+    }
+    return sender.send({ url, headers, body: due.body }, this.#ending.signal)
   }
 
   /** Sleeps until it is woken, but at least for a moment; a receiver that is down is not asked sooner for any news. */

@@ -160,6 +160,7 @@ export class Webhooks {
       const { clock } = this.#parts
       const { webhook: before, secrets } = this.#find(id).stored
       const webhook = { ...before, updatedAtMs: clock.now() }
+      if (webhook.format !== 'standard' && secret === undefined) throw invalid('/secret', 'must be given')
       const chosen = chooseSecret(webhook.format, secret)
       const { current } = secrets
       const former =

@@ -43,7 +43,7 @@ export async function buildMetering(options: MeteringParts) {
     probeEveryMs,
   })
   const parts = await buildFunds({ db, clock, log, ledger, writer })
-  const openCalls = new OpenCalls(new CallIds(clock), clock)
+  const openCalls = new OpenCalls(new CallIds(clock, { last: await usageStore.newestRecordId() }), clock)
   const metering = new Metering({
     clock,
     openCalls,

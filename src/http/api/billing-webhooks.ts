@@ -194,7 +194,7 @@ function makingRoutes({ webhooks }: BillingWebhookDeps): Route[] {
       params: idParams,
       body: z.strictObject({ secret: secretInput.optional() }),
       response: shownOnceShape,
-      errors: [403, 404, 503],
+      errors: [403, 404, 422, 503],
       handler: async ({ params, body }) =>
         withSecret(await webhooks.rotate(readId(params.id, 'whk'), body.secret)),
     }),
