@@ -207,6 +207,16 @@ export const settingsSchema = section({
     pauseMs: milliseconds(10, hourMs, 1000, 'Until the first try; doubles with each that fails.'),
     maxPauseMs: milliseconds(10, hourMs, 30_000, 'Longest pause between two tries.'),
   }).prefault({}),
+  webhooks: section({
+    timeoutMs: milliseconds(100, hourMs, 15_000, 'A receiver may take to answer.'),
+    retryMs: milliseconds(
+      10,
+      hourMs,
+      5000,
+      'Until the second attempt; four times as long for each further one.',
+    ),
+    giveUpMs: milliseconds(10, 30 * dayMs, 3 * dayMs, 'From the first attempt until a delivery is given up.'),
+  }).prefault({}),
   shutdown: section({
     drainMs: milliseconds(0, hourMs, 20_000, 'Calls in flight may still finish.'),
   }).prefault({}),

@@ -34,6 +34,7 @@ import { buildCalls } from './assembly/calls.ts'
 import { buildIdentity } from './assembly/identity.ts'
 import { buildAudit } from './assembly/audit.ts'
 import { buildBilling } from './assembly/invoicing.ts'
+import { buildOutbox } from './assembly/outbox.ts'
 import { buildMoney } from './assembly/money.ts'
 import { buildServers } from './assembly/servers.ts'
 import { buildUpkeep } from './assembly/upkeep.ts'
@@ -100,6 +101,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const foundation = { config, db, log, keyring, metrics, lifecycle, credentials, publicUrl }
   const calls = await buildCalls({ ...foundation, ...money, ...servers })
   const billing = buildBilling({ config, db, clock, log, money, lifecycle })
+  const outbox = buildOutbox({ ...foundation, clock, ...money, ...servers, ...calls })
   const channels = new Channels({ clock, limits: config.sessions })
   endWithCredential(identity.revocations, calls, channels)
 
@@ -114,6 +116,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
       ...calls,
       ...buildTopUps({ config, db, clock, ledger: money.ledger }),
       ...billing,
+      ...outbox,
       publicUrl,
       onSettled: (listener) => calls.settled.listen(listener),
       findAccountId: (userId) => findAccountId(identity.users, userId),
@@ -178,6 +181,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
     : undefined
   const port = await http.listen(config.host, config.port)
   address.url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
+  await outbox.start()
   lifecycle.onStop('http', () => http.close(stepMs))
   lifecycle.onStop('api', () => api.close())
   channels.start()

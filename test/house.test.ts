@@ -24,6 +24,7 @@ const importTable: Record<string, readonly string[]> = {
   billing: ['base', 'db', 'pricing', 'ledger', 'usage'],
   invoicing: ['base', 'db', 'pricing', 'ledger', 'usage'],
   upstreams: ['base', 'wire', 'registry'],
+  outbox: ['base', 'db', 'usage', 'upstreams'],
   bridges: ['base', 'wire', 'eras', 'registry', 'upstreams'],
   sessions: [
     'base',
@@ -67,6 +68,7 @@ const importTable: Record<string, readonly string[]> = {
     'usage',
     'billing',
     'invoicing',
+    'outbox',
     'upstreams',
     'bridges',
     'sessions',

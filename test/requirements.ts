@@ -701,7 +701,17 @@ const content: Requirement[] = [
       'keeps a label to a bounded set of values; the rest share _other',
     ],
   }),
-  open('A72', 'A webhook goes to no inner address and can be verified.', 'Webhooks are not built.'),
+  row('A72', 'A webhook goes to no inner address and can be verified.', {
+    'test/faults/webhooks.test.ts': [
+      'an inner address is refused unless the operator allows it, also by a redirect',
+      'a name is resolved and checked at each attempt',
+      'refuses for too long gets its events by hand',
+    ],
+    'test/e2e/webhooks.test.ts': [
+      'the receiver of the document takes genuine messages once, and no altered, old or unsigned one',
+    ],
+    'src/outbox/signature.test.ts': ['the published example has the published signature'],
+  }),
   open(
     'A73',
     'The audit log cannot be changed unseen.',

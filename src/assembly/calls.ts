@@ -25,6 +25,7 @@ import { Sessions } from '../sessions/sessions.ts'
 import { SettledCalls } from '../sessions/settled.ts'
 import { KeptAnswerStore } from '../sessions/kept-store.ts'
 import { SessionStore } from '../sessions/store.ts'
+import { OpenCalls } from '../usage/open-calls.ts'
 import { TopUpLinks } from '../sessions/top-up-links.ts'
 import { TopUpQuestion } from '../sessions/top-up-question.ts'
 import { aggregatesOf } from './aggregates.ts'
@@ -89,12 +90,12 @@ export async function buildCalls(parts: CallParts) {
     metrics.callsBy(record.outcome).inc()
     metrics.callDurationSeconds.observe(record.durationUs / 1e6)
   })
-  const callIds = new CallIds(clock, { last: lastRecord })
+  const openCalls = new OpenCalls(new CallIds(clock, { last: lastRecord }), clock)
   const { topUpLinks, topUpQuestion } = topUpsOf(parts)
   const priceTags = new PriceTags({ rules, ledger, clock })
   const metering = new Metering({
     clock,
-    callIds,
+    openCalls,
     rules,
     ledger,
     meters,
@@ -166,7 +167,7 @@ export async function buildCalls(parts: CallParts) {
   })
   const paramChecks = new ParamChecks(catalogues, routes)
   const resumption = new Resumption({ relay, streams })
-  return { settled, metering, priceTags, sessionStore, sessions, relay, resumption, paramChecks }
+  return { settled, openCalls, metering, priceTags, sessionStore, sessions, relay, resumption, paramChecks }
 }
 
 /** Where accounts are topped up, where the configuration says so. */

@@ -1,5 +1,6 @@
 // Builds what bills: invoices, credit notes, and the monthly job.
 import { type Clock } from '../base/clock.ts'
+import { derivedId } from '../base/id.ts'
 import { Lifecycle } from '../base/lifecycle.ts'
 import { type Log } from '../base/log.ts'
 import type { RunnableConfig } from '../commands/settings.ts'
@@ -11,8 +12,10 @@ import { CreditNoteStore } from '../invoicing/credit-note-store.ts'
 import { CreditNotes } from '../invoicing/credit-notes.ts'
 import { Invoices, type InvoiceSettings } from '../invoicing/invoices.ts'
 import { ProfileStore } from '../invoicing/profile-store.ts'
-import { InvoiceStore } from '../invoicing/store.ts'
+import { InvoiceStore, type Announce } from '../invoicing/store.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import { OutboxEventStore } from '../outbox/event-store.ts'
+import { eventKinds } from '../outbox/webhook.ts'
 import type { RuleBook } from '../pricing/rules.ts'
 import type { UsageQueries } from '../usage/queries.ts'
 import { UsageQueryStore } from '../usage/query-store.ts'
@@ -31,7 +34,7 @@ interface InvoicingParts {
 
 /** Invoices and credit notes over the store; nothing runs by itself. */
 export function buildInvoicing({ db, clock, ledger, rules, queries, settings }: InvoicingParts) {
-  const store = new InvoiceStore(db)
+  const store = new InvoiceStore(db, announcer(db))
   const charges = new ChargeStore(db, new UsageQueryStore(db))
   const creditNoteStore = new CreditNoteStore(db)
   const shared = { store, creditNotes: creditNoteStore, ledger, clock, settings }
@@ -42,6 +45,18 @@ export function buildInvoicing({ db, clock, ledger, rules, queries, settings }: 
     findRule: (ruleId, version) => rules.findVersion(ruleId, version),
   })
   return { invoices, creditNotes: new CreditNotes({ ...shared, invoices }) }
+}
+
+/** Invoice events go out with the transaction that makes them; their ids follow from their numbers. */
+function announcer(db: Database): Announce {
+  const outbox = new OutboxEventStore(db)
+  return ({ accountId, seq, invoiceId, kind, actor, atMs, note }, facts) => {
+    const outer = eventKinds.find((known) => known === `invoice.${kind}`)
+    if (!outer) return []
+    const id = derivedId('evt', atMs, `${outer}:${accountId}:${seq}`)
+    const body = { invoiceId, sequence: seq, actor, ...(note !== undefined && { note }), ...facts }
+    return [outbox.add({ id, kind: outer, accountId, body, atMs })]
+  }
 }
 
 interface BillingParts {

@@ -14,6 +14,8 @@ import { EventStore } from '../ledger/event-store.ts'
 import { Funds, type FundsEntry } from '../ledger/funds.ts'
 import { Ledger } from '../ledger/ledger.ts'
 import { LedgerStore } from '../ledger/store.ts'
+import { outboxRow } from '../outbox/event-store.ts'
+import { WebhookStore } from '../outbox/store.ts'
 import { type CommitExtra } from '../sessions/charge.ts'
 import { Periods } from '../pricing/periods.ts'
 import { buildPrices } from './prices.ts'
@@ -76,7 +78,9 @@ export async function buildMoney({ config, db, clock, log, metrics, lifecycle }:
   )
   lifecycle.onStop('budget sweep', () => clearInterval(sweep))
   const queries = new UsageQueries(usageStores(db), { clock })
-  const lastRecord = await usageStore.newestRecordId()
+  // Records may have been dropped that webhooks have read: no new id may lie behind what they read.
+  const [newest, furthest] = await Promise.all([usageStore.newestRecordId(), new WebhookStore(db).furthest()])
+  const lastRecord = newest > furthest ? newest : furthest
   const counting = { meters, periods: new Periods() }
   return {
     ...prices,
@@ -99,7 +103,7 @@ interface FundsParts extends Pick<MoneyParts, 'db' | 'clock' | 'log'> {
 
 /** Budgets, and what holds them and the wallets together. */
 export async function buildFunds({ db, clock, log, ledger, writer }: FundsParts) {
-  const events = new EventStore(db)
+  const events = new EventStore(db, (event) => [outboxRow(event)])
   const history = new SpendHistoryStore(db)
   const budgets: Budgets = await Budgets.open({
     store: new BudgetStore(db),
@@ -124,5 +128,6 @@ export function commitRows(extras: readonly CommitExtra[]) {
   const kept = extras.filter((extra) => 'fingerprint' in extra)
   const counts = extras.filter((extra) => 'meter' in extra)
   const entries = extras.filter((extra): extra is FundsEntry => !('fingerprint' in extra || 'meter' in extra))
-  return [...entryRows(entries), ...kept.map(keptRow), ...meterRows(counts)]
+  const told = entries.filter((entry) => 'body' in entry).map(outboxRow)
+  return [...entryRows(entries), ...told, ...kept.map(keptRow), ...meterRows(counts)]
 }

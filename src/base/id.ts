@@ -23,6 +23,7 @@ export type IdPrefix =
   | 'rft'
   | 'evt'
   | 'inc'
+  | 'whk'
 
 /** A new id: 48 bits of milliseconds, then 80 random bits, so ids sort by the time they were made (ULID layout). */
 export function newId(prefix: IdPrefix, nowMs: number = Date.now()): string {
@@ -83,6 +84,11 @@ export class CallIds {
     if (fresh > this.#last) this.#last = fresh
     else if ((this.#last & 0x3fffn) < 0x3fffn) this.#last += 1n
     else this.#last = (((this.#last >> 22n) + 1n) << 22n) | (this.#node << 14n)
+    return this.#last
+  }
+
+  /** The newest id that was made, or known at the start. */
+  get last(): bigint {
     return this.#last
   }
 

@@ -19,6 +19,7 @@ import { addServerCommands } from './server.ts'
 import { addSessionCommands } from './people/session.ts'
 import { addUserCommands } from './people/user.ts'
 import { addUsageCommands } from './usage.ts'
+import { addWebhookCommands } from './money/webhook.ts'
 
 /** Runs a command line. Returns the exit code: 0 fine, 1 failed, 2 wrong use, 78 wrong configuration. */
 export async function runCli(args: readonly string[], io: Io): Promise<number> {
@@ -71,6 +72,7 @@ function makeProgram(io: Io): Command {
   addDeclaredCommands(program, io)
   addGrantCommands(program, io)
   addBudgetCommands(program, io)
+  addWebhookCommands(program, io)
   addConnectCommand(program, io)
   addLocalCommands(program, io)
   for (const group of program.commands) addLongNames(group)

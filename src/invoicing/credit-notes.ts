@@ -74,7 +74,7 @@ export class CreditNotes {
       }
       const event = { accountId, seq, invoiceId, kind: 'credited', actor: options.actor, atMs: now }
       const statements = [
-        store.addEvent({ ...event, note: number.number }),
+        ...store.addEvent({ ...event, note: number.number }),
         store.addNumber(number),
         creditNotes.add(note, text),
       ]

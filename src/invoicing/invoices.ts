@@ -115,7 +115,7 @@ export class Invoices {
         ...madeMembers(made),
       }
       const event = this.#event(invoice, 'created', { seq, ...act })
-      await store.write(event, store.add(invoice))
+      await store.write(...event, store.add(invoice))
       return invoice
     })
   }
@@ -154,7 +154,7 @@ export class Invoices {
       const { store, clock } = this.#parts
       const { made } = await this.#make(id, this.#accountOf(draft), { period: periodOf(draft) })
       const fresh = { ...draft, ...madeMembers(made), updatedAtMs: clock.now() }
-      await store.write(this.#event(fresh, 'refreshed', { seq, ...act }), store.change(fresh))
+      await store.write(...this.#event(fresh, 'refreshed', { seq, ...act }), store.change(fresh))
       return fresh
     })
   }
@@ -163,7 +163,7 @@ export class Invoices {
   async remove(id: string, act: Act): Promise<void> {
     await this.#changeDraft(id, 'delete', async (draft, seq) => {
       const { store } = this.#parts
-      await store.write(this.#event(draft, 'deleted', { seq, ...act }), store.remove(id))
+      await store.write(...this.#event(draft, 'deleted', { seq, ...act }), store.remove(id))
       return draft
     })
   }
@@ -197,7 +197,7 @@ export class Invoices {
         dueAtMs: issue.dueAtMs,
       }
       const statements = [store.addNumber(number), store.change(final), ...this.#billed(final, composition)]
-      await store.write(this.#event(final, 'finalized', { seq, ...act }), ...statements)
+      await store.write(...this.#event(final, 'finalized', { seq, ...act }), ...statements)
       return final
     })
   }
@@ -270,7 +270,7 @@ export class Invoices {
         ...(note !== undefined && { reference: note }),
       }
       const event = this.#event(ended, to, { seq, actor, ...(note !== undefined && { note }) })
-      await commit(ended, [event, store.change(ended)])
+      await commit(ended, [...event, store.change(ended)])
       return ended
     })
   }
@@ -291,12 +291,16 @@ export class Invoices {
   }
 
   #event(
-    { accountId, id, updatedAtMs }: FullInvoice,
+    { accountId, id, updatedAtMs, status, currency, number, total }: FullInvoice,
     kind: string,
     { seq, actor, note }: Act & { seq: number },
-  ): Compilable {
+  ): Compilable[] {
     const event = { accountId, seq, invoiceId: id, kind, actor, atMs: updatedAtMs }
-    return this.#parts.store.addEvent({ ...event, ...(note !== undefined && { note }) })
+    const facts = { status, currency, total: formatMoney(total, currency) }
+    return this.#parts.store.addEvent(
+      { ...event, ...(note !== undefined && { note }) },
+      { ...facts, ...(number !== undefined && { number }) },
+    )
   }
 
   async #make(

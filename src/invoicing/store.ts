@@ -100,6 +100,9 @@ export interface InvoiceEvent {
   readonly note?: string
 }
 
+/** Makes statements for those who are told of events; they commit with the event. */
+export type Announce = (event: InvoiceEvent, facts: Readonly<Record<string, string>>) => Compilable[]
+
 export interface NumberedDocument {
   readonly kind: 'invoice' | 'credit-note'
   readonly year: number
@@ -119,9 +122,12 @@ export class InvoiceStore {
   readonly #db: Database
   readonly #sql
 
-  constructor(db: Database) {
+  readonly #announce: Announce
+
+  constructor(db: Database, announce: Announce = () => []) {
     this.#db = db
     this.#sql = db.builder<Tables>()
+    this.#announce = announce
   }
 
   /** Commits all or nothing; rejects with `conflict` where an event or a number was taken meanwhile. */
@@ -260,8 +266,10 @@ export class InvoiceStore {
     return (await this.#db.read(query)).length > 0
   }
 
-  addEvent({ accountId, seq, invoiceId, kind, actor, atMs, note }: InvoiceEvent): Compilable {
-    return this.#sql.insertInto('invoice_event').values({
+  /** `facts` of the invoice are for those who are told. */
+  addEvent(event: InvoiceEvent, facts: Readonly<Record<string, string>> = {}): Compilable[] {
+    const { accountId, seq, invoiceId, kind, actor, atMs, note } = event
+    const insert = this.#sql.insertInto('invoice_event').values({
       account_id: accountId,
       seq: BigInt(seq),
       invoice_id: invoiceId,
@@ -270,6 +278,7 @@ export class InvoiceStore {
       at: BigInt(atMs),
       note: note ?? null,
     })
+    return [insert, ...this.#announce(event, facts)]
   }
 
   addNumber({ kind, year, seq, number, documentId, atMs }: NumberedDocument): Compilable {

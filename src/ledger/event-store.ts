@@ -30,14 +30,21 @@ export class EventStore {
   readonly #db: Database
   readonly #sql
 
-  constructor(db: Database) {
+  readonly #announce: (event: BillingEvent) => HotRow[]
+
+  /** `announce` makes rows for those who are told of events; they commit with the event. */
+  constructor(db: Database, announce: (event: BillingEvent) => HotRow[] = () => []) {
     this.#db = db
     this.#sql = db.builder<Tables>()
+    this.#announce = announce
   }
 
   /** Writes events that belong to no call. One that is there already stays as it is. */
   async record(events: readonly BillingEvent[]): Promise<void> {
-    if (events.length > 0) await this.#db.commit(new HotBatch(events.map(eventRow)))
+    if (events.length === 0) return
+    await this.#db.commit(
+      new HotBatch(events.flatMap((event) => [eventRow(event), ...this.#announce(event)])),
+    )
   }
 
   /** Newest first; of one account, or of all where none is named. */

@@ -21,6 +21,8 @@ export const permissions = {
   'accounts:read-all': ['admin', 'auditor'],
   'accounts:manage': ['admin'],
   'usage:read-all': ['admin', 'auditor'],
+  'webhooks:read': ['admin', 'auditor'],
+  'webhooks:manage': ['admin'],
   verify: ['admin', 'auditor'],
 } as const satisfies Record<string, readonly Role[]>
 

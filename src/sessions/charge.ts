@@ -1,7 +1,7 @@
 // The money of one call: the rule in force when it arrived, the hold while it runs, and the record it ends in.
 import { assert, GatewayError } from '../base/errors.ts'
 import type { Clock } from '../base/clock.ts'
-import { formatCallId, type CallIds } from '../base/id.ts'
+import { formatCallId } from '../base/id.ts'
 import type { CallHold, Funds, FundsEntry } from '../ledger/funds.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { booksOf } from '../ledger/account-books.ts'
@@ -12,6 +12,7 @@ import type { Periods } from '../pricing/periods.ts'
 import type { RuleBook } from '../pricing/rules.ts'
 import type { UsageReport } from '../registry/server.ts'
 import type { MeterCount, Meters } from '../usage/meters.ts'
+import type { OpenCalls } from '../usage/open-calls.ts'
 import type { UsageRecord } from '../usage/record.ts'
 import type { UsageWriter } from '../usage/writer.ts'
 import { Counting } from './counting.ts'
@@ -67,7 +68,8 @@ export type CommitExtra = FundsEntry | KeptAnswer | MeterCount
 
 export interface MeteringOptions {
   readonly clock: Clock
-  readonly callIds: CallIds
+  /** Gives ids to calls, and knows which of them have not ended. */
+  readonly openCalls: OpenCalls
   readonly rules: RuleBook
   readonly ledger: Ledger
   readonly meters: Meters
@@ -103,9 +105,14 @@ export class Metering {
     report?: UsageReport,
   ): { readonly charge: Charge; readonly refusal?: GatewayError } {
     const charge = new Charge(origin, report, this.#options)
-    const refusal = charge.open()
-    this.#options.writer.announce()
-    return refusal ? { charge, refusal } : { charge }
+    try {
+      const refusal = charge.open()
+      this.#options.writer.announce()
+      return refusal ? { charge, refusal } : { charge }
+    } catch (error) {
+      this.#options.openCalls.close(charge.id)
+      throw error
+    }
   }
 
   /** What an account has now, in its own currency. */
@@ -143,11 +150,11 @@ export class Charge {
   #coverTimer: NodeJS.Timeout | undefined
 
   constructor(origin: CallOrigin, report: UsageReport | undefined, options: MeteringOptions) {
-    const { clock, callIds, ledger, rules } = options
+    const { clock, openCalls, ledger, rules } = options
     const account = ledger.findAccount(origin.accountId)
     assert(account, 'every caller has an account')
     this.origin = origin
-    this.id = callIds.next()
+    this.id = openCalls.open()
     this.callId = formatCallId(this.id)
     this.#options = options
     this.#startedMs = clock.monotonicMs()
@@ -252,7 +259,7 @@ export class Charge {
     assert(!this.#settled, 'a call is settled exactly once')
     this.#settled = true
     clearTimeout(this.#coverTimer)
-    const { funds, writer, onSettled } = this.#options
+    const { funds, writer, openCalls, onSettled } = this.#options
     const durationUs = Math.max(0, Math.round(this.elapsedMs * 1000))
     this.#counting?.release()
     const isBilled = this.#isBilled(end)
@@ -262,6 +269,7 @@ export class Charge {
     const record = this.#record(end, { durationUs, cost, counted })
     if (!writer.accepting) {
       if (this.#hold) funds.release(this.#hold)
+      openCalls.close(this.id)
       const error = new GatewayError('store_unavailable', { retryAfterS: 1 })
       return done(error, new SettledCall(record, this.#options.ledger))
     }
@@ -269,6 +277,8 @@ export class Charge {
     if (kept) extras.push(kept)
     if (counted && this.#counting) extras.push(this.#counting.count(this.#quantities(end, durationUs)))
     const finish = (error?: GatewayError) => {
+      if (error) openCalls.doubt(this.id)
+      else openCalls.close(this.id)
       const settled = new SettledCall(record, this.#options.ledger)
       if (!error) onSettled(settled)
       done(error, settled)

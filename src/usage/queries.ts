@@ -82,6 +82,11 @@ export class UsageQueries {
     }
   }
 
+  /** At most `limit` records with ids of this range, oldest first. */
+  async recordsWithin(range: IdRange, limit: number): Promise<UsageRecord[]> {
+    return this.#toRecords(await this.#store.oldest(new Map(), range, limit))
+  }
+
   async findRecord(id: bigint): Promise<UsageRecord | undefined> {
     const row = await this.#store.findRecord(id)
     return row && (await this.#toRecords([row]))[0]

@@ -15,6 +15,7 @@ import { StoredIdempotency } from '../../src/idempotency/store.ts'
 import type { Principal, Role } from '../../src/identity/principal.ts'
 import { Revocations } from '../../src/identity/revocations.ts'
 import { openInvoices } from '../harness/invoices.ts'
+import { openOutbox } from '../harness/outbox.ts'
 import { openMoney, type Money } from '../harness/money.ts'
 import { Keyring } from '../../src/base/keyring.ts'
 
@@ -57,6 +58,7 @@ beforeAll(async () => {
     events,
     queries,
     clock,
+    ...openOutbox(money),
     ...buildTopUps({ config: { billing: {} }, db: money.db, clock, ledger }),
     revocations,
     findSubjects: async () => [],

@@ -47,6 +47,7 @@ import { usageStores } from '../../src/usage/reading-store.ts'
 import { ApiCaller } from './gateway.ts'
 import { openInvoices } from './invoices.ts'
 import { buildMetering } from './metering.ts'
+import { openOutbox } from './outbox.ts'
 
 export const password = 'correct horse battery'
 export const publicUrl = 'http://gateway.test'
@@ -185,8 +186,11 @@ export async function startApi(options: TestApiOptions = {}) {
     db,
     ...openInvoices({ ...money, db, clock }),
   }
+  const { webhooks } = openOutbox(parts)
+  await webhooks.start()
   const routes = resourceRoutes({
     ...parts,
+    webhooks,
     ...buildTopUps({ config: { billing: webhookConfig }, db, clock, ledger: money.ledger }),
     publicUrl: () => publicUrl,
     onSettled: (listener) => money.settled.listen(listener),
@@ -228,6 +232,7 @@ export async function startApi(options: TestApiOptions = {}) {
       http.closeAllConnections()
       await new Promise((resolve) => http.close(resolve))
       await api.close()
+      await webhooks.stop()
       await sessions.stop()
       await registry.close()
       await upstreams.closeAll()

@@ -11,6 +11,7 @@ import { Metering, type CallOrigin, type CommitExtra } from '../../src/sessions/
 import type { Settled } from '../../src/sessions/settled.ts'
 import { Dimensions } from '../../src/usage/dimensions.ts'
 import { Meters } from '../../src/usage/meters.ts'
+import { OpenCalls } from '../../src/usage/open-calls.ts'
 import { UsageStore } from '../../src/usage/store.ts'
 import { UsageWriter } from '../../src/usage/writer.ts'
 
@@ -42,9 +43,10 @@ export async function buildMetering(options: MeteringParts) {
     probeEveryMs,
   })
   const parts = await buildFunds({ db, clock, log, ledger, writer })
+  const openCalls = new OpenCalls(new CallIds(clock, { last: await usageStore.newestRecordId() }), clock)
   const metering = new Metering({
     clock,
-    callIds: new CallIds(clock),
+    openCalls,
     rules,
     ledger,
     meters: new Meters(),
@@ -53,7 +55,7 @@ export async function buildMetering(options: MeteringParts) {
     writer,
     onSettled,
   })
-  return { ...parts, writer, metering }
+  return { ...parts, writer, openCalls, metering }
 }
 
 /** A call as most tests want it, but for its payer. */

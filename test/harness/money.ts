@@ -42,7 +42,7 @@ export async function openMoney(options: { startMs?: number; database?: Database
   const prices = await buildPrices(db, clock)
   const { rules } = prices
   const settled = new SettledCalls()
-  const { writer, metering, ...parts } = await buildMetering({
+  const { writer, metering, openCalls, ...parts } = await buildMetering({
     db,
     clock,
     log,
@@ -78,6 +78,7 @@ export async function openMoney(options: { startMs?: number; database?: Database
     ledger,
     ...parts,
     metering,
+    openCalls,
     ...prices,
     writer,
     settled,

@@ -12,6 +12,7 @@ let victim: ApiCaller
 let victimKey: string
 let victimSession: string
 let victimInvoice: string
+let webhook: string
 
 beforeAll(async () => {
   api = await startApi()
@@ -31,6 +32,7 @@ beforeAll(async () => {
   const month = { accountId: victim.accountId, month: '2025-01' }
   const draft = await as.admin?.ok('POST', '/api/v1/billing/invoices', month)
   victimInvoice = draft.id
+  webhook = (await as.admin?.ok('POST', '/api/v1/billing/webhooks', newWebhook())).id
   victimSession = (await victim.ok('POST', '/api/v1/servers/open/sessions')).id
 })
 afterAll(() => api.stop())
@@ -49,6 +51,7 @@ const newServer = () => ({
 })
 let months = 0
 const newInvoice = () => ({ accountId: victim.accountId, month: `2024-${String(++months).padStart(2, '0')}` })
+const newWebhook = () => ({ url: 'http://127.0.0.1:9/', kinds: ['call.settled'] })
 const newBundle = () => ({ name: `made-${++made}`, members: [{ server: 'open' }] })
 /** Names of the victim's things in a path, by what they stand for. */
 const pathOf = (template: string): string =>
@@ -58,6 +61,7 @@ const pathOf = (template: string): string =>
     .replace('{key}', victimKey)
     .replace('{session}', victimSession)
     .replace('{invoice}', victimInvoice)
+    .replace('{webhook}', webhook)
     .replace('{account}', victim.accountId)
 
 const rows: Row[] = [
@@ -108,6 +112,24 @@ const rows: Row[] = [
   { ask: ['GET', '/sessions/{session}'], status: [401, 404, 200, 404, 200, 200] },
   { ask: ['GET', '/sessions/{session}/status'], status: [401, 404, 200, 404, 200, 200] },
   { ask: ['DELETE', '/sessions/{session}'], status: [401, 404, 403, 404, 204, 204] },
+  { ask: ['GET', '/billing/webhooks'], status: [401, 403, 200, 403, 200, 200] },
+  { ask: ['POST', '/billing/webhooks', newWebhook], status: [401, 403, 403, 403, 201, 201] },
+  { ask: ['GET', '/billing/webhooks/{webhook}'], status: [401, 403, 200, 403, 200, 200] },
+  { ask: ['GET', '/billing/webhooks/{webhook}/deliveries'], status: [401, 403, 200, 403, 200, 200] },
+  { ask: ['POST', '/billing/webhooks/{webhook}/test'], status: [401, 403, 403, 403, 200, 200] },
+  {
+    ask: ['POST', '/billing/webhooks/{webhook}/redeliver', () => ({})],
+    status: [401, 403, 403, 403, 200, 200],
+  },
+  {
+    ask: ['POST', '/billing/webhooks/{webhook}/rotate-secret', () => ({})],
+    status: [401, 403, 403, 403, 200, 200],
+  },
+  {
+    ask: ['PATCH', '/billing/webhooks/{webhook}', () => ({ active: false })],
+    status: [401, 403, 403, 403, 200, 200],
+  },
+  { ask: ['DELETE', '/billing/webhooks/{webhook}'], status: [401, 403, 403, 403, 204, 404] },
   { ask: ['GET', '/billing/invoices'], status: [401, 200, 200, 200, 200, 200] },
   { ask: ['POST', '/billing/invoices', newInvoice], status: [401, 403, 403, 403, 201, 201] },
   { ask: ['GET', '/billing/invoices/{invoice}'], status: [401, 404, 200, 404, 200, 200] },

@@ -9,6 +9,7 @@ import { createMetrics } from '../../src/http/metrics.ts'
 import { Breakers } from '../../src/sessions/breakers.ts'
 import { Metering } from '../../src/sessions/charge.ts'
 import { KeptAnswerStore } from '../../src/sessions/kept-store.ts'
+import { OpenCalls } from '../../src/usage/open-calls.ts'
 import { Relay } from '../../src/sessions/relay.ts'
 import { PriceTags } from '../../src/sessions/price-tags.ts'
 import { Replays } from '../../src/sessions/replays.ts'
@@ -36,7 +37,7 @@ export async function startProcess(store: SimulatedStore, clock: Clock) {
   const metering = new Metering({
     ...money,
     clock,
-    callIds: new CallIds(clock, { last: money.lastRecord }),
+    openCalls: new OpenCalls(new CallIds(clock, { last: money.lastRecord }), clock),
     onSettled: () => {},
   })
   const relay = new Relay({

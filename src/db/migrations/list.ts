@@ -16,6 +16,7 @@ import { grantStates } from './0013-grant-states.ts'
 import { priceBookTables } from './0014-price-books.ts'
 import { accountBooks } from './0015-account-books.ts'
 import { invoicingTables } from './0016-invoicing.ts'
+import { outboxTables } from './0018-outbox.ts'
 import { topUpTables } from './0020-top-ups.ts'
 import { cubeTables } from './0021-cubes.ts'
 import { correctionTables } from './0022-corrections.ts'
@@ -37,6 +38,7 @@ export const migrations: readonly Migration[] = [
   priceBookTables,
   accountBooks,
   invoicingTables,
+  outboxTables,
   topUpTables,
   cubeTables,
   correctionTables,

@@ -1,16 +1,14 @@
 // The route that streams usage records out: CSV, JSON lines, FOCUS rows and CloudEvents.
 import { z } from 'zod'
-import { CallIds, formatCallId } from '../../base/id.ts'
 import { callsCsvHead, callsCsvLine } from '../../billing/export/calls-csv.ts'
 import { focusHead, focusLine } from '../../billing/export/focus.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import type { UsageQueries } from '../../usage/queries.ts'
+import { callCloudEvent, recordJson } from '../../usage/record-json.ts'
 import type { UsageRecord } from '../../usage/record.ts'
 import { filterQuery, readFilter } from './billing-filter.ts'
-import { recordView } from './billing-record.ts'
 import { sessionFilter, type FindSession } from './billing-scope.ts'
 import { Answer, defineRoute, type Route } from './route.ts'
-import { isoTime } from './view.ts'
 
 export interface BillingExportDeps {
   readonly queries: UsageQueries
@@ -75,25 +73,13 @@ function writerOf(format: Format, { ledger, publicUrl }: BillingExportDeps): Wri
       return { contentType: 'text/csv; charset=utf-8', extension: 'focus.csv', head: focusHead, line }
     }
     case 'jsonl':
-      return { ...jsonLines, line: (record) => `${JSON.stringify(recordView(record))}\n` }
+      return { ...jsonLines, line: (record) => `${JSON.stringify(recordJson(record))}\n` }
     default:
-      return { ...jsonLines, line: (record) => `${JSON.stringify(cloudEvent(record, publicUrl()))}\n` }
+      return { ...jsonLines, line: (record) => `${JSON.stringify(callCloudEvent(record, publicUrl()))}\n` }
   }
 }
 
 const jsonLines = { contentType: 'application/jsonl', extension: 'jsonl', head: '' } as const
-
-/** CloudEvents 1.0: `source` and `id` together name the call for ever. */
-const cloudEvent = (record: UsageRecord, source: string) => ({
-  specversion: '1.0',
-  id: formatCallId(record.id),
-  source,
-  type: 'tollbridge.call.settled',
-  subject: record.accountId,
-  time: isoTime(CallIds.timeMs(record.id)),
-  datacontenttype: 'application/json',
-  data: recordView(record),
-})
 
 async function* linesOf(
   pages: AsyncIterable<readonly UsageRecord[]>,

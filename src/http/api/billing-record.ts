@@ -1,15 +1,15 @@
 // A usage record as the API shows it, alone or with the price that made its cost.
 import { z } from 'zod'
-import { CallIds, formatCallId } from '../../base/id.ts'
 import { formatAmount, formatDecimal, ledgerScale, parseDecimal, rescale } from '../../base/money.ts'
 import type { CompiledRule } from '../../pricing/choice.ts'
 import { outcomes } from '../../pricing/price.ts'
 import { exactScale } from '../../pricing/cumulative.ts'
 import { breakdown, type PriceLine } from '../../pricing/rating.ts'
 import { priceInput } from '../../pricing/rule-input.ts'
+import { recordJson } from '../../usage/record-json.ts'
 import type { UsageRecord } from '../../usage/record.ts'
 import { priceLineShape } from './billing-pricing.ts'
-import { isoTime, timeShape } from './view.ts'
+import { timeShape } from './view.ts'
 
 const transports = ['streamable-http', 'sse', 'websocket', 'stdio', 'api'] as const
 
@@ -64,21 +64,7 @@ export const pricedRecordShape = recordShape
   })
   .meta({ id: 'PricedUsageRecord' })
 
-export function recordView(record: UsageRecord): z.input<typeof recordShape> {
-  const { id, durationUs, cost, client, upstreamCost, counted, ...rest } = record
-  return {
-    ...rest,
-    id: formatCallId(id),
-    time: isoTime(CallIds.timeMs(id)),
-    durationMs: durationUs / 1000,
-    cost: formatAmount(cost),
-    clientIp: client.ip,
-    userAgent: client.userAgent,
-    ...(upstreamCost !== undefined && { upstreamCost: formatAmount(upstreamCost) }),
-    ...(counted && { counted: counted.before === undefined ? {} : { before: counted.before.toString() } }),
-    ...(client.info !== undefined && { clientInfo: client.info }),
-  }
-}
+export const recordView = (record: UsageRecord): z.input<typeof recordShape> => recordJson(record)
 
 /** `rule` is the version that priced the record, where one did. */
 export function pricedRecordView(

@@ -19,6 +19,7 @@ import { billingSimulateRoutes, type BillingSimulateDeps } from './billing-simul
 import { billingSummaryRoutes, type BillingSummaryDeps } from './billing-summary.ts'
 import { billingUsageRoutes, type BillingUsageDeps } from './billing-usage.ts'
 import { billingTopUpRoutes, type BillingTopUpDeps } from './billing-top-ups.ts'
+import { billingWebhookRoutes, type BillingWebhookDeps } from './billing-webhooks.ts'
 import type { Route } from './route.ts'
 
 export type BillingRouteDeps = BillingRuleDeps &
@@ -37,6 +38,7 @@ export type BillingRouteDeps = BillingRuleDeps &
   BillingBudgetDeps &
   BillingEventDeps &
   BillingTopUpDeps &
+  BillingWebhookDeps &
   BillingProfileDeps &
   BillingInvoiceDeps &
   BillingCreditNoteDeps &
@@ -60,6 +62,7 @@ export function billingRoutes(deps: BillingRouteDeps): Route[] {
     ...billingBudgetRoutes(deps),
     ...billingEventRoutes(deps),
     ...billingTopUpRoutes(deps),
+    ...billingWebhookRoutes(deps),
     ...billingProfileRoutes(deps),
     ...billingInvoiceRoutes(deps),
     ...billingCreditNoteRoutes(deps),
