@@ -10,7 +10,7 @@ import type { Position, Webhook } from './webhook.ts'
 export interface CollectorParts {
   readonly store: Pick<WebhookStore, 'advance'>
   readonly queries: Pick<UsageQueries, 'recordsWithin' | 'findRecord'>
-  readonly openCalls: Pick<OpenCalls, 'view' | 'isOpen'>
+  readonly openCalls: Pick<OpenCalls, 'view' | 'openOf'>
   readonly clock: Clock
   /** URL of the gateway. */
   readonly source: () => string
@@ -78,7 +78,9 @@ export class Collector {
   /** Calls that the cursor passed and that have ended since, with those of their records that there are. */
   async #readLate(limit: number): Promise<{ ended: ReadonlySet<bigint>; records: UsageRecord[] }> {
     const { openCalls, queries } = this.#parts
-    const ended = new Set(this.#position.waiting.filter((id) => !openCalls.isOpen(id)).slice(0, limit))
+    const { waiting } = this.#position
+    const open = openCalls.openOf(waiting)
+    const ended = new Set(waiting.filter((id) => !open.has(id)).slice(0, limit))
     const records: UsageRecord[] = []
     for (const id of ended) {
       const record = await queries.findRecord(id)

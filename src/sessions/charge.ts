@@ -12,7 +12,7 @@ import type { Periods } from '../pricing/periods.ts'
 import type { RuleBook } from '../pricing/rules.ts'
 import type { UsageReport } from '../registry/server.ts'
 import type { MeterCount, Meters } from '../usage/meters.ts'
-import type { OpenCalls } from '../usage/open-calls.ts'
+import type { OpenCall, OpenCalls } from '../usage/open-calls.ts'
 import type { UsageRecord } from '../usage/record.ts'
 import type { UsageWriter } from '../usage/writer.ts'
 import { Counting } from './counting.ts'
@@ -105,14 +105,9 @@ export class Metering {
     report?: UsageReport,
   ): { readonly charge: Charge; readonly refusal?: GatewayError } {
     const charge = new Charge(origin, report, this.#options)
-    try {
-      const refusal = charge.open()
-      this.#options.writer.announce()
-      return refusal ? { charge, refusal } : { charge }
-    } catch (error) {
-      this.#options.openCalls.close(charge.id)
-      throw error
-    }
+    const refusal = charge.open()
+    this.#options.writer.announce()
+    return refusal ? { charge, refusal } : { charge }
   }
 
   /** What an account has now, in its own currency. */
@@ -136,6 +131,7 @@ export class Charge {
   /** The public id of the record that this call will have. */
   readonly callId: string
   readonly #options: MeteringOptions
+  readonly #openCall: OpenCall
   readonly #startedMs: number
   readonly #rule: CompiledRule | undefined
   readonly currency: string
@@ -154,8 +150,6 @@ export class Charge {
     const account = ledger.findAccount(origin.accountId)
     assert(account, 'every caller has an account')
     this.origin = origin
-    this.id = openCalls.open()
-    this.callId = formatCallId(this.id)
     this.#options = options
     this.#startedMs = clock.monotonicMs()
     this.currency = account.currency
@@ -176,6 +170,10 @@ export class Charge {
     }
     this.#rule = rules.findRule(facts)
     this.#counting = this.#startCounting(account.timeZone, atMs)
+    // At last, since it has to be closed again.
+    this.#openCall = openCalls.open()
+    this.id = this.#openCall.id
+    this.callId = formatCallId(this.id)
   }
 
   /** Where the price goes by the quantities of a period: of the one in which the call arrived. */
@@ -196,6 +194,15 @@ export class Charge {
 
   /** Takes the first hold; returns the refusal where the account does not cover it. */
   open(): GatewayError | undefined {
+    try {
+      return this.#takeHold()
+    } catch (error) {
+      this.#options.openCalls.close(this.#openCall)
+      throw error
+    }
+  }
+
+  #takeHold(): GatewayError | undefined {
     const required = this.#worst(this.#coveredBytes, this.#coveredUs)
     this.#hold = this.#options.funds.hold(this.origin, this.id, required)
     if (!this.#hold) {
@@ -269,7 +276,7 @@ export class Charge {
     const record = this.#record(end, { durationUs, cost, counted })
     if (!writer.accepting) {
       if (this.#hold) funds.release(this.#hold)
-      openCalls.close(this.id)
+      openCalls.close(this.#openCall)
       const error = new GatewayError('store_unavailable', { retryAfterS: 1 })
       return done(error, new SettledCall(record, this.#options.ledger))
     }
@@ -277,8 +284,8 @@ export class Charge {
     if (kept) extras.push(kept)
     if (counted && this.#counting) extras.push(this.#counting.count(this.#quantities(end, durationUs)))
     const finish = (error?: GatewayError) => {
-      if (error) openCalls.doubt(this.id)
-      else openCalls.close(this.id)
+      if (error) openCalls.doubt(this.#openCall)
+      else openCalls.close(this.#openCall)
       const settled = new SettledCall(record, this.#options.ledger)
       if (!error) onSettled(settled)
       done(error, settled)

@@ -1,9 +1,16 @@
 // The calls that have an id and no end yet: who follows the records by id learns here what may still come late.
 import type { Clock } from '../base/clock.ts'
 import { CallIds } from '../base/id.ts'
+import { LinkedList, type ListNode } from '../base/linked-list.ts'
 
 /** A commit that was reported as failed is on disk by now if it ever will be: a lost connection's server has ended it. */
 const doubtMs = 60_000
+
+/** One call that is open; what `close` and `doubt` take. */
+export interface OpenCall {
+  readonly id: bigint
+  readonly place: ListNode<bigint>
+}
 
 /** What a reader of records may pass; see `OpenCalls.view`. */
 export interface OpenView {
@@ -22,8 +29,8 @@ export class OpenCalls {
   readonly #ids: CallIds
   readonly #clock: Clock
   /** Ascending, since ids are: the first is the oldest. */
-  readonly #open = new Set<bigint>()
-  readonly #doubtful: { readonly id: bigint; readonly atMs: number }[] = []
+  readonly #open = new LinkedList<bigint>()
+  readonly #doubtful: { readonly call: OpenCall; readonly atMs: number }[] = []
 
   constructor(ids: CallIds, clock: Clock) {
     this.#ids = ids
@@ -31,25 +38,26 @@ export class OpenCalls {
   }
 
   /** A new id, open until `close`. */
-  open(): bigint {
+  open(): OpenCall {
     const id = this.#ids.next()
-    this.#open.add(id)
-    return id
+    return { id, place: this.#open.add(id) }
   }
 
-  /** The record of this id is durable, or there will be none. */
-  close(id: bigint): void {
-    this.#open.delete(id)
+  /** The call's record is durable, or there will be none. */
+  close({ place }: OpenCall): void {
+    this.#open.remove(place)
   }
 
-  /** The commit of this id's record was reported as failed: it stays open until that is beyond doubt. */
-  doubt(id: bigint): void {
-    this.#doubtful.push({ id, atMs: this.#clock.monotonicMs() })
+  /** The commit of the call's record was reported as failed: it stays open until that is beyond doubt. */
+  doubt(call: OpenCall): void {
+    this.#doubtful.push({ call, atMs: this.#clock.monotonicMs() })
   }
 
-  isOpen(id: bigint): boolean {
+  /** Those of these ids that are open. */
+  openOf(ids: readonly bigint[]): Set<bigint> {
     this.#endDoubts()
-    return this.#open.has(id)
+    const open = new Set(this.#open)
+    return new Set(ids.filter((id) => open.has(id)))
   }
 
   /**
@@ -71,6 +79,6 @@ export class OpenCalls {
     const before = this.#clock.monotonicMs() - doubtMs
     let ended = 0
     while ((this.#doubtful[ended]?.atMs ?? Infinity) <= before) ended++
-    for (const { id } of this.#doubtful.splice(0, ended)) this.#open.delete(id)
+    for (const { call } of this.#doubtful.splice(0, ended)) this.close(call)
   }
 }
