@@ -32,7 +32,8 @@ beforeAll(async () => {
   const month = { accountId: victim.accountId, month: '2025-01' }
   const draft = await as.admin?.ok('POST', '/api/v1/billing/invoices', month)
   victimInvoice = draft.id
-  webhook = (await as.admin?.ok('POST', '/api/v1/billing/webhooks', newWebhook())).id
+  const toNobody = await as.admin?.ok('POST', '/api/v1/billing/webhooks', newWebhook())
+  webhook = toNobody.id
   victimSession = (await victim.ok('POST', '/api/v1/servers/open/sessions')).id
 })
 afterAll(() => api.stop())
