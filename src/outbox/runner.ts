@@ -121,7 +121,7 @@ export class Runner {
   /** Sends with a few at once; what became of them is written down as it comes. */
   async #sendAll(due: DueDelivery[]): Promise<void> {
     if (due.length === 0) return
-    const { store, webhook, limits } = this.#parts
+    const { store, webhook, limits, clock } = this.#parts
     const tried: Delivery[] = []
     let writing = Promise.resolve()
     const write = () => {
@@ -139,7 +139,7 @@ export class Runner {
     }
     await write()
     // The receiver is back: nothing that failed for its absence waits any longer.
-    if (before >= downAfter && this.#failures === 0) await store.hurry(webhook.id)
+    if (before >= downAfter && this.#failures === 0) await store.hurry(webhook.id, clock.now())
   }
 
   async #lane(due: DueDelivery[], tried: Delivery[]): Promise<void> {

@@ -55,6 +55,8 @@ interface Tables {
 
 /** Rows in one statement: PostgreSQL and SQLite bound the number of parameters. */
 const rowsAtOnce = 500
+const triedOften = 6n
+const hurriedMs = 10 * 60_000
 
 export class WebhookStore {
   readonly #db: Database
@@ -183,10 +185,20 @@ export class WebhookStore {
     )
   }
 
-  /** Everything that waits for its next attempt may have it now. */
-  async hurry(webhookId: string): Promise<void> {
-    const change = this.#sql.updateTable('webhook_delivery').set({ next_at: 0n })
-    await this.#db.write(change.where('webhook', '=', webhookId).where('state', '=', 'pending'))
+  /**
+   * What waits for its next attempt may have it now; what was tried often already, in ten minutes at the latest: it may be
+   * that the receiver takes everything but this.
+   */
+  async hurry(webhookId: string, nowMs: number): Promise<void> {
+    const soon = BigInt(nowMs + hurriedMs)
+    const waiting = this.#sql
+      .updateTable('webhook_delivery')
+      .where('webhook', '=', webhookId)
+      .where('state', '=', 'pending')
+    await this.#db.write(
+      waiting.set({ next_at: 0n }).where('attempts', '<', triedOften),
+      waiting.set({ next_at: soon }).where('attempts', '>=', triedOften).where('next_at', '>', soon),
+    )
   }
 
   /** Dead deliveries, or the named one, begin anew; what waits is tried now. Returns how many. */
