@@ -32,8 +32,8 @@ beforeAll(async () => {
   const month = { accountId: victim.accountId, month: '2025-01' }
   const draft = await as.admin?.ok('POST', '/api/v1/billing/invoices', month)
   victimInvoice = draft.id
-  const made = await as.admin?.ok('POST', '/api/v1/billing/webhooks', newWebhook())
-  webhook = made.id
+  const told = await as.admin?.ok('POST', '/api/v1/billing/webhooks', newWebhook())
+  webhook = told.id
   victimSession = (await victim.ok('POST', '/api/v1/servers/open/sessions')).id
 })
 afterAll(() => api.stop())
