@@ -101,6 +101,41 @@ test('every runtime dependency has its page in docs/decisions, with the version 
     ).toBe(true)
 })
 
+describe('docs/billing.md', () => {
+  const page = read('docs/billing.md')
+  const proofs = [...page.matchAll(/\[✓\]\(\.\.\/([^ )]+) "([^"]+)"\)/g)].map(
+    ([, file = '', title = '']) => [file, title] as const,
+  )
+
+  test.each(proofs)('%s has a test "%s"', (file, title) => {
+    const quoted = new Set([`'${title}'`, `"${title}"`, `\`${title}\``])
+    const source = read(file)
+    expect([...quoted].some((text) => source.includes(text))).toBe(true)
+  })
+
+  /** Paragraphs, items of lists and rows of tables of the sections that say what is charged. */
+  const statements = page
+    .slice(0, page.indexOf('\n## What an agent sees\n'))
+    .replaceAll(/```[^]*?```/g, '')
+    .split(/\n\n|\n(?=[-|])|\n(?=\d\. )/)
+    .map((statement) => statement.trim())
+    .filter((statement) => statement !== '' && !/^(#|\| --- |Each ✓)/.test(statement))
+
+  test('says nothing of a charge without naming the test that proves it', () => {
+    const bare = statements.filter(
+      (statement, index) => !statement.includes('[✓](') && !isProvenBehind(statements, index),
+    )
+    expect(bare).toEqual([])
+  })
+})
+
+/** The head of a table, or of a list: what it announces is proven item by item, or behind its last one. */
+function isProvenBehind(statements: readonly string[], index: number): boolean {
+  const [statement = '', next = ''] = [statements[index], statements[index + 1]]
+  if (/^\d\. /.test(statement) && /^\d\. /.test(next)) return true
+  return /^\|/.test(statement) ? !/^\|/.test(statements[index - 1] ?? '') : /^[-|]/.test(next)
+}
+
 describe('links', () => {
   const documents = [
     ...readdirSync(root).filter((name) => name.endsWith('.md')),
@@ -110,7 +145,7 @@ describe('links', () => {
   ]
 
   test.each(documents)('%s links only to files that are there', (path) => {
-    for (const [, target = ''] of read(path).matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g))
+    for (const [, target = ''] of read(path).matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g))
       if (!/^https?:/.test(target)) expect(existsSync(join(root, dirname(path), target)), target).toBe(true)
   })
 })
