@@ -23,6 +23,7 @@ const importTable: Record<string, readonly string[]> = {
   usage: ['base', 'db', 'pricing'],
   billing: ['base', 'db', 'pricing', 'ledger', 'usage'],
   invoicing: ['base', 'db', 'pricing', 'ledger', 'usage'],
+  x402: ['base', 'db', 'ledger'],
   upstreams: ['base', 'wire', 'registry'],
   bridges: ['base', 'wire', 'eras', 'registry', 'upstreams'],
   sessions: [
@@ -38,6 +39,7 @@ const importTable: Record<string, readonly string[]> = {
     'usage',
     'upstreams',
     'bridges',
+    'x402',
   ],
   'built-in': [
     'base',

@@ -17,6 +17,7 @@ import { LedgerStore } from '../ledger/store.ts'
 import { type CommitExtra } from '../sessions/charge.ts'
 import { Periods } from '../pricing/periods.ts'
 import { buildPrices } from './prices.ts'
+import { paymentChargeRow } from '../x402/store.ts'
 import { keptRow } from '../sessions/kept-store.ts'
 import { Dimensions } from '../usage/dimensions.ts'
 import { Meters, meterRows, oldestPeriodMs } from '../usage/meters.ts'
@@ -123,6 +124,14 @@ export async function buildFunds({ db, clock, log, ledger, writer }: FundsParts)
 export function commitRows(extras: readonly CommitExtra[]) {
   const kept = extras.filter((extra) => 'fingerprint' in extra)
   const counts = extras.filter((extra) => 'meter' in extra)
-  const entries = extras.filter((extra): extra is FundsEntry => !('fingerprint' in extra || 'meter' in extra))
-  return [...entryRows(entries), ...kept.map(keptRow), ...meterRows(counts)]
+  const payments = extras.filter((extra) => 'settles' in extra)
+  const entries = extras.filter(
+    (extra): extra is FundsEntry => !('fingerprint' in extra || 'meter' in extra || 'settles' in extra),
+  )
+  return [
+    ...entryRows(entries),
+    ...kept.map(keptRow),
+    ...meterRows(counts),
+    ...payments.map(paymentChargeRow),
+  ]
 }

@@ -19,6 +19,7 @@ import { invoicingTables } from './0016-invoicing.ts'
 import { topUpTables } from './0020-top-ups.ts'
 import { cubeTables } from './0021-cubes.ts'
 import { correctionTables } from './0022-corrections.ts'
+import { paymentTables } from './0023-payments.ts'
 
 export const migrations: readonly Migration[] = [
   identityTables,
@@ -40,4 +41,5 @@ export const migrations: readonly Migration[] = [
   topUpTables,
   cubeTables,
   correctionTables,
+  paymentTables,
 ]
