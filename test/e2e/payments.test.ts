@@ -293,9 +293,9 @@ describe.each(eras)('in the %s era', (era) => {
     facilitator.manners['/settle'] = 'failing'
     const result2 = await call(client, payer.pay(required))
     expect(result2._meta['x402/payment-response']).toMatchObject({ errorReason: 'settlement_pending' })
-    const settled = metricOf('settled')
+    const settled = await metricOf('settled')
     facilitator.manners['/settle'] = 'well'
-    await until(async () => (await metricOf('settled')) - (await settled) === 2, 'both are settled')
+    await until(async () => (await metricOf('settled')) - settled === 2, 'both are settled')
     const asks = facilitator.timesAsked('/settle')
     await new Promise((done) => setTimeout(done, 400))
     expect(facilitator.timesAsked('/settle')).toBe(asks)
