@@ -2,6 +2,7 @@
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
 import { findFormatProblem } from './invoicing/numbering.ts'
+import { schemes } from './x402/shapes.ts'
 
 function whole(min: number, max: number, usual: number) {
   const message = `must be a whole number from ${min} to ${max}`
@@ -40,6 +41,7 @@ const webhookSecret = (pattern: RegExp, message: string) =>
     const secrets = value.split(',').map((secret) => secret.trim())
     return secrets.length <= 2 && secrets.every((secret) => pattern.test(secret))
   }, message)
+const evmAddress = z.string().regex(/^0x[0-9a-fA-F]{40}$/, 'must be an address: 0x and 40 hexadecimal digits')
 const egressRule = text('must be a list').refine(
   (value) => value === 'loopback' || value === 'private' || ipaddr.isValidCIDR(value),
   'must be loopback, private or a CIDR such as 10.1.0.0/16',
@@ -135,6 +137,46 @@ export const settingsSchema = section({
       .optional()
       .describe('The same for a webhook that is signed as Standard Webhooks asks: whsec_ and base64.'),
   }).prefault({}),
+  x402: section({
+    facilitatorUrl: publicUrl
+      .optional()
+      .describe('Verifies and settles payments for single calls. Absent: none are taken.'),
+    facilitatorToken: z
+      .string('must be a text')
+      .regex(/^[\x21-\x7e]{1,4096}$/, 'must be a token of printable characters')
+      .optional()
+      .describe('Bearer token for the facilitator.'),
+    payTo: evmAddress.optional().describe('Address that is paid. Needed with facilitatorUrl.'),
+    network: z
+      .string()
+      .regex(/^eip155:\d{1,20}$/, 'must be an EVM network such as eip155:8453')
+      .optional()
+      .describe('CAIP-2 name of the network. Needed with facilitatorUrl.'),
+    asset: evmAddress.optional().describe('Contract of the token. Needed with facilitatorUrl.'),
+    assetDecimals: whole(0, 18, 6),
+    assetName: text('must be a text').max(100).default('USDC').describe('As the token signs (EIP-712).'),
+    assetVersion: text('must be a text').max(20).default('2').describe('As the token signs (EIP-712).'),
+    currency: z
+      .string()
+      .regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code such as USD')
+      .default('USD')
+      .describe('Currency of the accounts that one unit of the token is worth one of.'),
+    schemes: z
+      .array(choice(schemes), 'must be a list of upto and exact')
+      .min(1, 'must name upto or exact')
+      .default(['upto', 'exact'])
+      .describe('upto: the actual cost is settled; exact: where every call costs the same.'),
+    timeoutMs: milliseconds(100, 120_000, 10_000, 'For each answer of the facilitator.'),
+    settleWithinS: whole(30, 86_400, 600).describe('A payment is good for so long after its call. Seconds.'),
+    retryMs: milliseconds(100, hourMs, 15_000, 'Between two tries to settle what could not be settled.'),
+  })
+    .check(({ value, issues }) => {
+      if (value.facilitatorUrl === undefined) return
+      for (const key of ['payTo', 'network', 'asset'] as const)
+        if (value[key] === undefined)
+          issues.push({ code: 'custom', path: [key], message: 'is needed with facilitatorUrl', input: value })
+    })
+    .prefault({}),
   invoices: section({
     automatic: choice(['off', 'draft', 'finalize'])
       .default('off')

@@ -111,7 +111,12 @@ export function describeConfig(config: Config): { key: string; value: unknown; o
   })
 }
 
-const secretKeys = new Set(['metrics.token', 'billing.stripeWebhookSecret', 'billing.topUpWebhookSecret'])
+const secretKeys = new Set([
+  'metrics.token',
+  'billing.stripeWebhookSecret',
+  'billing.topUpWebhookSecret',
+  'x402.facilitatorToken',
+])
 
 function covered(key: string, value: unknown): unknown {
   if (value === undefined) return null

@@ -133,7 +133,7 @@ describe('docs/billing.md', () => {
 function isProvenBehind(statements: readonly string[], index: number): boolean {
   const [statement = '', next = ''] = [statements[index], statements[index + 1]]
   if (/^\d\. /.test(statement) && /^\d\. /.test(next)) return true
-  return /^\|/.test(statement) ? !/^\|/.test(statements[index - 1] ?? '') : /^[-|]/.test(next)
+  return statement.startsWith('|') ? !statements[index - 1]?.startsWith('|') : /^[-|]/.test(next)
 }
 
 describe('links', () => {

@@ -23,6 +23,7 @@ const importTable: Record<string, readonly string[]> = {
   usage: ['base', 'db', 'pricing'],
   billing: ['base', 'db', 'pricing', 'ledger', 'usage'],
   invoicing: ['base', 'db', 'pricing', 'ledger', 'usage'],
+  x402: ['base', 'db', 'ledger'],
   upstreams: ['base', 'wire', 'registry'],
   outbox: ['base', 'db', 'usage', 'upstreams'],
   bridges: ['base', 'wire', 'eras', 'registry', 'upstreams'],
@@ -39,6 +40,7 @@ const importTable: Record<string, readonly string[]> = {
     'usage',
     'upstreams',
     'bridges',
+    'x402',
   ],
   'built-in': [
     'base',

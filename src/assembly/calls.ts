@@ -11,10 +11,11 @@ import type { Database } from '../db/database.ts'
 import type { CredentialCheck } from '../identity/credential-check.ts'
 import { type GatewayMetrics } from '../http/metrics.ts'
 import { Breakers } from '../sessions/breakers.ts'
-import { Metering } from '../sessions/charge.ts'
 import { KeptEventStore } from '../sessions/kept-event-store.ts'
 import { KeptStreams } from '../sessions/kept-streams.ts'
 import { PriceTags } from '../sessions/price-tags.ts'
+import { Metering } from '../sessions/metering.ts'
+import { PaidCalls } from '../sessions/paid-calls.ts'
 import { ParamChecks } from '../sessions/param-checks.ts'
 import { Relay } from '../sessions/relay.ts'
 import { Replays } from '../sessions/replays.ts'
@@ -31,6 +32,7 @@ import { TopUpQuestion } from '../sessions/top-up-question.ts'
 import { aggregatesOf } from './aggregates.ts'
 import { buildBuiltIn } from './built-in.ts'
 import type { buildMoney } from './money.ts'
+import { buildPayments } from './payments.ts'
 import type { buildServers } from './servers.ts'
 
 /** Milliseconds in which the end of one upstream session must come. */
@@ -152,8 +154,10 @@ export async function buildCalls(parts: CallParts) {
   registry.onChange((change) => {
     if (change.kind === 'removed') breakers.forget(change.id)
   })
+  const payments = await buildPayments(parts)
   const relay = new Relay({
     metering,
+    paidCalls: payments && new PaidCalls({ payments, metering }),
     breakers,
     replays: new Replays(new KeptAnswerStore(db), { maxBytes: 1024 * 1024 }),
     priceTags,

@@ -19,6 +19,7 @@ import { WebhookStore } from '../outbox/store.ts'
 import { type CommitExtra } from '../sessions/charge.ts'
 import { Periods } from '../pricing/periods.ts'
 import { buildPrices } from './prices.ts'
+import { paymentChargeRow } from '../x402/store.ts'
 import { keptRow } from '../sessions/kept-store.ts'
 import { Dimensions } from '../usage/dimensions.ts'
 import { Meters, meterRows, oldestPeriodMs } from '../usage/meters.ts'
@@ -127,7 +128,16 @@ export async function buildFunds({ db, clock, log, ledger, writer }: FundsParts)
 export function commitRows(extras: readonly CommitExtra[]) {
   const kept = extras.filter((extra) => 'fingerprint' in extra)
   const counts = extras.filter((extra) => 'meter' in extra)
-  const entries = extras.filter((extra): extra is FundsEntry => !('fingerprint' in extra || 'meter' in extra))
+  const payments = extras.filter((extra) => 'settles' in extra)
+  const entries = extras.filter(
+    (extra): extra is FundsEntry => !('fingerprint' in extra || 'meter' in extra || 'settles' in extra),
+  )
   const told = entries.filter((entry) => 'body' in entry).map(outboxRow)
-  return [...entryRows(entries), ...told, ...kept.map(keptRow), ...meterRows(counts)]
+  return [
+    ...entryRows(entries),
+    ...told,
+    ...kept.map(keptRow),
+    ...meterRows(counts),
+    ...payments.map(paymentChargeRow),
+  ]
 }

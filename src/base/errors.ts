@@ -75,6 +75,25 @@ export const errorCodes = {
     fault: 'caller',
     sentence: 'The budget does not cover this call; wait for its reset or ask for an increase.',
   },
+  payment_invalid: {
+    status: 402,
+    rpc: 40202,
+    fault: 'caller',
+    sentence: 'The payment for this call was not accepted; pay anew by what is asked for now.',
+  },
+  payment_used: {
+    status: 402,
+    rpc: 40203,
+    fault: 'caller',
+    sentence: 'This payment was used for another call; a payment pays for one call only: sign a new one.',
+  },
+  payment_failed: {
+    status: 402,
+    rpc: 40204,
+    fault: 'caller',
+    sentence:
+      'The call was done, but its payment could not be settled, so its answer is withheld and the account owes it.',
+  },
   forbidden: {
     status: 403,
     rpc: 40300,
@@ -221,6 +240,13 @@ export const errorCodes = {
     fault: 'gateway',
     sentence:
       'The gateway was restarted while this call ran, so its answer is lost; the call may have run: check its effect before you repeat it.',
+  },
+  payment_unavailable: {
+    status: 503,
+    rpc: 50306,
+    fault: 'gateway',
+    sentence:
+      'The payment cannot be verified at the moment, so nothing was done and nothing is charged; send the same call again shortly.',
   },
   store_unavailable: {
     status: 503,

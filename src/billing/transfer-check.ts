@@ -12,6 +12,7 @@ const ends: Readonly<Record<string, { from: readonly string[]; to: readonly stri
   void: { from: ['grant'], to: ['funding'] },
   payment: { from: ['funding'], to: ['receivable', 'tax', 'rounding'] },
   rounding: { from: ['rounding'], to: ['receivable'] },
+  bounce: { from: ['receivable'], to: ['funding'] },
   'credit-note': { from: ['revenue', 'tax'], to: ['receivable', 'grant'] },
 }
 /** An adjustment in favour of the account. */

@@ -20,12 +20,15 @@ export interface GatewayMetrics {
   /** Answers and subscriptions that are streaming now. */
   readonly streams: Gauge
   readonly sessions: Gauge
+  /** The counter of payments for single calls that ended so. */
+  paymentsBy(outcome: string): Counter
 }
 
 /** The metrics of one gateway, all at zero. */
 export function createMetrics(version: string): GatewayMetrics {
   const registry = new MetricRegistry()
   const calls = registry.counter('tollbridge_calls_total', 'Recorded calls.', 'outcome')
+  const payments = registry.counter('tollbridge_call_payments_total', 'Payments for single calls.', 'outcome')
   registry
     .gauge('tollbridge_build_info', 'Always 1; the version is the label.', 'version')
     .with(version)
@@ -33,6 +36,7 @@ export function createMetrics(version: string): GatewayMetrics {
   return {
     registry,
     callsBy: (outcome) => calls.with(outcome),
+    paymentsBy: (outcome) => payments.with(outcome),
     callDurationSeconds: registry
       .histogram('tollbridge_call_duration_seconds', 'From the request to its final answer.', durationBuckets)
       .with(),

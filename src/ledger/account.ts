@@ -82,7 +82,7 @@ export type LedgerAccountKind =
 /**
  * `reprice` gives back what a volume price charged too much before it fell; it belongs to the record that made it fall.
  * `void` takes what a voided grant has left back to where it came from. `payment`, `rounding` and `credit-note` are those
- * of invoices. An `adjustment` is a correction.
+ * of invoices. An `adjustment` is a correction. A `bounce` takes back a payment for a call that could not be settled after it.
  */
 export type TransferKind =
   | 'grant'
@@ -94,6 +94,7 @@ export type TransferKind =
   | 'rounding'
   | 'credit-note'
   | 'adjustment'
+  | 'bounce'
 
 /** One movement: `amount` nano-units leave `debit` and arrive at `credit`. Append-only, never changed. */
 export interface Transfer {

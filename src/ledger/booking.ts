@@ -1,4 +1,4 @@
-// Bookings of invoices: what a payment or a credit note moves between the ledger accounts of one account.
+// Bookings: what a payment, a credit note or a payment that bounced moves between the ledger accounts of one account.
 import type { LedgerAccountKind, Transfer, TransferKind } from './account.ts'
 
 /** An end of a booked movement: a system account, the account's own debt, or the grant that the booking makes. */
@@ -6,7 +6,7 @@ export type BookingEnd = Exclude<LedgerAccountKind, 'breakage'>
 
 /** `amount` nano-units, positive, leave `from` and arrive at `to`. */
 export interface BookingEntry {
-  readonly kind: Extract<TransferKind, 'payment' | 'rounding' | 'credit-note'>
+  readonly kind: Extract<TransferKind, 'payment' | 'rounding' | 'credit-note' | 'bounce'>
   readonly from: BookingEnd
   readonly to: BookingEnd
   readonly amount: bigint

@@ -19,7 +19,7 @@ export async function foldWallets(store: LedgerStore): Promise<Folded> {
   ])
   const byId = new Map(rows.map((row) => [row.id, row]))
   const rowOf = new Map(rows.map((row) => [`${row.kind}:${row.accountId ?? row.currency}`, row]))
-  const voided = await store.listVoided(rows.filter(({ kind }) => kind === 'funding').map(({ id }) => id))
+  const returned = await store.listReturned(rows.filter(({ kind }) => kind === 'funding').map(({ id }) => id))
   const paid = await store.listPaid()
   const grantsOf = Map.groupBy(grants, (grant) => grant.accountId)
   const wallets = accounts.map((account) => {
@@ -33,10 +33,10 @@ export async function foldWallets(store: LedgerStore): Promise<Folded> {
     const wallet = new Wallet({
       account,
       receivable: receivable.id,
-      paid: paid.get(receivable.id) ?? 0n,
+      paid: (paid.get(receivable.id) ?? 0n) - (returned.get(receivable.id) ?? 0n),
       owed: receivable.debits - receivable.credits,
       expired: breakage.credits,
-      voided: loads.reduce((sum, { grant }) => sum + (voided.get(grant.ledgerAccount) ?? 0n), 0n),
+      voided: loads.reduce((sum, { grant }) => sum + (returned.get(grant.ledgerAccount) ?? 0n), 0n),
       grants: loads,
     })
     return { wallet, breakage: breakage.id }

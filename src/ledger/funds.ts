@@ -6,7 +6,7 @@ import type { BudgetSpend, BudgetWindow, Spender } from './budgets/budget.ts'
 import type { Budgets } from './budgets/budgets.ts'
 import type { Stake, Refusal } from './budgets/stake.ts'
 import type { BillingEvent } from './event.ts'
-import type { Hold } from './hold.ts'
+import type { Backing, Hold } from './hold.ts'
 import type { Ledger } from './ledger.ts'
 
 /** What the ledger commits together with a usage record. */
@@ -38,6 +38,20 @@ export class Funds {
     const stake = this.#budgets.stake(spender, record, amount)
     if (!stake) return undefined
     const hold = this.#ledger.hold(spender.accountId, amount)
+    if (hold) return { hold, stake }
+    this.#budgets.settle(stake, 0n)
+    return undefined
+  }
+
+  /** As `hold`, of a payment for this one call instead of the wallet. Budgets count it all the same. */
+  holdBacked(
+    spender: Spender,
+    record: bigint,
+    { amount, backing }: { readonly amount: bigint; readonly backing: Backing },
+  ): CallHold | undefined {
+    const stake = this.#budgets.stake(spender, record, amount)
+    if (!stake) return undefined
+    const hold = this.#ledger.hold(spender.accountId, amount, backing)
     if (hold) return { hold, stake }
     this.#budgets.settle(stake, 0n)
     return undefined

@@ -17,16 +17,14 @@ import type { AdjustmentNote } from './adjustment-store.ts'
 import { credited, debtPaid, transfersOf, type Booking, type BookingEnd } from './booking.ts'
 import { Doubts } from './doubts.ts'
 import { foldWallets } from './fold.ts'
-import { liveHold, type Hold } from './hold.ts'
+import type { Backing, Hold } from './hold.ts'
+import { Holds } from './holds.ts'
 import type { AccountDefaults, AccountInput, GrantInput } from './input.ts'
 import { Reclaimed } from './reclaimed.ts'
 import type { AccountChange, Compilable, LedgerStore } from './store.ts'
 import { SystemAccounts } from './system-accounts.ts'
 import { TransferMaker } from './transfer-maker.ts'
 import { Wallet, type WalletTotals } from './wallet.ts'
-
-/** Far below the 63 bits of a column, so that sums of many calls still fit. */
-const maxAmount = 10n ** 15n
 
 /**
  * The ledger of one node. Balances live in memory and are the fold of the transfers in the store; a settled charge is
@@ -39,6 +37,7 @@ export class Ledger {
   readonly #wallets = new Map<string, Wallet>()
   readonly #system = new SystemAccounts()
   readonly #transfers: TransferMaker
+  readonly #holds: Holds
   readonly #breakage = new Map<string, number>()
   #nextLedgerAccount = 1
   readonly #doubts = new Doubts()
@@ -55,6 +54,13 @@ export class Ledger {
     this.#clock = options.clock
     this.#defaults = options.defaults
     this.#transfers = new TransferMaker(options.clock, options.lastTransfer)
+    this.#holds = new Holds({
+      clock: options.clock,
+      system: this.#system,
+      transfers: this.#transfers,
+      newGrant: (accountId, input) => this.#newGrant(accountId, input),
+      breakageOf: (accountId) => this.#breakageOf(accountId),
+    })
   }
 
   static async open(
@@ -275,56 +281,24 @@ export class Ledger {
     return this.#store.adjustments.notes(transfers)
   }
 
-  /** Sets `amount` aside, or returns undefined where a prepaid account does not cover it (or no column could hold it). */
-  hold(accountId: string, amount: bigint): Hold | undefined {
-    const wallet = this.#wallet(accountId)
-    if (amount > maxAmount || !wallet.covers(amount, this.#clock.now())) return undefined
-    wallet.hold(amount)
-    return { accountId, amount, state: 'held' }
+  /** See `Holds.hold`. */
+  hold(accountId: string, amount: bigint, backing?: Backing): Hold | undefined {
+    return this.#holds.hold(this.#wallet(accountId), amount, backing)
   }
 
-  /** Makes a live hold larger; false where the account does not cover the rest. */
+  /** See `Holds.extend`. */
   extend(hold: Hold, amount: bigint): boolean {
-    const live = liveHold(hold)
-    const wallet = this.#wallet(hold.accountId)
-    const more = amount - live.amount
-    if (more <= 0n) return true
-    if (amount > maxAmount || !wallet.covers(more, this.#clock.now())) return false
-    wallet.hold(more)
-    live.amount = amount
-    return true
+    return this.#holds.extend(this.#wallet(hold.accountId), hold, amount)
   }
 
-  /**
-   * Replaces the hold by the real cost; returns the transfers to commit together with the usage record. A cost below
-   * zero is given back.
-   */
+  /** See `Holds.settle`. */
   settle(hold: Hold, cost: bigint, record: bigint): Transfer[] {
-    const live = liveHold(hold)
-    live.state = 'settled'
-    const wallet = this.#wallet(hold.accountId)
-    wallet.release(live.amount)
-    if (cost === 0n) return []
-    if (cost < 0n) return [this.#refund(wallet, -cost, record)]
-    assert(wallet.account.mode === 'postpaid' || cost <= live.amount, 'a charge never passes its hold')
-    const now = this.#clock.now()
-    const credit = this.#system.get('revenue', wallet.account.currency)
-    return wallet
-      .charge(cost, now)
-      .map((draw) => this.#transfers.make('charge', draw, { credit, now, record }))
-  }
-
-  #refund(wallet: Wallet, amount: bigint, record: bigint): Transfer {
-    const draw = { ledgerAccount: this.#system.get('revenue', wallet.account.currency), amount }
-    const { ledgerAccount: credit } = wallet.refund(amount)
-    return this.#transfers.make('reprice', draw, { credit, now: this.#clock.now(), record })
+    return this.#holds.settle(this.#wallet(hold.accountId), hold, { cost, record })
   }
 
   /** Gives the hold back without a charge. */
   release(hold: Hold): void {
-    const live = liveHold(hold)
-    live.state = 'released'
-    this.#wallet(hold.accountId).release(live.amount)
+    this.#holds.release(this.#wallet(hold.accountId), hold)
   }
 
   /**
@@ -344,13 +318,18 @@ export class Ledger {
   }
 
   #reclaim(id: string, wallet: Wallet, now: number): void {
-    const breakage = this.#breakage.get(id)
-    assert(breakage !== undefined, 'every account has a breakage account')
+    const breakage = this.#breakageOf(id)
     const funding = this.#system.get('funding', wallet.account.currency)
     for (const draw of wallet.reclaim(now)) {
       const credit = draw.kind === 'void' ? funding : breakage
       this.#reclaimed.add(this.#transfers.make(draw.kind, draw, { credit, now }))
     }
+  }
+
+  #breakageOf(accountId: string): number {
+    const breakage = this.#breakage.get(accountId)
+    assert(breakage !== undefined, 'every account has a breakage account')
+    return breakage
   }
 
   /**

@@ -124,8 +124,8 @@ export class LedgerStore {
     return (await this.#db.read(query)).map(toGrant)
   }
 
-  /** What voided grants have given back so far, by the grant's ledger account. */
-  async listVoided(fundingAccounts: readonly number[]): Promise<Map<number, bigint>> {
+  /** What went back to funding so far: of voided grants, and of payments that bounced; by the ledger account that it left. */
+  async listReturned(fundingAccounts: readonly number[]): Promise<Map<number, bigint>> {
     if (fundingAccounts.length === 0) return new Map()
     const query = this.#sql
       .selectFrom('transfer')
@@ -133,7 +133,7 @@ export class LedgerStore {
       .where('credit', 'in', fundingAccounts.map(BigInt))
       // As the index has it.
       .where('kind', '<>', sql.lit<TransferKind>('charge'))
-      .where('kind', '=', 'void')
+      .where('kind', 'in', ['void', 'bounce'])
       .groupBy('debit')
     return new Map((await this.#db.read(query)).map(({ debit, amount }) => [Number(debit), amount]))
   }

@@ -164,6 +164,13 @@ export class Wallet {
     return { ledgerAccount: this.receivable, amount }
   }
 
+  /** A grant that one call brought with it and used up; what it had more than the call cost has expired. */
+  passThrough(granted: bigint, spent: bigint): void {
+    this.#granted += granted
+    this.#spent += spent
+    this.#expired += granted - spent
+  }
+
   /** Undoes a charge that could not be written. */
   takeBack(draws: readonly Draw[]): void {
     for (const { amount, grant } of draws) {

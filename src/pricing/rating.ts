@@ -124,6 +124,10 @@ function total(rates: Rates, quantities: Quantities, counted: bigint): bigint {
   return divideRounded(clamp(rates, amount, calls > 1 ? BigInt(calls) * one : one), exactPerNano)
 }
 
+/** Whether every call costs the same. */
+export const isFixed = ({ perKb, perSecond, perToken, perCostlyCall, cumulative }: Rates): boolean =>
+  perKb === 0n && perSecond === 0n && perToken === 0n && perCostlyCall === 0n && cumulative === undefined
+
 /** What was counted before a call, and what others that are on their way may count before it, in base units. */
 export interface Position {
   readonly before: bigint | undefined

@@ -7,7 +7,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import { booksOf } from '../ledger/account-books.ts'
 import type { CompiledRule } from '../pricing/choice.ts'
 import type { Outcome, Quantities } from '../pricing/price.ts'
-import { rate, worstCase, type CallCaps } from '../pricing/rating.ts'
+import { isFixed, rate, worstCase, type CallCaps } from '../pricing/rating.ts'
 import type { Periods } from '../pricing/periods.ts'
 import type { RuleBook } from '../pricing/rules.ts'
 import type { UsageReport } from '../registry/server.ts'
@@ -15,9 +15,12 @@ import type { MeterCount, Meters } from '../usage/meters.ts'
 import type { OpenCall, OpenCalls } from '../usage/open-calls.ts'
 import type { UsageRecord } from '../usage/record.ts'
 import type { UsageWriter } from '../usage/writer.ts'
+import type { PaymentCharge } from '../x402/store.ts'
+import type { Quote } from '../x402/terms.ts'
 import { Counting } from './counting.ts'
 import type { KeptAnswer } from './kept-store.ts'
-import { SettledCall, type Settled } from './settled.ts'
+import type { CallPayment } from './paid-calls.ts'
+import { SettledCall, withPayment, type Settled } from './settled.ts'
 import type { TopUpLinks } from './top-up-links.ts'
 import { maxCostOf, type Measure } from './measure.ts'
 
@@ -64,7 +67,7 @@ export const denied = (refusal: GatewayError): CallEnd => ({
 export type SettledListener = (error: GatewayError | undefined, settled: Settled) => void
 
 /** What commits together with a usage record. */
-export type CommitExtra = FundsEntry | KeptAnswer | MeterCount
+export type CommitExtra = FundsEntry | KeptAnswer | MeterCount | PaymentCharge
 
 export interface MeteringOptions {
   readonly clock: Clock
@@ -87,43 +90,6 @@ export interface MeteringOptions {
 const firstCoverBytes = 4096
 const firstCoverUs = 1_000_000
 
-/** Opens charges against the rules, the ledger and the writer of this node. */
-export class Metering {
-  readonly #options: MeteringOptions
-
-  constructor(options: MeteringOptions) {
-    this.#options = options
-  }
-
-  /**
-   * Chooses the rule and holds the worst case of the first stretch. Where the account does not cover it, the charge
-   * comes with a `refusal` and must be settled as `denied`; nothing may be sent upstream. `report` bounds what the
-   * server may say of its own use.
-   */
-  begin(
-    origin: CallOrigin,
-    report?: UsageReport,
-  ): { readonly charge: Charge; readonly refusal?: GatewayError } {
-    const charge = new Charge(origin, report, this.#options)
-    const refusal = charge.open()
-    this.#options.writer.announce()
-    return refusal ? { charge, refusal } : { charge }
-  }
-
-  /** What an account has now, in its own currency. */
-  balanceOf(accountId: string): { readonly balance: bigint; readonly currency: string } {
-    const { ledger } = this.#options
-    const account = ledger.findAccount(accountId)
-    assert(account, 'every caller has an account')
-    return { balance: ledger.totals(accountId).balance, currency: account.currency }
-  }
-
-  /** Whether the store takes records; where it does not, no call is sent upstream. */
-  get accepting(): boolean {
-    return this.#options.writer.accepting
-  }
-}
-
 /** One call's rule, hold and record. Settled exactly once. */
 export class Charge {
   readonly origin: CallOrigin
@@ -140,6 +106,7 @@ export class Charge {
   /** How it was sent; knows the era in which the server was spoken to, where that is not the caller's. */
   way: { readonly era?: CallOrigin['upstreamEra'] | undefined } | undefined
   #hold: CallHold | undefined
+  #payment: CallPayment | undefined
   #coveredBytes: number
   #coveredUs = firstCoverUs
   #settled = false
@@ -192,27 +159,47 @@ export class Charge {
     return new Counting(meters, meter, cumulative)
   }
 
-  /** Takes the first hold; returns the refusal where the account does not cover it. */
-  open(): GatewayError | undefined {
+  /** What the call may cost, before it is opened; at most for an answer of so many bytes in so much time. */
+  quote({ responseBytes, durationMs }: { responseBytes: number; durationMs: number }): Quote {
+    const bytes = Math.max(this.origin.requestBytes + responseBytes, this.#coveredBytes)
+    const least = this.#worst(this.#coveredBytes, this.#coveredUs)
+    const most = this.#worst(bytes, Math.max(durationMs * 1000, this.#coveredUs))
+    this.#counting?.release()
+    return { least, most, isFixed: !this.#rule || isFixed(this.#rule.rates), currency: this.currency }
+  }
+
+  /** Takes the first hold; returns the refusal where the account, or the payment for this call, does not cover it. */
+  open(payment?: CallPayment): GatewayError | undefined {
     try {
-      return this.#takeHold()
+      return this.#takeHold(payment)
     } catch (error) {
-      this.#options.openCalls.close(this.#openCall)
+      this.drop()
       throw error
     }
   }
 
-  #takeHold(): GatewayError | undefined {
+  /** It is not begun after all: there will be no record. */
+  drop(): void {
+    this.#options.openCalls.close(this.#openCall)
+  }
+
+  #takeHold(payment: CallPayment | undefined): GatewayError | undefined {
     const required = this.#worst(this.#coveredBytes, this.#coveredUs)
-    this.#hold = this.#options.funds.hold(this.origin, this.id, required)
+    const { funds } = this.#options
+    this.#hold = payment
+      ? funds.holdBacked(this.origin, this.id, { amount: required, backing: payment.backing })
+      : funds.hold(this.origin, this.id, required)
     if (!this.#hold) {
       this.#counting?.release()
-      return this.#exhausted(required)
+      return this.#exhausted(required, payment)
     }
     const refusal = this.#counting?.coverOthers()
-    if (!refusal) return undefined
+    if (!refusal) {
+      this.#payment = payment
+      return undefined
+    }
     this.#counting?.release()
-    this.#options.funds.release(this.#hold)
+    funds.release(this.#hold)
     this.#hold = undefined
     return refusal
   }
@@ -277,20 +264,34 @@ export class Charge {
     if (!writer.accepting) {
       if (this.#hold) funds.release(this.#hold)
       openCalls.close(this.#openCall)
+      this.#payment?.release()
       const error = new GatewayError('store_unavailable', { retryAfterS: 1 })
       return done(error, new SettledCall(record, this.#options.ledger))
     }
     const extras: CommitExtra[] = this.#hold ? funds.settle(this.#hold, cost, this.id) : funds.settleNothing()
     if (kept) extras.push(kept)
+    if (this.#payment && cost > 0n) extras.push(this.#payment.charge(cost))
     if (counted && this.#counting) extras.push(this.#counting.count(this.#quantities(end, durationUs)))
     const finish = (error?: GatewayError) => {
       if (error) openCalls.doubt(this.#openCall)
       else openCalls.close(this.#openCall)
       const settled = new SettledCall(record, this.#options.ledger)
       if (!error) onSettled(settled)
-      done(error, settled)
+      // Where the commit failed it may be on disk all the same, so the payment stays taken.
+      if (this.#payment && !error) this.#payOut(this.#payment, settled, done)
+      else done(error, settled)
     }
     writer.submit({ record, done: finish }, extras)
+  }
+
+  /** Settles what the call cost of its payment, or nothing of it, before its answer leaves. */
+  #payOut(payment: CallPayment, settled: Settled, done: SettledListener): void {
+    const { cost } = settled.record
+    if (cost <= 0n) return done(undefined, withPayment(settled, payment.release()))
+    payment.settle(cost, (settlement) => {
+      const failure = settlement.state === 'refused' ? payment.failure(settlement) : undefined
+      done(failure, withPayment(settled, settlement))
+    })
   }
 
   #isBilled({ free, outcome }: CallEnd): boolean {
@@ -335,9 +336,10 @@ export class Charge {
     return worstCase(rates, caps, this.#counting.reserve(most))
   }
 
-  #exhausted(amount: bigint): GatewayError {
+  #exhausted(amount: bigint, payment = this.#payment): GatewayError {
     const { funds, topUpLinks } = this.#options
     const refusal = funds.refusal(this.origin, this.id, { amount, held: this.#hold })
+    if (payment && refusal.code === 'balance_exhausted') return payment.short(amount)
     return topUpLinks?.explain(refusal, this.origin.accountId) ?? refusal
   }
 

@@ -1,7 +1,7 @@
 // What a record says of a message before anything is known of its answer.
 import type { JsonRpcMessage } from '../wire/json-rpc.ts'
 import type { CallOrigin } from './charge.ts'
-import type { Incoming } from './relay.ts'
+import type { Incoming } from './incoming.ts'
 import type { Addressed } from './ways.ts'
 
 const maxNameLength = 256

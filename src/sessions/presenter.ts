@@ -4,9 +4,10 @@ import { exactly } from '../eras/exact-json.ts'
 import type { Server } from '../registry/server.ts'
 import type { UsageRecord } from '../usage/record.ts'
 import type { JsonRpcMessage, JsonRpcRequest } from '../wire/json-rpc.ts'
+import type { Settlement } from '../x402/settlements.ts'
 import { withCost } from './answer.ts'
 import type { PriceTags } from './price-tags.ts'
-import type { Incoming } from './relay.ts'
+import type { Incoming } from './incoming.ts'
 import type { Ways } from './ways.ts'
 
 /** The answer as its caller gets it; undefined where the server's bytes go through as they are. */
@@ -16,6 +17,7 @@ export type Present = (answer: JsonRpcMessage, bytes: Uint8Array, settled: Paid)
 interface Paid {
   readonly record: Pick<UsageRecord, 'id' | 'cost' | 'currency'>
   readonly balance: bigint
+  readonly payment?: Settlement
 }
 
 export interface PresenterParts {

@@ -3,6 +3,7 @@ import { GatewayError } from '../base/errors.ts'
 import type { UpstreamFailure } from '../upstreams/upstream.ts'
 import { errorResponse, resultResponse, type JsonRpcRequest } from '../wire/json-rpc.ts'
 import type { Era } from '../wire/protocol-version.ts'
+import { asksForPayment } from './payment-answers.ts'
 
 export interface RefusalAnswer {
   readonly status: number
@@ -13,6 +14,10 @@ export interface RefusalAnswer {
 const actionable = new Set([
   'balance_exhausted',
   'budget_exhausted',
+  'payment_invalid',
+  'payment_used',
+  'payment_failed',
+  'payment_unavailable',
   'rate_limited',
   'upstream_unavailable',
   'upstream_timeout',
@@ -29,10 +34,13 @@ const actionable = new Set([
 export function refusalAnswer(request: JsonRpcRequest, error: GatewayError, era: Era): RefusalAnswer {
   const data = { ...error.data, ...(error.retryAfterS !== undefined && { retryAfterS: error.retryAfterS }) }
   if (request.method === 'tools/call' && actionable.has(error.code)) {
+    const structuredContent = { code: error.code, message: error.message, ...data }
+    // x402 version 2, transport MCP: what may be paid is there twice, for clients that read text only.
+    const text = asksForPayment(error) ? JSON.stringify(structuredContent) : error.message
     const result = {
       ...(era === 'modern' && { resultType: 'complete' }),
-      content: [{ type: 'text', text: error.message }],
-      structuredContent: { code: error.code, message: error.message, ...data },
+      content: [{ type: 'text', text }],
+      structuredContent,
       isError: true,
     }
     return { status: 200, text: resultResponse(request.id, result) }

@@ -2,23 +2,24 @@
 import { asGatewayError, GatewayError } from '../base/errors.ts'
 import { LinkedList } from '../base/linked-list.ts'
 import type { Log } from '../base/log.ts'
-import type { Principal } from '../identity/principal.ts'
 import { isRevokedBy, type Revocation } from '../identity/revocations.ts'
 import type { Server } from '../registry/server.ts'
-import type { Client, Transport } from '../usage/record.ts'
 import { tell, unheard } from '../upstreams/tell.ts'
 import type { UpstreamExchange, UpstreamFailure } from '../upstreams/upstream.ts'
 import type { Ways } from './ways.ts'
 import { formatCallId } from '../base/id.ts'
-import { isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from '../wire/json-rpc.ts'
-import type { Era } from '../wire/protocol-version.ts'
+import { isRequest, isResponse, type JsonRpcMessage } from '../wire/json-rpc.ts'
 import type { Breakers } from './breakers.ts'
 import { Call, type CallHost } from './call.ts'
-import { denied, type Charge, type Metering } from './charge.ts'
+import { denied, type Charge } from './charge.ts'
 import { Deadlines } from './deadlines.ts'
+import type { Asking, Incoming } from './incoming.ts'
 import type { KeptAnswer } from './kept-store.ts'
+import type { Metering } from './metering.ts'
 import { Notice } from './notice.ts'
 import { originOf } from './origin.ts'
+import type { Asked, PaidCalls, Ready } from './paid-calls.ts'
+import { withSettlement } from './payment-answers.ts'
 import { presenterOf } from './presenter.ts'
 import type { PriceTags } from './price-tags.ts'
 import { reach, toOf, withSession, type To } from './reach.ts'
@@ -31,26 +32,6 @@ import type { Session } from './session.ts'
 import type { TopUpQuestion } from './top-up-question.ts'
 import { holdOff } from './unsent.ts'
 
-/** One message as a client transport hands it over: authenticated, parsed, classified. */
-export interface Incoming {
-  readonly principal: Principal
-  readonly server: Server
-  /** The legacy era's session; absent in the modern era. */
-  readonly session?: Session
-  readonly message: JsonRpcMessage
-  /** The message's original bytes. */
-  readonly body: Uint8Array
-  /** MCP headers to pass on, in lower case, without the session id. */
-  readonly headers: Readonly<Record<string, string>>
-  readonly era: Era
-  readonly transport: Transport
-  readonly client: Client
-  /** From the Idempotency-Key header or `_meta["tollbridge/idempotency-key"]`. */
-  readonly idempotencyKey?: string
-  /** Its user was asked to top up before; once is enough. */
-  readonly topUpAsked?: boolean
-}
-
 export interface RelayOptions {
   readonly metering: Metering
   readonly breakers: Breakers
@@ -58,6 +39,8 @@ export interface RelayOptions {
   readonly priceTags: PriceTags
   /** Asks the users of callers without balance to top up; absent where there is nowhere to. */
   readonly topUpQuestion?: TopUpQuestion | undefined
+  /** Calls that pay for themselves; absent where that is not configured. */
+  readonly paidCalls?: PaidCalls | undefined
   readonly log: Log
   readonly ways: Ways
   readonly reportFailure: (server: Server, failure: UpstreamFailure) => void
@@ -73,14 +56,18 @@ const openEnded = new Set(['subscriptions/listen'])
 const unrepeatable = new Set(['initialize', 'subscriptions/listen'])
 const usedId = 'A request with this id is already in flight in this session; use another id.'
 
-/** A message that expects an answer. */
-type Asking = Incoming & { readonly message: JsonRpcRequest }
+interface Paying extends Asked {
+  readonly reply: Reply
+  readonly claim: Claim | undefined
+}
 
 export class Relay implements CallHost {
   readonly #options: RelayOptions
   readonly deadlines = new Deadlines()
   readonly #calls = new LinkedList<Call>()
   readonly #notices = new Set<Notice>()
+  /** Calls whose payment is being verified. */
+  #paying = 0
   #draining = false
 
   constructor(options: RelayOptions) {
@@ -89,7 +76,7 @@ export class Relay implements CallHost {
 
   /** Calls in flight. */
   get inFlight(): number {
-    return this.#calls.size + this.#notices.size
+    return this.#calls.size + this.#notices.size + this.#paying
   }
 
   /** Handles one message; the reply is answered exactly once. */
@@ -253,23 +240,25 @@ export class Relay implements CallHost {
 
   #run(incoming: Asking, reply: Reply, claim?: Claim): void {
     const { message, server, session } = incoming
-    // Over HTTP each request has an answer of its own; a child's answers are told apart by id alone.
-    if (session?.upstream?.multiplexed && session.findCall(message.id)) {
+    const twice = this.#findTwice(incoming)
+    if (twice) {
       claim?.finish(undefined)
-      return this.#refuse(incoming, reply, new GatewayError('invalid_request', { detail: usedId }))
+      return this.#refuse(incoming, reply, twice)
     }
     const member = this.#options.ways.findMember(server, incoming.principal, message)
     const billed = member?.server ?? server
-    const { charge, refusal } = this.#options.metering.begin(
-      originOf(incoming, message.method, member),
-      billed.usageReport,
-    )
+    const { paidCalls, metering } = this.#options
+    if (paidCalls?.isPaid(message)) return void this.#pay(paidCalls, { incoming, member, reply, claim })
+    const { charge, refusal } =
+      incoming.begun ?? metering.begin(originOf(incoming, message.method, member), billed.usageReport)
     if (refusal) {
       claim?.finish(undefined)
-      return charge.settle(denied(refusal), (failure) =>
-        this.#refuse(incoming, reply, failure ?? refusal, charge.callId),
+      const why = paidCalls?.offer(refusal, charge, { incoming, member }) ?? refusal
+      return charge.settle(denied(why), (failure) =>
+        this.#refuse(incoming, reply, failure ?? why, charge.callId),
       )
     }
+    const present = presenterOf(incoming, billed, this.#options)
     const call = new Call(
       {
         principal: incoming.principal,
@@ -282,7 +271,7 @@ export class Relay implements CallHost {
         reply,
         headers: incoming.headers,
         timeoutMs: openEnded.has(message.method) ? undefined : billed.timeouts.callMs,
-        present: presenterOf(incoming, billed, this.#options),
+        present: incoming.begun ? withSettlement(present) : present,
         session,
         claim,
       },
@@ -290,6 +279,35 @@ export class Relay implements CallHost {
     )
     call.inFlight = this.#calls.add(call)
     call.start()
+  }
+
+  /** Over HTTP each request has an answer of its own; a child's answers are told apart by id alone. */
+  #findTwice({ session, message }: Asking): GatewayError | undefined {
+    const isTwice = session?.upstream?.multiplexed && session.findCall(message.id)
+    return isTwice ? new GatewayError('invalid_request', { detail: usedId }) : undefined
+  }
+
+  /** Has the payment of a call verified and taken, and then runs it without. */
+  async #pay(paidCalls: PaidCalls, paid: Paying): Promise<void> {
+    const { reply, claim } = paid
+    let ready: Ready | undefined
+    this.#paying++
+    try {
+      ready = await paidCalls.ready(paid)
+      // Much may have changed meanwhile.
+      const blocked = this.#blocked(paid.incoming, 1) ?? this.#findTwice(paid.incoming)
+      if (blocked) throw blocked
+      const { incoming } = ready
+      const begun = ready.open()
+      ready = undefined
+      this.#run({ ...incoming, begun }, reply, claim)
+    } catch (error) {
+      ready?.drop()
+      claim?.finish(undefined)
+      this.#refuse(paid.incoming, reply, asGatewayError(error))
+    } finally {
+      this.#paying--
+    }
   }
 
   /** Readies a session for its initialize; returns why its server cannot be reached. */
@@ -350,12 +368,13 @@ export class Relay implements CallHost {
   }
 
   /** Why nothing may be sent to this server, or in this session, now. */
-  #blocked({ server, session }: Pick<To, 'server' | 'session'>): GatewayError | undefined {
+  #blocked({ server, session }: Pick<To, 'server' | 'session'>, counted = 0): GatewayError | undefined {
     if (this.#draining) return new GatewayError('shutting_down', { retryAfterS: 5 })
     if (session && !session.open) return new GatewayError('session_not_found')
     if (server.status === 'inactive') return new GatewayError('server_inactive')
     if (!this.#options.metering.accepting) return new GatewayError('store_unavailable', { retryAfterS: 1 })
-    if (this.inFlight >= this.#options.maxInFlight) return new GatewayError('overloaded', { retryAfterS: 1 })
+    if (this.inFlight - counted >= this.#options.maxInFlight)
+      return new GatewayError('overloaded', { retryAfterS: 1 })
     return undefined
   }
 }

@@ -3,7 +3,8 @@ import type { GatewayError } from '../base/errors.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Server } from '../registry/server.ts'
 import type { Client } from '../usage/record.ts'
-import { denied, type CallEnd, type Metering } from './charge.ts'
+import { denied, type CallEnd } from './charge.ts'
+import type { Metering } from './metering.ts'
 import type { Session } from './session.ts'
 
 export interface SessionRequest {

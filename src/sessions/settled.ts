@@ -1,6 +1,7 @@
 // Settled calls: what one cost, and the news of it for those who watch costs as they happen.
 import type { Ledger } from '../ledger/ledger.ts'
 import type { UsageRecord } from '../usage/record.ts'
+import type { Settlement } from '../x402/settlements.ts'
 
 /** What a settled call cost, for the answer and for those who watch. */
 export interface Settled {
@@ -10,6 +11,8 @@ export interface Settled {
    * call, before others settle.
    */
   readonly balance: bigint
+  /** Of the payment that came with the call. */
+  readonly payment?: Settlement
 }
 
 export class SettledCall implements Settled {
@@ -26,6 +29,13 @@ export class SettledCall implements Settled {
     return (this.#balance ??= this.#ledger.totals(this.record.accountId).balance)
   }
 }
+
+/** A settled call with what became of its payment. */
+export const withPayment = ({ record, balance }: Settled, payment: Settlement): Settled => ({
+  record,
+  balance,
+  payment,
+})
 
 type Listener = (settled: Settled) => void
 

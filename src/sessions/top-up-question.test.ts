@@ -4,7 +4,7 @@ import { GatewayError } from '../base/errors.ts'
 import { Keyring } from '../base/keyring.ts'
 import type { JsonRpcMessage } from '../wire/json-rpc.ts'
 import { alice, testServer } from '../../test/harness/calls.ts'
-import type { Incoming } from './relay.ts'
+import type { Incoming } from './incoming.ts'
 import { TopUpLinks } from './top-up-links.ts'
 import { TopUpQuestion } from './top-up-question.ts'
 

@@ -6,8 +6,9 @@ import { exactly } from '../eras/exact-json.ts'
 import { without } from '../eras/json-object.ts'
 import { errorResponse, isRequest, resultResponse, type JsonRpcMessage } from '../wire/json-rpc.ts'
 import { metaKeys } from '../wire/protocol-version.ts'
+import { asksForPayment } from './payment-answers.ts'
 import type { RefusalAnswer } from './refusal.ts'
-import type { Incoming } from './relay.ts'
+import type { Incoming } from './incoming.ts'
 import { fingerprint } from './replays.ts'
 
 /** Seals a state that the client carries; what was changed opens to nothing. */
@@ -56,6 +57,8 @@ export class TopUpQuestion {
     const { message, era, topUpAsked } = incoming
     const { topUpUrl: url } = refusal.data
     if (refusal.code !== 'balance_exhausted' || typeof url !== 'string' || topUpAsked) return undefined
+    // A program that pays for itself needs nobody to ask.
+    if (asksForPayment(refusal)) return undefined
     if (!isRequest(message) || message.method !== 'tools/call' || !opensUrls(incoming)) return undefined
     // The modern era has no such id, and no notification that would need it.
     const elicitation = { mode: 'url', url, message: refusal.message }

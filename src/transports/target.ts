@@ -1,6 +1,6 @@
 // Where an authenticated request wants to go.
 import type { Principal } from '../identity/principal.ts'
-import type { Incoming } from '../sessions/relay.ts'
+import type { Incoming } from '../sessions/incoming.ts'
 import type { Session } from '../sessions/session.ts'
 
 export interface Target {

@@ -20,6 +20,7 @@ import { outboxTables } from './0018-outbox.ts'
 import { topUpTables } from './0020-top-ups.ts'
 import { cubeTables } from './0021-cubes.ts'
 import { correctionTables } from './0022-corrections.ts'
+import { paymentTables } from './0023-payments.ts'
 
 export const migrations: readonly Migration[] = [
   identityTables,
@@ -42,4 +43,5 @@ export const migrations: readonly Migration[] = [
   topUpTables,
   cubeTables,
   correctionTables,
+  paymentTables,
 ]

@@ -100,6 +100,7 @@ const transferShape = z
       'rounding',
       'credit-note',
       'adjustment',
+      'bounce',
     ]),
     time: timeShape,
     amount,

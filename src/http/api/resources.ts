@@ -1,7 +1,7 @@
 // Every resource of the API, in the order of the reference.
 import type { Server } from '../../registry/server.ts'
 import { GatewayError } from '../../base/errors.ts'
-import type { Metering } from '../../sessions/charge.ts'
+import type { Metering } from '../../sessions/metering.ts'
 import { chargeSession } from '../../sessions/session-charge.ts'
 import { authRoutes, type AuthRouteDeps } from './auth.ts'
 import { subjectFinder } from './budget-subject.ts'
