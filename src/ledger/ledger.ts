@@ -192,20 +192,18 @@ export class Ledger {
         amount: grant.amount,
         atMs: grant.createdAtMs,
       }
-      this.#doubts.add(grant)
-      await this.#store.addGrant(grant, { currency, funding, also: also(grant) })
-      this.#doubts.take(grant.id)
-      this.#wallet(accountId).addGrant(grant)
+      const apply = () => this.#wallet(accountId).addGrant(grant)
+      const doubt = { transfer: funding.id, grantId: grant.id, atMs: grant.createdAtMs, apply }
+      const adding = this.#store.addGrant(grant, { currency, funding, also: also(grant) })
+      await this.#doubts.watch(doubt, adding)
+      apply()
       return { grant, remaining: grant.amount, state: grantState(grant, grant.amount, grant.createdAtMs) }
     })
   }
 
   /** To be called for a grant that is on disk: makes it spendable should its commit have seemed to fail. */
   settleDoubt(grantId: string): Promise<void> {
-    return this.#inTurn(async () => {
-      const grant = this.#doubts.take(grantId)
-      if (grant) this.#wallet(grant.accountId).addGrant(grant)
-    })
+    return this.#inTurn(() => Promise.resolve(this.#doubts.settleGrant(grantId)))
   }
 
   /**
@@ -234,9 +232,14 @@ export class Ledger {
         atMs: this.#clock.now(),
       })
       const grants = grant ? this.#store.grantStatements(grant, currency) : []
-      await write([...grants, ...this.#store.transferStatements(transfers)])
-      this.#wallet(accountId).pay(debtPaid(entries))
-      if (grant) this.#wallet(accountId).addGrant(grant)
+      const apply = () => {
+        this.#wallet(accountId).pay(debtPaid(entries))
+        if (grant) this.#wallet(accountId).addGrant(grant)
+      }
+      const writing = write([...grants, ...this.#store.transferStatements(transfers)])
+      const [first] = transfers
+      await (first ? this.#doubts.watch({ transfer: first.id, atMs: first.atMs, apply }, writing) : writing)
+      apply()
     })
   }
 
@@ -267,11 +270,21 @@ export class Ledger {
       const of = { now, ...(input.record !== undefined && { record: input.record }) }
       const transfers = movements.map(({ draw, credit }) => make(draw, { credit, ...of }))
       const adjustment = { ...input, id: newId('adj', now), accountId, atMs: now, transfers }
-      await this.#store.adjustments.add(transfers, adjustment).catch((error: unknown) => {
+      const refund = () => {
+        if (input.amount > 0n) this.#wallet(accountId).refund(input.amount)
+      }
+      // What is taken again may come out of other grants than on disk; the next fold puts that right.
+      const apply = () => {
+        adjustWallet(this.#wallet(accountId), input, ends)
+        refund()
+      }
+      const [first] = transfers
+      const adding = this.#store.adjustments.add(transfers, adjustment).catch((error: unknown) => {
         undo()
         throw error
       })
-      if (input.amount > 0n) wallet.refund(input.amount)
+      await (first ? this.#doubts.watch({ transfer: first.id, atMs: now, apply }, adding) : adding)
+      refund()
       return adjustment
     })
   }
@@ -311,7 +324,8 @@ export class Ledger {
   }
 
   #expire(): Promise<number> {
-    return this.#inTurn(() => {
+    return this.#inTurn(async () => {
+      await this.#doubts.settle((ids) => this.#store.listWritten(ids), this.#clock.now())
       for (const [id, wallet] of this.#wallets) this.#reclaim(id, wallet, this.#clock.now())
       return this.#reclaimed.write()
     })

@@ -2,7 +2,7 @@
 import { buildInvoicing } from '../../src/assembly/invoicing.ts'
 import type { InvoiceSettings } from '../../src/invoicing/invoices.ts'
 
-const invoiceSettings: InvoiceSettings = {
+export const invoiceSettings: InvoiceSettings = {
   numberFormat: 'INV-{year}-{seq:6}',
   creditNoteFormat: 'CN-{year}-{seq:6}',
   timeZone: 'UTC',

@@ -58,16 +58,16 @@ export function readTransfers(
 ): Map<string, { granted: bigint; charged: bigint; expired: bigint }> {
   const rows = disk.all<{ account: string; kind: string; amount: bigint }>(
     `SELECT a.account_id AS account, t.kind AS kind, sum(t.amount) AS amount FROM transfer t
-     JOIN ledger_account a ON a.id = CASE WHEN t.kind IN ('grant', 'reprice') THEN t.credit ELSE t.debit END
+     JOIN ledger_account a ON a.id = CASE WHEN t.kind IN ('grant', 'reprice', 'credit-note') THEN t.credit ELSE t.debit END
      GROUP BY a.account_id, t.kind`,
   )
   const sums = new Map<string, { granted: bigint; charged: bigint; expired: bigint }>()
   for (const { account, kind, amount } of rows) {
     const sum = sums.get(account) ?? { granted: 0n, charged: 0n, expired: 0n }
-    if (kind === 'grant') sum.granted += amount
+    if (kind === 'grant' || kind === 'credit-note') sum.granted += amount
     else if (kind === 'charge') sum.charged += amount
     else if (kind === 'reprice') sum.charged -= amount
-    else sum.expired += amount
+    else if (kind === 'expiry' || kind === 'void') sum.expired += amount
     sums.set(account, sum)
   }
   return sums

@@ -4,7 +4,10 @@ import { CallIds } from '../../src/base/id.ts'
 import { Lifecycle } from '../../src/base/lifecycle.ts'
 import { silentLog as log } from '../../src/base/log.ts'
 import { buildAudit } from '../../src/assembly/audit.ts'
+import { buildInvoicing } from '../../src/assembly/invoicing.ts'
 import { buildMoney } from '../../src/assembly/money.ts'
+import { TopUpStore } from '../../src/billing/top-ups/store.ts'
+import { TopUps } from '../../src/billing/top-ups/top-ups.ts'
 import { createMetrics } from '../../src/http/metrics.ts'
 import { Breakers } from '../../src/sessions/breakers.ts'
 import { Metering } from '../../src/sessions/metering.ts'
@@ -15,6 +18,7 @@ import { PriceTags } from '../../src/sessions/price-tags.ts'
 import { Replays } from '../../src/sessions/replays.ts'
 import type { JsonRpcMessage } from '../../src/wire/json-rpc.ts'
 import { FakeReply, FakeUpstream, testServer } from '../harness/calls.ts'
+import { invoiceSettings } from '../harness/invoices.ts'
 import type { SimulatedStore } from './store.ts'
 
 export interface Asked {
@@ -87,7 +91,9 @@ export async function startProcess(store: SimulatedStore, clock: Clock) {
     )
     return { reply, bytes: body.length }
   }
-  return { ...money, audited: buildAudit(store), relay, upstream, ask, lifecycle }
+  const topUps = new TopUps({ store: new TopUpStore(store), ledger: money.ledger, clock })
+  const invoicing = buildInvoicing({ ...money, db: store, clock, settings: invoiceSettings })
+  return { ...money, ...invoicing, topUps, audited: buildAudit(store), relay, upstream, ask, lifecycle }
 }
 
 export type SimulatedProcess = Awaited<ReturnType<typeof startProcess>>

@@ -7,6 +7,8 @@ import { World } from './world.ts'
 const kept: readonly number[] = [
   // An expiry that reached the disk although its commit was reported as failed.
   2091831456,
+  // A credit note that reached the disk although its commit was reported as failed.
+  10518,
 ]
 const count = Number(process.env['TOLLBRIDGE_TEST_SIMULATIONS'] ?? 1000)
 const first = Number(process.env['TOLLBRIDGE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))

@@ -5,12 +5,14 @@ import { vi } from 'vitest'
 import { ManualClock } from '../../src/base/clock.ts'
 import { CallIds, parseCallId } from '../../src/base/id.ts'
 import { formatAmount, parseAmount } from '../../src/base/money.ts'
+import { monthOf } from '../../src/base/zone.ts'
 import { verify } from '../../src/billing/verify.ts'
 import type { FakeExchange, FakeReply } from '../harness/calls.ts'
 import { budgets, checkHeld, checkSpent } from './budgets.ts'
 import { readRecords, readTransfers, type BookedRecord } from './books.ts'
 import { costOf, monthly, monthlyCost, type ModelPrice, type ModelRule } from './model.ts'
 import { server, startProcess, type Asked, type SimulatedProcess } from './process.ts'
+import { isRefused, Paperwork, zones } from './paperwork.ts'
 import { Random } from './random.ts'
 import { Disk, SimulatedStore } from './store.ts'
 
@@ -19,6 +21,8 @@ interface Told extends Asked {
   readonly reply: FakeReply
   readonly bytes: number
   readonly askedAtMs: number
+  /** When the month began in which it was asked, where its account was then. */
+  readonly monthMs: number
   /** What the server did; undefined while it has done nothing. */
   ended?: { readonly outcome: string; readonly free: boolean; readonly bytes: number }
   left: boolean
@@ -55,11 +59,22 @@ export class World {
   #process: SimulatedProcess | undefined
   #keys = 0
   #journal: string[] = []
+  readonly #zones = new Map<string, string>()
+  readonly #paperwork: Paperwork
 
   constructor(seed: number, schema: string) {
     this.#random = new Random(seed)
     this.#disk = new Disk(schema)
     this.#store = new SimulatedStore(this.#disk)
+    this.#paperwork = new Paperwork({
+      random: this.#random,
+      disk: this.#disk,
+      accountIds: ['acc_0', 'acc_1', 'acc_2'],
+      nowMs: () => this.#clock.now(),
+      process: () => this.#gateway,
+      risk: (work) => this.#risk(work),
+      attempt: (work) => this.#attempt(work),
+    })
   }
 
   /** What was done, for whoever looks into a failure. */
@@ -113,6 +128,9 @@ export class World {
       leave: 3,
       grant: 3,
       rule: 3,
+      pay: 3,
+      bill: 8,
+      zone: 1,
       crash: 1,
     })
     this.#journal.push(`${new Date(this.#clock.now()).toISOString()} ${action}`)
@@ -123,6 +141,9 @@ export class World {
     else if (action === 'leave') this.#leave()
     else if (action === 'grant') await this.#grant()
     else if (action === 'rule') await this.#changeRule()
+    else if (action === 'pay') await this.#paperwork.pay()
+    else if (action === 'bill') await this.#paperwork.bill()
+    else if (action === 'zone') await this.#changeZone()
     else await this.#crash()
   }
 
@@ -143,7 +164,9 @@ export class World {
     const tool = again ? before.tool : random.pick(random.chance(50) ? [...monthlyTools] : tools)
     const padding = again ? before.padding : random.whole(0, 3000)
     const asked: Asked = { number: this.#told.length, accountId, tool, key, padding }
-    const told = { ...asked, ...this.#gateway.ask(asked), askedAtMs: this.#clock.now() }
+    const nowMs = this.#clock.now()
+    const monthMs = monthOf(nowMs, this.#zones.get(accountId) ?? 'UTC').startMs
+    const told = { ...asked, ...this.#gateway.ask(asked), askedAtMs: nowMs, monthMs }
     this.#told.push({ ...told, left: false, orphaned: false, progressBytes: 0 })
   }
 
@@ -263,6 +286,35 @@ export class World {
     if (made) this.#rules.push({ id: made.ruleId, prefix, priority, versions: [{ fromMs, price, billOn }] })
   }
 
+  async #changeZone(): Promise<void> {
+    const { id } = this.#random.pick(this.#accounts)
+    const timeZone = this.#random.pick(zones)
+    if (await this.#attempt(this.#gateway.ledger.changeAccount(id, { timeZone })))
+      this.#zones.set(id, timeZone)
+  }
+
+  /** Work whose writes and reads may fail, be lost, or be cut off by a kill. */
+  async #risk<Result>(work: Promise<Result>): Promise<Result | undefined> {
+    const state = { open: true }
+    const done = work.finally(() => (state.open = false))
+    done.catch(() => {})
+    while (state.open) {
+      if (this.#random.whole(0, 300) === 0) {
+        this.#journal.push('crash')
+        await this.#crash()
+        return undefined
+      }
+      this.#store.decide(this.#fate())
+      await turn()
+    }
+    try {
+      return await done
+    } catch (error) {
+      if (isRefused(error)) return undefined
+      throw error
+    }
+  }
+
   /** The process is killed; what was on its way to the disk arrives in part, and another process begins. */
   async #crash(): Promise<void> {
     this.#store.crash(this.#random.whole(0, this.#store.waiting))
@@ -320,8 +372,17 @@ export class World {
     for (const { id } of this.#accounts) assert.equal(ledger.totals(id).held, 0n, `nothing is held on ${id}`)
     for (const { reply, orphaned, left, number } of this.#told)
       assert.ok(reply.answers === 1 || orphaned || left, `call ${number} got an answer`)
-    await this.#checkBooks()
+    await this.#passHour()
+    await this.#paperwork.finish()
+    this.#paperwork.checkBilled(await this.#checkBooks())
     await this.#lastProcess()
+  }
+
+  /** The last invoices then have all calls. */
+  async #passHour(): Promise<void> {
+    this.#clock.advance(3_600_000)
+    await vi.advanceTimersByTimeAsync(3_600_000)
+    await this.#settle()
   }
 
   /** The store takes everything until nothing waits, and a failed writer has healed. */
@@ -352,18 +413,20 @@ export class World {
     assert.deepEqual(figures(), before)
   }
 
-  async #checkBooks(): Promise<void> {
+  async #checkBooks(): Promise<BookedRecord[]> {
     const records = readRecords(this.#disk)
     const byId = new Map(records.map((record) => [record.id, record]))
     for (const told of this.#told) this.#checkAnswer(told, byId)
     for (const record of records) this.#checkRecord(record)
     checkKeys(records)
-    checkMonths(records)
+    checkMonths(records, this.#told)
+    this.#paperwork.checkPayments()
     this.#checkBalances(records)
     checkSpent(this.#gateway.budgets, this.#disk, records)
     const { audited, rules } = this.#gateway
     const { ok, differences } = await this.#through(verify({ ...audited, rules }))
     assert.ok(ok, JSON.stringify(differences))
+    return records
   }
 
   /** Who has an answer finds its record, at the cost that it was told. */
@@ -436,12 +499,12 @@ const storeFailed = (reply: FakeReply): boolean =>
   Buffer.from(reply.answer?.bytes ?? []).includes('store_unavailable')
 
 /** The calls of a month cost together what their sums cost, whatever the order in which they came and were settled. */
-function checkMonths(records: readonly BookedRecord[]): void {
+function checkMonths(records: readonly BookedRecord[], told: readonly Told[]): void {
   const billed = records.filter(({ tool, outcome }) => monthlyTools.has(tool) && outcome === 'success')
-  const months = Map.groupBy(billed, ({ id, accountId, tool }) => {
-    const month = new Date(CallIds.timeMs(id)).toISOString().slice(0, 7)
-    return `${tool} ${accountId} ${month}`
-  })
+  const months = Map.groupBy(
+    billed,
+    ({ accountId, tool, number }) => `${tool} ${accountId} ${told[number]?.monthMs}`,
+  )
   for (const [name, all] of months) {
     const [tool = ''] = name.split(' ')
     const bytes = all.reduce((sum, { requestBytes, responseBytes }) => sum + requestBytes + responseBytes, 0)
