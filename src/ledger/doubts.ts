@@ -1,4 +1,5 @@
 // Changes whose commit may or may not have reached the disk, until that is known.
+import { GatewayError } from '../base/errors.ts'
 
 /** More than these are forgotten, the oldest first; they count with the next fold. */
 const maxDoubts = 1000
@@ -10,12 +11,17 @@ interface Doubt {
   readonly transfer: bigint
   readonly grantId?: string
   readonly atMs: number
-  /** Makes the change in memory. */
-  readonly apply: () => void
+  /** Makes the change in memory; to be called where the store has it. */
+  readonly apply?: () => void
+  /** Takes back what was done in memory already; to be called where the store will never have it. */
+  readonly revert?: () => void
 }
 
 /** What the store says: which of these transfers it has. */
 type ListWritten = (ids: readonly bigint[]) => Promise<ReadonlySet<bigint>>
+
+const isRefused = (error: unknown): boolean =>
+  error instanceof GatewayError && (error.code === 'conflict' || error.code === 'internal')
 
 /** A fold of the store settles every doubt: `clear`. */
 export class Doubts {
@@ -26,12 +32,13 @@ export class Doubts {
     if (this.#doubts.length > maxDoubts) this.#doubts.shift()
   }
 
-  /** Runs a commit; where it fails, the change is in doubt unless it broke a rule of the store. */
+  /** Waits for a commit; where it fails, the change is in doubt unless the store says that it refused it. */
   async watch<Result>(doubt: Doubt, commit: Promise<Result>): Promise<Result> {
     try {
       return await commit
     } catch (error) {
-      if ((error as { code?: string }).code !== 'conflict') this.add(doubt)
+      if (isRefused(error)) doubt.revert?.()
+      else this.add(doubt)
       throw error
     }
   }
@@ -41,7 +48,7 @@ export class Doubts {
     const doubt = this.#doubts.find((each) => each.grantId === grantId)
     if (!doubt) return
     this.#doubts = this.#doubts.filter((each) => each !== doubt)
-    doubt.apply()
+    doubt.apply?.()
   }
 
   /** Asks the store, makes the changes that it has, and forgets those that it will never have. */
@@ -49,10 +56,12 @@ export class Doubts {
     if (this.#doubts.length === 0) return
     const written = await listWritten(this.#doubts.map(({ transfer }) => transfer))
     const settled = this.#doubts.filter(({ transfer }) => written.has(transfer))
-    this.#doubts = this.#doubts.filter(
-      ({ transfer, atMs }) => !written.has(transfer) && nowMs - atMs < certainAfterMs,
+    const lost = this.#doubts.filter(
+      ({ transfer, atMs }) => !written.has(transfer) && nowMs - atMs >= certainAfterMs,
     )
-    for (const { apply } of settled) apply()
+    this.#doubts = this.#doubts.filter((doubt) => !settled.includes(doubt) && !lost.includes(doubt))
+    for (const { apply } of settled) apply?.()
+    for (const { revert } of lost) revert?.()
   }
 
   clear(): void {

@@ -270,21 +270,15 @@ export class Ledger {
       const of = { now, ...(input.record !== undefined && { record: input.record }) }
       const transfers = movements.map(({ draw, credit }) => make(draw, { credit, ...of }))
       const adjustment = { ...input, id: newId('adj', now), accountId, atMs: now, transfers }
-      const refund = () => {
+      // What was taken stays taken while that is in doubt, so that nobody spends it a second time.
+      const apply = () => {
         if (input.amount > 0n) this.#wallet(accountId).refund(input.amount)
       }
-      // What is taken again may come out of other grants than on disk; the next fold puts that right.
-      const apply = () => {
-        adjustWallet(this.#wallet(accountId), input, ends)
-        refund()
-      }
       const [first] = transfers
-      const adding = this.#store.adjustments.add(transfers, adjustment).catch((error: unknown) => {
-        undo()
-        throw error
-      })
-      await (first ? this.#doubts.watch({ transfer: first.id, atMs: now, apply }, adding) : adding)
-      refund()
+      const adding = this.#store.adjustments.add(transfers, adjustment)
+      const transfer = first?.id ?? 0n
+      await this.#doubts.watch({ transfer, atMs: now, apply, revert: undo }, adding)
+      apply()
       return adjustment
     })
   }
