@@ -152,6 +152,18 @@ describe('the calls of a period', () => {
     )
   })
 
+  test('up to one point and from there to another cost what they cost to the other', () => {
+    const quantity = fc.bigInt(0n, 10n ** 8n)
+    assertAll(
+      fc.property(cumulative, quantity, quantity, (price, first, more) => {
+        const curve = compilePrice(price).cumulative
+        fc.pre(curve !== undefined)
+        const whole = curve.costOf(first + more, undefined)
+        expect(curve.costOf(first, undefined) + curve.costOf(more, first)).toBe(whole)
+      }),
+    )
+  })
+
   test('never cost less for more of it, but where a volume price falls', () => {
     assertAll(
       fc.property(cumulative, fc.array(call, { minLength: 1, maxLength: 10 }), (price, calls) => {

@@ -81,7 +81,8 @@ test(`${count} stdio sessions opened over every client transport and abandoned l
   }
   await Promise.all(Array.from({ length: atOnce }, work))
   expect(answered.size, 'each session had a child of its own').toBe(count)
-  expect(pids().length).toBe(3 * (count + clientTransports.length))
+  // Each process writes its id down itself.
+  await until(() => pids().length === 3 * (count + clientTransports.length), 'all have begun')
   await until(async () => (await openSessions(gateway)) === 0, 'no session is left', 30_000)
   await until(() => children(gateway) === '', 'no child is left or unwaited for', 20_000)
   await until(() => !pids().some(isRunning), 'no grandchild is left', 10_000)

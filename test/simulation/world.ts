@@ -21,8 +21,6 @@ interface Told extends Asked {
   readonly reply: FakeReply
   readonly bytes: number
   readonly askedAtMs: number
-  /** When the month began in which it was asked, where its account was then. */
-  readonly monthMs: number
   /** What the server did; undefined while it has done nothing. */
   ended?: { readonly outcome: string; readonly free: boolean; readonly bytes: number }
   left: boolean
@@ -30,6 +28,13 @@ interface Told extends Asked {
   orphaned: boolean
   /** Bytes of messages before the answer. */
   progressBytes: number
+}
+
+/** An account that is in another time zone from a millisecond on; of calls in that very one nobody knows. */
+interface Move {
+  readonly accountId: string
+  readonly timeZone: string
+  readonly atMs: number
 }
 
 const prices: readonly ModelPrice[] = [
@@ -59,7 +64,7 @@ export class World {
   #process: SimulatedProcess | undefined
   #keys = 0
   #journal: string[] = []
-  readonly #zones = new Map<string, string>()
+  readonly #moves: Move[] = []
   readonly #paperwork: Paperwork
 
   constructor(seed: number, schema: string) {
@@ -164,9 +169,7 @@ export class World {
     const tool = again ? before.tool : random.pick(random.chance(50) ? [...monthlyTools] : tools)
     const padding = again ? before.padding : random.whole(0, 3000)
     const asked: Asked = { number: this.#told.length, accountId, tool, key, padding }
-    const nowMs = this.#clock.now()
-    const monthMs = monthOf(nowMs, this.#zones.get(accountId) ?? 'UTC').startMs
-    const told = { ...asked, ...this.#gateway.ask(asked), askedAtMs: nowMs, monthMs }
+    const told = { ...asked, ...this.#gateway.ask(asked), askedAtMs: this.#clock.now() }
     this.#told.push({ ...told, left: false, orphaned: false, progressBytes: 0 })
   }
 
@@ -289,8 +292,10 @@ export class World {
   async #changeZone(): Promise<void> {
     const { id } = this.#random.pick(this.#accounts)
     const timeZone = this.#random.pick(zones)
+    const atMs = this.#clock.now()
     if (await this.#attempt(this.#gateway.ledger.changeAccount(id, { timeZone })))
-      this.#zones.set(id, timeZone)
+      this.#moves.push({ accountId: id, timeZone, atMs })
+    this.#clock.advance(1)
   }
 
   /** Work whose writes and reads may fail, be lost, or be cut off by a kill. */
@@ -419,7 +424,7 @@ export class World {
     for (const told of this.#told) this.#checkAnswer(told, byId)
     for (const record of records) this.#checkRecord(record)
     checkKeys(records)
-    checkMonths(records, this.#told)
+    checkMonths(records, this.#moves)
     this.#paperwork.checkPayments()
     this.#checkBalances(records)
     checkSpent(this.#gateway.budgets, this.#disk, records)
@@ -499,14 +504,18 @@ const storeFailed = (reply: FakeReply): boolean =>
   Buffer.from(reply.answer?.bytes ?? []).includes('store_unavailable')
 
 /** The calls of a month cost together what their sums cost, whatever the order in which they came and were settled. */
-function checkMonths(records: readonly BookedRecord[], told: readonly Told[]): void {
+function checkMonths(records: readonly BookedRecord[], moves: readonly Move[]): void {
   const billed = records.filter(({ tool, outcome }) => monthlyTools.has(tool) && outcome === 'success')
-  const months = Map.groupBy(
-    billed,
-    ({ accountId, tool, number }) => `${tool} ${accountId} ${told[number]?.monthMs}`,
-  )
+  const months = Map.groupBy(billed, ({ id, accountId, tool }) => {
+    const atMs = CallIds.timeMs(id)
+    const own = moves.filter((move) => move.accountId === accountId)
+    if (own.some((move) => move.atMs === atMs)) return `unclear ${accountId}`
+    const zone = own.findLast((move) => move.atMs < atMs)?.timeZone ?? 'UTC'
+    return `${tool} ${accountId} ${monthOf(atMs, zone).startMs}`
+  })
   for (const [name, all] of months) {
-    const [tool = ''] = name.split(' ')
+    const [tool = '', accountId = ''] = name.split(' ')
+    if (months.has(`unclear ${accountId}`)) continue
     const bytes = all.reduce((sum, { requestBytes, responseBytes }) => sum + requestBytes + responseBytes, 0)
     const cost = all.reduce((sum, record) => sum + record.cost, 0n)
     assert.equal(cost, monthlyCost(tool, { calls: all.length, bytes }), name)
