@@ -1,4 +1,5 @@
 // Guarantees of changes whose commit seemed to fail: they count if they are on disk, and nothing is spent twice meanwhile.
+import assert from 'node:assert/strict'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openMoney, type Money } from '../../test/harness/money.ts'
 
@@ -68,3 +69,44 @@ test.each([true, false])(
     expect(ledger.totals(id).balance).toBe(balance)
   },
 )
+
+test.each([true, false])(
+  'a grant whose taking back seemed to fail is gone once it is known to be void (%s)',
+  async (lost) => {
+    const { ledger, clock } = money
+    const id = await newAccount(`voided ${lost}`, 3n)
+    const [{ grant } = assert.fail()] = await ledger.listGrants(id)
+    failOnce(lost)
+    await expect(ledger.voidGrant(id, grant.id)).rejects.toThrow('lost')
+    clock.advance(60_000)
+    await ledger.expireGrants()
+    const { balance, voided } = ledger.totals(id)
+    expect([balance, voided]).toEqual(lost ? [0n, 3n] : [3n, 0n])
+    await ledger.reload()
+    expect(ledger.totals(id)).toMatchObject({ balance, voided })
+  },
+)
+
+test('a grant that is taken back while its own commit is in doubt never counts', async () => {
+  const { ledger, clock } = money
+  const id = await newAccount('in doubt and void', 3n)
+  failOnce(true)
+  await expect(ledger.grant(id, { amount: 2n, priority: 0, createdBy: 'usr_1' })).rejects.toThrow('lost')
+  const { grant } = (await ledger.listGrants(id)).find((each) => each.grant.amount === 2n) ?? assert.fail()
+  await ledger.voidGrant(id, grant.id)
+  clock.advance(60_000)
+  await ledger.expireGrants()
+  expect(ledger.totals(id)).toMatchObject({ balance: 3n, granted: 5n, voided: 2n })
+})
+
+test('a grant that is taken back while a correction had it stays gone when the correction comes to nothing', async () => {
+  const { ledger, clock } = money
+  const id = await newAccount('corrected and void', 3n)
+  const [{ grant } = assert.fail()] = await ledger.listGrants(id)
+  failOnce(false)
+  await expect(take(id, -3n)).rejects.toThrow('lost')
+  await ledger.voidGrant(id, grant.id)
+  clock.advance(60_000)
+  await ledger.expireGrants()
+  expect(ledger.totals(id)).toMatchObject({ balance: 0n, spent: 0n, voided: 3n })
+})

@@ -7,8 +7,8 @@ const maxDoubts = 1000
 const certainAfterMs = 60_000
 
 interface Doubt {
-  /** A transfer of the change: it is there where the change is. */
-  readonly transfer: bigint
+  /** What is on disk where the change is: one of its transfers, or a grant that is void. */
+  readonly sign: { readonly transfer: bigint } | { readonly voided: string }
   readonly grantId?: string
   readonly atMs: number
   /** Makes the change in memory; to be called where the store has it. */
@@ -17,8 +17,11 @@ interface Doubt {
   readonly revert?: () => void
 }
 
-/** What the store says: which of these transfers it has. */
-type ListWritten = (ids: readonly bigint[]) => Promise<ReadonlySet<bigint>>
+/** What the store says: which of these transfers it has, and which of these grants are void there. */
+interface Disk {
+  listWritten(transfers: readonly bigint[]): Promise<ReadonlySet<bigint>>
+  listVoided(grants: readonly string[]): Promise<ReadonlySet<string>>
+}
 
 const isRefused = (error: unknown): boolean =>
   error instanceof GatewayError && (error.code === 'conflict' || error.code === 'internal')
@@ -52,13 +55,17 @@ export class Doubts {
   }
 
   /** Asks the store, makes the changes that it has, and forgets those that it will never have. */
-  async settle(listWritten: ListWritten, nowMs: number): Promise<void> {
+  async settle(disk: Disk, nowMs: number): Promise<void> {
     if (this.#doubts.length === 0) return
-    const written = await listWritten(this.#doubts.map(({ transfer }) => transfer))
-    const settled = this.#doubts.filter(({ transfer }) => written.has(transfer))
-    const lost = this.#doubts.filter(
-      ({ transfer, atMs }) => !written.has(transfer) && nowMs - atMs >= certainAfterMs,
+    const signs = this.#doubts.map(({ sign }) => sign)
+    const written = await disk.listWritten(
+      signs.flatMap((sign) => ('transfer' in sign ? [sign.transfer] : [])),
     )
+    const voided = await disk.listVoided(signs.flatMap((sign) => ('voided' in sign ? [sign.voided] : [])))
+    const isThere = ({ sign }: Doubt): boolean =>
+      'transfer' in sign ? written.has(sign.transfer) : voided.has(sign.voided)
+    const settled = this.#doubts.filter(isThere)
+    const lost = this.#doubts.filter((doubt) => !isThere(doubt) && nowMs - doubt.atMs >= certainAfterMs)
     this.#doubts = this.#doubts.filter((doubt) => !settled.includes(doubt) && !lost.includes(doubt))
     for (const { apply } of settled) apply?.()
     for (const { revert } of lost) revert?.()

@@ -193,7 +193,7 @@ export class Ledger {
         atMs: grant.createdAtMs,
       }
       const apply = () => this.#wallet(accountId).addGrant(grant)
-      const doubt = { transfer: funding.id, grantId: grant.id, atMs: grant.createdAtMs, apply }
+      const doubt = { sign: { transfer: funding.id }, grantId: grant.id, atMs: grant.createdAtMs, apply }
       const adding = this.#store.addGrant(grant, { currency, funding, also: also(grant) })
       await this.#doubts.watch(doubt, adding)
       apply()
@@ -238,7 +238,9 @@ export class Ledger {
       }
       const writing = write([...grants, ...this.#store.transferStatements(transfers)])
       const [first] = transfers
-      await (first ? this.#doubts.watch({ transfer: first.id, atMs: first.atMs, apply }, writing) : writing)
+      await (first
+        ? this.#doubts.watch({ sign: { transfer: first.id }, atMs: first.atMs, apply }, writing)
+        : writing)
       apply()
     })
   }
@@ -276,8 +278,8 @@ export class Ledger {
       }
       const [first] = transfers
       const adding = this.#store.adjustments.add(transfers, adjustment)
-      const transfer = first?.id ?? 0n
-      await this.#doubts.watch({ transfer, atMs: now, apply, revert: undo }, adding)
+      const sign = { transfer: first?.id ?? 0n }
+      await this.#doubts.watch({ sign, atMs: now, apply, revert: undo }, adding)
       apply()
       return adjustment
     })
@@ -319,7 +321,7 @@ export class Ledger {
 
   #expire(): Promise<number> {
     return this.#inTurn(async () => {
-      await this.#doubts.settle((ids) => this.#store.listWritten(ids), this.#clock.now())
+      await this.#doubts.settle(this.#store, this.#clock.now())
       for (const [id, wallet] of this.#wallets) this.#reclaim(id, wallet, this.#clock.now())
       return this.#reclaimed.write()
     })
@@ -351,8 +353,12 @@ export class Ledger {
       if (!found) throw new GatewayError('not_found')
       const now = this.#clock.now()
       const grant = { ...found, voidedAtMs: found.voidedAtMs ?? now }
-      if (found.voidedAtMs === undefined) await this.#store.voidGrant(grantId, now)
-      wallet.voidGrant(grant)
+      const apply = () => this.#wallet(accountId).voidGrant(grant)
+      if (found.voidedAtMs === undefined) {
+        const doubt = { sign: { voided: grantId }, atMs: now, apply }
+        await this.#doubts.watch(doubt, this.#store.voidGrant(grantId, now))
+      }
+      apply()
       this.#reclaim(accountId, wallet, now)
       await this.#reclaimed.write()
       return { grant, remaining: wallet.remaining(grantId), state: 'voided' }

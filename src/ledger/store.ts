@@ -161,6 +161,13 @@ export class LedgerStore {
     return found
   }
 
+  /** Which of these grants are void. */
+  async listVoided(ids: readonly string[]): Promise<Set<string>> {
+    if (ids.length === 0) return new Set()
+    const query = this.#sql.selectFrom('credit_grant').select('id').where('voided_at', 'is not', null)
+    return new Set((await this.#db.read(query.where('id', 'in', ids))).map(({ id }) => id))
+  }
+
   async newestTransferId(): Promise<bigint> {
     const [row] = await this.#db.read(this.#sql.selectFrom('transfer').select((e) => e.fn.max('id').as('id')))
     return row?.id ?? 0n

@@ -65,6 +65,8 @@ export class Wallet {
   /** The ledger account of what is owed. */
   readonly receivable: number
   #purses: Purse[]
+  /** Grants that were taken back, by id: some have nothing left now and get something back later. */
+  readonly #voidGrants = new Map<string, Grant>()
   #owed: bigint
   #held = 0n
   #granted = 0n
@@ -177,7 +179,7 @@ export class Wallet {
       this.#spent -= amount
       const purse = this.#purses.find((each) => each.grant.id === grant?.id)
       if (purse) purse.remaining += amount
-      else if (grant) this.#purses.push({ grant, remaining: amount })
+      else if (grant) this.#purses.push({ grant: this.#now(grant), remaining: amount })
       else this.#owed -= amount
     }
     this.#purses.sort(inBurnOrder)
@@ -190,13 +192,19 @@ export class Wallet {
 
   addGrant(grant: Grant): void {
     this.#granted += grant.amount
-    this.#purses.push({ grant, remaining: grant.amount })
+    this.#purses.push({ grant: this.#now(grant), remaining: grant.amount })
     this.#purses.sort(inBurnOrder)
   }
 
   /** Marks a grant as taken back: no new hold may count on it. */
   voidGrant(grant: Grant): void {
+    this.#voidGrants.set(grant.id, grant)
     for (const purse of this.#purses) if (purse.grant.id === grant.id) purse.grant = grant
+  }
+
+  /** The grant as it is now: who brings it may not know that it was taken back. */
+  #now(grant: Grant): Grant {
+    return this.#voidGrants.get(grant.id) ?? grant
   }
 
   /** What is left of a grant. */

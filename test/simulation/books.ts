@@ -52,23 +52,37 @@ export function readRecords(disk: Disk): BookedRecord[] {
   }))
 }
 
-/** What each account was granted, and what left it by charges and expiries, by account id. */
-export function readTransfers(
-  disk: Disk,
-): Map<string, { granted: bigint; charged: bigint; expired: bigint }> {
+interface Sums {
+  granted: bigint
+  charged: bigint
+  expired: bigint
+}
+
+/** What each account was granted, with corrections, and what left it by charges and expiries, by account id. */
+export function readTransfers(disk: Disk): Map<string, Sums> {
   const rows = disk.all<{ account: string; kind: string; amount: bigint }>(
     `SELECT a.account_id AS account, t.kind AS kind, sum(t.amount) AS amount FROM transfer t
      JOIN ledger_account a ON a.id = CASE WHEN t.kind IN ('grant', 'reprice', 'credit-note') THEN t.credit ELSE t.debit END
      GROUP BY a.account_id, t.kind`,
   )
-  const sums = new Map<string, { granted: bigint; charged: bigint; expired: bigint }>()
+  const sums = new Map<string, Sums>()
+  const of = (account: string): Sums => sums.get(account) ?? { granted: 0n, charged: 0n, expired: 0n }
   for (const { account, kind, amount } of rows) {
-    const sum = sums.get(account) ?? { granted: 0n, charged: 0n, expired: 0n }
+    const sum = of(account)
     if (kind === 'grant' || kind === 'credit-note') sum.granted += amount
     else if (kind === 'charge') sum.charged += amount
     else if (kind === 'reprice') sum.charged -= amount
     else if (kind === 'expiry' || kind === 'void') sum.expired += amount
     sums.set(account, sum)
+  }
+  const adjusted = disk.all<{ account: string; amount: bigint }>(
+    `SELECT a.account_id AS account, sum(CASE WHEN a.id = t.credit THEN t.amount ELSE -t.amount END) AS amount
+     FROM transfer t JOIN ledger_account a ON a.id IN (t.debit, t.credit)
+     WHERE t.kind = 'adjustment' AND a.account_id IS NOT NULL GROUP BY a.account_id`,
+  )
+  for (const { account, amount } of adjusted) {
+    const sum = of(account)
+    sums.set(account, { ...sum, granted: sum.granted + amount })
   }
   return sums
 }

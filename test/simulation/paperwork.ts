@@ -45,6 +45,7 @@ interface InvoiceRow {
 export class Paperwork {
   readonly #world: World
   readonly #payments: ToldPayment[] = []
+  readonly #voids: { readonly accountId: string; readonly grantId: string }[] = []
   readonly #startMs: number
 
   constructor(world: World) {
@@ -72,6 +73,25 @@ export class Paperwork {
   #credit({ reference, accountId, amount }: ToldPayment) {
     const payment = { reference, event: `evt-${reference}`, accountId, amount, currency: 'USD' }
     return this.#world.process().topUps.credit(payment, 'standard')
+  }
+
+  /** Somebody corrects an account, or takes a grant back. */
+  async correct(): Promise<void> {
+    const { random, accountIds, disk } = this.#world
+    const { ledger } = this.#world.process()
+    const accountId = random.pick(accountIds)
+    const grants = disk.all<{ id: string }>(
+      `SELECT id FROM credit_grant WHERE account_id = '${accountId}' ORDER BY id`,
+    )
+    const grant = grants.length > 0 && random.chance(30) ? random.pick(grants) : undefined
+    if (grant) {
+      const done = await this.#world.risk(ledger.voidGrant(accountId, grant.id))
+      // Who was told of a failure tries again.
+      if (!done) this.#voids.push({ accountId, grantId: grant.id })
+      return
+    }
+    const amount = parseAmount(random.pick(['0.2', '1', '-0.3', '-2'])) ?? 0n
+    await this.#world.risk(ledger.adjust(accountId, { amount, reason: 'test', createdBy: 'usr_admin' }))
   }
 
   /** Something is done to an invoice. */
@@ -133,6 +153,11 @@ export class Paperwork {
       assert.ok(await attempt(this.#credit(payment)), `${payment.reference} is heard`)
       payment.confirmed = true
     }
+    for (const { accountId, grantId } of this.#voids)
+      assert.ok(
+        await attempt(this.#world.process().ledger.voidGrant(accountId, grantId)),
+        `${grantId} is void`,
+      )
     await this.#finalizeAll()
     for (const row of this.#rows().filter(isVoid))
       if (!this.#rows().some((other) => !isVoid(other) && overlaps(row, other)))

@@ -9,6 +9,8 @@ const kept: readonly number[] = [
   2091831456,
   // A credit note that reached the disk although its commit was reported as failed.
   10518,
+  // A grant that was taken back while a correction had it that came to nothing.
+  900307, 903153,
 ]
 const count = Number(process.env['TOLLBRIDGE_TEST_SIMULATIONS'] ?? 1000)
 const first = Number(process.env['TOLLBRIDGE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))

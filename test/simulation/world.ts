@@ -136,6 +136,7 @@ export class World {
       pay: 3,
       bill: 8,
       zone: 1,
+      correct: 3,
       crash: 1,
     })
     this.#journal.push(`${new Date(this.#clock.now()).toISOString()} ${action}`)
@@ -148,6 +149,7 @@ export class World {
     else if (action === 'rule') await this.#changeRule()
     else if (action === 'pay') await this.#paperwork.pay()
     else if (action === 'bill') await this.#paperwork.bill()
+    else if (action === 'correct') await this.#paperwork.correct()
     else if (action === 'zone') await this.#changeZone()
     else await this.#crash()
   }
