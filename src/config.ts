@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { parseMasterSecret } from './base/keyring.ts'
+import { parseMasterSecret } from './base/master-secret.ts'
 import { nearestName } from './base/nearest-name.ts'
 import { isObject } from './base/is-object.ts'
 import { getIn, setIn } from './base/object-path.ts'
@@ -15,6 +15,7 @@ const prefix = 'TOLLBRIDGE_'
 /** Secrets that have no business in a file that is shared. */
 const environmentOnly = {
   secretKey: `${prefix}SECRET_KEY`,
+  previousSecretKey: `${prefix}PREVIOUS_SECRET_KEY`,
   adminPassword: `${prefix}ADMIN_PASSWORD`,
 } as const
 /** Names that the command line's client reads. */
@@ -33,6 +34,8 @@ export interface Config extends Omit<Settings, 'egress'> {
   readonly egress: { readonly allow: readonly string[] }
   /** The master secret where the environment gives one; else it is in the data folder. */
   readonly secretKey?: Uint8Array
+  /** The one that it replaces. */
+  readonly previousSecretKey?: Uint8Array
   readonly adminPassword?: string
   /** What of our own environment the children of stdio servers may see. */
   readonly childEnvironment: Readonly<Record<string, string | undefined>>
@@ -248,18 +251,30 @@ function hintFor(name: string, path: readonly PropertyKey[]): string {
 function readSecrets(
   env: Environment,
   faults: ConfigFault[],
-): { secretKey?: Uint8Array; adminPassword?: string } {
-  const secret = env[environmentOnly.secretKey]
+): Pick<Config, 'secretKey' | 'previousSecretKey' | 'adminPassword'> {
   const adminPassword = env[environmentOnly.adminPassword]
-  const secretKey = secret ? parseMasterSecret(secret) : undefined
-  if (secretKey && 'problem' in secretKey)
-    faults.push({ where: environmentOnly.secretKey, message: secretKey.problem })
+  const secretKey = readSecretKey(env, environmentOnly.secretKey, faults)
+  const previousSecretKey = readSecretKey(env, environmentOnly.previousSecretKey, faults)
+  if (previousSecretKey && !env[environmentOnly.secretKey])
+    faults.push({
+      where: environmentOnly.previousSecretKey,
+      message: `means nothing without ${environmentOnly.secretKey}; a secret in the data folder is replaced by \`tollbridge secret rotate\``,
+    })
   if (adminPassword && (adminPassword.length < 10 || adminPassword.length > 200))
     faults.push({ where: environmentOnly.adminPassword, message: 'must have 10 to 200 characters' })
   return {
-    ...(secretKey && !('problem' in secretKey) && { secretKey }),
+    ...(secretKey && { secretKey }),
+    ...(previousSecretKey && { previousSecretKey }),
     ...(adminPassword && { adminPassword }),
   }
+}
+
+function readSecretKey(env: Environment, name: string, faults: ConfigFault[]): Uint8Array | undefined {
+  const text = env[name]
+  const secret = text ? parseMasterSecret(text) : undefined
+  if (!secret || !('problem' in secret)) return secret
+  faults.push({ where: name, message: secret.problem })
+  return undefined
 }
 
 /** Variables that look like ours and are none: a warning only, since others (such as Kubernetes) make some too. */

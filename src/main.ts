@@ -3,7 +3,6 @@ import manifest from '../package.json' with { type: 'json' }
 import { verify } from './billing/verify.ts'
 import { systemClock as clock } from './base/clock.ts'
 import { GatewayError } from './base/errors.ts'
-import { Keyring } from './base/keyring.ts'
 import { Lifecycle } from './base/lifecycle.ts'
 import { createLog, type Log } from './base/log.ts'
 import type { RunnableConfig } from './commands/settings.ts'
@@ -36,6 +35,7 @@ import { buildAudit } from './assembly/audit.ts'
 import { buildBilling } from './assembly/invoicing.ts'
 import { buildOutbox } from './assembly/outbox.ts'
 import { buildMoney } from './assembly/money.ts'
+import { openDataKeys, watchSealed } from './assembly/secrets.ts'
 import { buildServers } from './assembly/servers.ts'
 import { buildUpkeep } from './assembly/upkeep.ts'
 import { buildTopUps } from './assembly/top-ups.ts'
@@ -84,7 +84,6 @@ interface BuildOptions {
 async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<Gateway> {
   const address = { url: '' }
   const publicUrl = () => config.publicUrl ?? address.url
-  const keyring = new Keyring(config.secretKey)
   const metrics = createMetrics(manifest.version)
   lifecycle.onStop('process metrics', watchProcess(metrics.registry))
   const { data: dataDir, databaseUrl, durability } = config
@@ -92,6 +91,8 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   lifecycle.onStop('store lock', await lockStore({ dataDir, databaseUrl, log }, 'shared'))
   const db = await openDatabase({ dataDir, databaseUrl, durability, log }, parts.openStore)
   lifecycle.onStop('store', () => db.close())
+  const dataKeys = await openDataKeys({ config, db, clock, log })
+  const { keyring } = dataKeys
 
   const money = await buildMoney({ config, db, clock, log, metrics, lifecycle })
   const retention = await buildUpkeep({ config, db, clock, log, lifecycle })
@@ -117,6 +118,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
       ...buildTopUps({ config, db, clock, ledger: money.ledger }),
       ...billing,
       ...outbox,
+      dataKeys,
       publicUrl,
       onSettled: (listener) => calls.settled.listen(listener),
       findAccountId: (userId) => findAccountId(identity.users, userId),
@@ -182,6 +184,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const port = await http.listen(config.host, config.port)
   address.url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
   await outbox.start()
+  watchSealed({ ...foundation, ...identity, ...outbox, dataKeys })
   lifecycle.onStop('http', () => http.close(stepMs))
   lifecycle.onStop('api', () => api.close())
   channels.start()

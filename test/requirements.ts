@@ -498,8 +498,16 @@ const reach: Requirement[] = [
       'src/base/keyring.test.ts': [
         'does not open elsewhere, with another key, or after any one character changed',
       ],
+      'test/faults/rotation.test.ts': [
+        'rotated under load: every call is answered and billed, credentials and webhooks go on, no old text is left',
+        'killed in the middle of a rotation, again and again, it starts with everything it had',
+      ],
+      'test/contracts/secrets.test.ts': [
+        'a text that changes while it is sealed anew keeps its change',
+        'wherever a rotation is cut off, the next start reads everything, and the next rotation ends (on disk: %s)',
+      ],
     },
-    'Backup, export and changing the master secret are not built; there is no heap snapshot route.',
+    'There is no backup command and no heap snapshot route.',
   ),
   row('A47', 'A registration cannot refer to other secrets.', {
     [stdio]: ['or a credential with the reference %s is refused'],

@@ -10,7 +10,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import { Facilitator } from '../x402/facilitator.ts'
 import { Payments } from '../x402/payments.ts'
 import { Settlements, type Signable } from '../x402/settlements.ts'
-import { PaymentStore } from '../x402/store.ts'
+import { PaymentStore, takenPayments } from '../x402/store.ts'
 import { Terms } from '../x402/terms.ts'
 
 interface PaymentParts {
@@ -23,7 +23,7 @@ interface PaymentParts {
   readonly lifecycle: Lifecycle
 }
 
-const sealContext = 'x402-payment'
+const sealContext = takenPayments.contextOf({})
 const refreshMs = 3_600_000
 
 /** Undefined where no payments are taken. Waits for the facilitator's first answer, as long as one may take. */

@@ -2,14 +2,19 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { GatewayError } from './errors.ts'
-import { Keyring, newMasterSecret, parseMasterSecret } from './keyring.ts'
+import { derivedKeys, Keyring } from './keyring.ts'
+import { newMasterSecret, parseMasterSecret } from './master-secret.ts'
 
 const master = Buffer.alloc(32, 7)
 const sentinel = 'S3NTINEL-secret-value'
 
 describe('the keyring', () => {
   test('the same secret gives the same keys, another secret gives others', () => {
-    const [one, same, other] = [new Keyring(master), new Keyring(master), new Keyring(Buffer.alloc(32, 8))]
+    const [one, same, other] = [
+      new Keyring(derivedKeys(master)),
+      new Keyring(derivedKeys(master)),
+      new Keyring(derivedKeys(Buffer.alloc(32, 8))),
+    ]
     expect(same.publicJwk).toEqual(one.publicJwk)
     expect(same.apiKeyMac('x')).toEqual(one.apiKeyMac('x'))
     expect(other.publicJwk.x).not.toBe(one.publicJwk.x)
@@ -17,19 +22,19 @@ describe('the keyring', () => {
   })
 
   test('one purpose never uses the key of another', () => {
-    const keyring = new Keyring(master)
+    const keyring = new Keyring(derivedKeys(master))
     expect(keyring.apiKeyMac('x')).not.toEqual(keyring.refreshTokenMac('x'))
   })
 
   test('the published key holds no private part', () => {
-    const { publicJwk } = new Keyring(master)
+    const { publicJwk } = new Keyring(derivedKeys(master))
     expect(Object.keys(publicJwk).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x'])
     expect(publicJwk.kid).toMatch(/^[\w-]{43}$/)
   })
 })
 
 describe('sealed text', () => {
-  const keyring = new Keyring(master)
+  const keyring = new Keyring(derivedKeys(master))
 
   test('opens in its own context and shows nothing of the plaintext', () => {
     const sealed = keyring.seal(sentinel, 'server:srv_1')
@@ -45,7 +50,7 @@ describe('sealed text', () => {
     const refused = (text: string, context = 'server:srv_1', ring = keyring) =>
       expect(() => ring.open(text, context)).toThrow(GatewayError)
     refused(sealed, 'server:srv_2')
-    refused(sealed, 'server:srv_1', new Keyring(Buffer.alloc(32, 8)))
+    refused(sealed, 'server:srv_1', new Keyring(derivedKeys(Buffer.alloc(32, 8))))
     refused('')
     refused(`${sealed}.x`)
     // The last character of an unpadded base64url group may carry unused bits, so whole bytes are changed instead.

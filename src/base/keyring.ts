@@ -1,11 +1,8 @@
-// The keys of this installation, all derived from one master secret, and the rules that secret must pass.
-import { createHmac, createPrivateKey, createPublicKey, hash, hkdfSync, randomBytes } from 'node:crypto'
+// The keys of this installation, by purpose: what seals, signs and fingerprints.
+import { createHmac, createPrivateKey, createPublicKey, hash, hkdfSync } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { Seal } from './seal.ts'
-
-const minBytes = 32
-const howToFix =
-  'set 32 random bytes, for example from `openssl rand -hex 32`, or unset it to have one generated'
+import { GatewayError } from './errors.ts'
+import { Seal, sealKeyId } from './seal.ts'
 
 /** PKCS#8 wrapping of a raw Ed25519 seed (RFC 8410, section 7). */
 const ed25519Prefix = Buffer.from('302e020100300506032b657004220420', 'hex')
@@ -21,98 +18,122 @@ export interface SigningJwk {
   readonly use: 'sig'
 }
 
-/** Separate keys by purpose (HKDF-SHA-256, RFC 5869). The same secret gives the same keys on every node. */
-export class Keyring {
-  readonly signingKey: KeyObject
-  readonly verifyingKey: KeyObject
-  readonly publicJwk: SigningJwk
-  readonly #seal: Seal
-  readonly #apiKeyKey: Uint8Array
-  readonly #refreshTokenKey: Uint8Array
-  readonly #fingerprintKey: Uint8Array
+/** What keyed hashes are made of. These keys never change: what was hashed cannot be hashed anew. */
+export const macPurposes = ['api-key', 'refresh-token', 'fingerprint'] as const
+type MacPurpose = (typeof macPurposes)[number]
 
-  /** `master` has at least 32 bytes and comes from `parseMasterSecret`. */
-  constructor(master: Uint8Array) {
-    this.#seal = new Seal(derive(master, 'seal'))
-    this.#apiKeyKey = derive(master, 'api-key')
-    this.#refreshTokenKey = derive(master, 'refresh-token')
-    this.#fingerprintKey = derive(master, 'fingerprint')
-    const der = Buffer.concat([ed25519Prefix, derive(master, 'token-signing')])
-    this.signingKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
-    this.verifyingKey = createPublicKey(this.signingKey)
-    this.publicJwk = publish(this.verifyingKey)
+/** Keys of 32 bytes each; the first of a list is used, those after it only open or verify what they once made. */
+export interface DataKeys {
+  readonly seal: readonly Uint8Array[]
+  /** Seeds of Ed25519 keys. */
+  readonly signing: readonly Uint8Array[]
+  readonly mac: Readonly<Record<MacPurpose, Uint8Array>>
+}
+
+/** The keys that a store starts with: one for each purpose (HKDF-SHA-256, RFC 5869). */
+export function derivedKeys(master: Uint8Array): DataKeys {
+  const mac = Object.fromEntries(macPurposes.map((purpose) => [purpose, deriveKey(master, purpose)]))
+  return {
+    seal: [deriveKey(master, 'seal')],
+    signing: [deriveKey(master, 'token-signing')],
+    mac: mac as Record<MacPurpose, Uint8Array>,
+  }
+}
+
+/** 32 bytes for one purpose. `master` comes from `parseMasterSecret`. */
+export function deriveKey(master: Uint8Array, purpose: string): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', master, 'tollbridge', `v1 ${purpose}`, 32))
+}
+
+interface Signer {
+  readonly privateKey: KeyObject
+  readonly publicKey: KeyObject
+  readonly jwk: SigningJwk
+}
+
+export class Keyring {
+  #seals: readonly Seal[] = []
+  #signers: readonly Signer[] = []
+  readonly #mac: DataKeys['mac']
+
+  constructor(keys: DataKeys) {
+    this.#mac = keys.mac
+    this.adopt(keys)
+  }
+
+  /** Seals and signs with other keys from now on. */
+  adopt({ seal, signing }: Pick<DataKeys, 'seal' | 'signing'>): void {
+    this.#seals = seal.map((key) => new Seal(key))
+    this.#signers = signing.map(toSigner)
+  }
+
+  /** Id of the key that seals now; it stands in each sealed text. */
+  get sealKeyId(): string {
+    return first(this.#seals).keyId
+  }
+
+  get signingKey(): KeyObject {
+    return first(this.#signers).privateKey
+  }
+
+  /** Of the key that signs now. */
+  get publicJwk(): SigningJwk {
+    return first(this.#signers).jwk
+  }
+
+  /** Of all keys whose tokens are taken. */
+  get publicJwks(): SigningJwk[] {
+    return this.#signers.map(({ jwk }) => jwk)
+  }
+
+  /** The public key of a token's `kid`. */
+  findVerifyingKey(kid: string | undefined): KeyObject | undefined {
+    return this.#signers.find(({ jwk }) => jwk.kid === kid)?.publicKey
   }
 
   /** Encrypts a secret for storage; see `Seal.seal`. */
   seal(plaintext: string, context: string): string {
-    return this.#seal.seal(plaintext, context)
+    return first(this.#seals).seal(plaintext, context)
   }
 
   /** Decrypts what `seal` made for the same context; see `Seal.open`. */
   open(sealed: string, context: string): string {
-    return this.#seal.open(sealed, context)
+    const keyId = sealKeyId(sealed)
+    const seal = this.#seals.find((each) => each.keyId === keyId) ?? first(this.#seals)
+    return seal.open(sealed, context)
   }
 
   /** What is stored of an API key: 32 bytes that are of no use without this keyring. */
   apiKeyMac(key: string): Buffer {
-    return createHmac('sha256', this.#apiKeyKey).update(key).digest()
+    return this.#hmac('api-key', key)
   }
 
   /** What is stored of a request under an idempotency key: bodies hold passwords, so a plain hash could be guessed. */
   fingerprintMac(text: string): Buffer {
-    return createHmac('sha256', this.#fingerprintKey).update(text).digest()
+    return this.#hmac('fingerprint', text)
   }
 
   /** What is stored of a refresh token. */
   refreshTokenMac(token: string): Buffer {
-    return createHmac('sha256', this.#refreshTokenKey).update(token).digest()
+    return this.#hmac('refresh-token', token)
+  }
+
+  #hmac(purpose: MacPurpose, text: string): Buffer {
+    return createHmac('sha256', this.#mac[purpose]).update(text).digest()
   }
 }
 
-function derive(master: Uint8Array, purpose: string): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', master, 'tollbridge', `v1 ${purpose}`, 32))
+function first<Key>(keys: readonly Key[]): Key {
+  const [key] = keys
+  if (key === undefined) throw new GatewayError('internal', { cause: new Error('a keyring has no key') })
+  return key
 }
 
-function publish(key: KeyObject): SigningJwk {
-  const x = key.export({ format: 'jwk' }).x ?? ''
+function toSigner(seed: Uint8Array): Signer {
+  const der = Buffer.concat([ed25519Prefix, seed])
+  const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+  const publicKey = createPublicKey(privateKey)
+  const x = publicKey.export({ format: 'jwk' }).x ?? ''
   const kid = hash('sha256', `{"crv":"Ed25519","kty":"OKP","x":"${x}"}`, 'base64url')
-  return { kty: 'OKP', crv: 'Ed25519', x, kid, alg: 'EdDSA', use: 'sig' }
-}
-
-/** A fresh master secret as text: 32 random bytes in hex. */
-export const newMasterSecret = (): string => randomBytes(minBytes).toString('hex')
-
-/**
- * Reads a configured master secret: hex or base64 (either alphabet) of at least 32 bytes, or any other text of at
- * least 32 characters, which is hashed. What can be guessed is refused with a `problem` that says how to fix it.
- */
-export function parseMasterSecret(text: string): Uint8Array | { readonly problem: string } {
-  const secret = text.trim()
-  if (/change.?me|password|example|default|replace.?me|your.?secret/i.test(secret) || isMonotonous(secret))
-    return { problem: `the secret can be guessed; ${howToFix}` }
-  const isHex = /^(?:[0-9a-f]{2})+$/i.test(secret)
-  const decoded = isHex ? Buffer.from(secret, 'hex') : decodeBase64(secret)
-  if (decoded && decoded.length >= minBytes)
-    return isMonotonous(decoded) ? { problem: `the secret can be guessed; ${howToFix}` } : decoded
-  if (isHex || secret.length < minBytes)
-    return { problem: `the secret is shorter than ${minBytes} bytes; ${howToFix}` }
-  return hash('sha256', secret, 'buffer')
-}
-
-function decodeBase64(text: string): Buffer | undefined {
-  return /^[A-Za-z0-9+/_-]+={0,2}$/.test(text) ? Buffer.from(text, 'base64') : undefined
-}
-
-/** Whether a secret is a repetition or a sequence: few different values, or few different steps between them. */
-function isMonotonous(secret: string | Uint8Array): boolean {
-  const values =
-    typeof secret === 'string' ? Array.from(secret, (letter) => letter.charCodeAt(0)) : [...secret]
-  const steps = values.map((value, i) => value - (values[i - 1] ?? value))
-  return new Set(values).size < 8 || new Set(steps).size < 8 || isPeriodic(values)
-}
-
-function isPeriodic(values: readonly number[]): boolean {
-  for (let period = 1; period <= values.length / 2; period++)
-    if (values.every((value, i) => i < period || value === values[i - period])) return true
-  return false
+  return { privateKey, publicKey, jwk: { kty: 'OKP', crv: 'Ed25519', x, kid, alg: 'EdDSA', use: 'sig' } }
 }

@@ -53,6 +53,13 @@ export class Seal {
   }
 }
 
+/** The id of the key that a text was sealed with; undefined where it is no sealed text. */
+export const sealKeyId = (sealed: string): string | undefined =>
+  sealed.startsWith(`${version}.`) ? sealed.split('.')[1] : undefined
+
+/** How every text begins that a key has sealed. */
+export const sealPrefix = (keyId: string): string => `${version}.${keyId}.`
+
 const unopened = (why: string): GatewayError =>
   new GatewayError('internal', {
     detail:

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openSecretFile, secretPath } from '../base/secret-file.ts'
+import { SecretFile, secretPath } from '../base/secret-file.ts'
 import { recordingIo } from '../../test/harness/cli.ts'
 import { credentialsPath } from './credentials.ts'
 import { examine, examineNode } from './doctor.ts'
@@ -372,7 +372,7 @@ describe('doctor', () => {
   })
 
   test('names each fault with what to do', async () => {
-    openSecretFile(home)
+    SecretFile.open(home)
     chmodSync(secretPath(home), 0o604)
     writeFileSync(join(home, 'tollbridge.db'), 'this is no database, whatever its name says. '.repeat(100))
     const findings = await find({ data: home, port: String((server.address() as AddressInfo).port) })

@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname } from 'node:path'
-import { parseMasterSecret } from '../base/keyring.ts'
+import { parseMasterSecret } from '../base/master-secret.ts'
 import { silentLog } from '../base/log.ts'
 import { secretPath } from '../base/secret-file.ts'
 import { loadConfig, type Config, type ConfigFlags } from '../config.ts'
@@ -70,7 +70,8 @@ function examineSecret(config: Config): Finding {
     if (!existsSync(path)) return fine('secret', `${path} will be made`)
     const mode = statSync(path).mode & 0o777
     if (mode & 0o077) return fault('secret', `${path} can be read by others; run chmod 600 on it`)
-    const secret = parseMasterSecret(readFileSync(path, 'utf8').trim())
+    const [line = ''] = readFileSync(path, 'utf8').trim().split('\n')
+    const secret = parseMasterSecret(line)
     return 'problem' in secret
       ? fault('secret', `${path}: ${secret.problem}`)
       : fine('secret', `${path} is private`)

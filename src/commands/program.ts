@@ -14,6 +14,7 @@ import { addKeyCommands } from './people/key.ts'
 import { addLocalCommands } from './local.ts'
 import { addLoginCommands } from './people/login.ts'
 import { addRuleCommands } from './prices/rule.ts'
+import { addSecretCommands } from './people/secret.ts'
 import { addServeCommand } from './serve.ts'
 import { addServerCommands } from './server.ts'
 import { addSessionCommands } from './people/session.ts'
@@ -64,6 +65,7 @@ function makeProgram(io: Io): Command {
   addBundleCommands(program, io)
   addSessionCommands(program, io)
   addKeyCommands(program, io)
+  addSecretCommands(program, io)
   addUsageCommands(program, io)
   addRuleCommands(program, io)
   addBookCommands(program, io)

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { recordingIo } from '../../test/harness/cli.ts'
-import { openSecretFile, secretPath } from '../base/secret-file.ts'
+import { SecretFile, secretPath } from '../base/secret-file.ts'
 import { loadConfig, type Config } from '../config.ts'
 import { CliError } from './io.ts'
 import { runCli } from './program.ts'
@@ -13,7 +13,7 @@ import { runGateway, type StartGateway } from './serve.ts'
 
 describe('serve', () => {
   const config = loadConfig({}, {}) as Config
-  const runnable = { ...config, secretKey: new Uint8Array(32) }
+  const runnable = { ...config, masterSecrets: { secrets: [new Uint8Array(32)] } }
 
   test('says the first password, ends its words with the ready line, and stops on a signal', async () => {
     const { io, out } = recordingIo({})
@@ -61,7 +61,7 @@ describe('serve', () => {
   test('exits 78 where the secret file can be read by others', async () => {
     const home = mkdtempSync(join(tmpdir(), 'tollbridge-home-'))
     try {
-      openSecretFile(home)
+      SecretFile.open(home)
       chmodSync(secretPath(home), 0o644)
       const { io, talk } = recordingIo({})
       expect(await runCli(['serve', '--data', home, '--port', '0'], io)).toBe(78)

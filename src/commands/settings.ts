@@ -1,12 +1,13 @@
 // Flags of the commands that read the configuration, and the configuration or exit 78 with all its faults.
 import type { Command } from 'commander'
-import { openSecretFile, secretPath } from '../base/secret-file.ts'
+import type { MasterSecrets } from '../base/master-secret.ts'
+import { SecretFile, secretPath } from '../base/secret-file.ts'
 import { loadConfig, type Config, type ConfigFault, type ConfigFlags } from '../config.ts'
 import { CliError, type Io } from './io.ts'
 
 /** A configuration whose master secret is there, from the environment or the data folder. */
 export interface RunnableConfig extends Config {
-  readonly secretKey: Uint8Array
+  readonly masterSecrets: MasterSecrets
 }
 
 /** Adds the flags of the contract's table; their names are the configuration's keys. */
@@ -32,17 +33,21 @@ export function readConfig(io: Io, flags: ConfigFlags): Config {
 
 /** Reads or makes the secret file where the environment gives no secret. Throws as `readConfig` does. */
 export function withSecret(io: Io, config: Config): RunnableConfig {
-  if (config.secretKey) return { ...config, secretKey: config.secretKey }
+  const { secretKey, previousSecretKey } = config
+  if (secretKey) {
+    const secrets = previousSecretKey ? [secretKey, previousSecretKey] : [secretKey]
+    return { ...config, masterSecrets: { secrets } }
+  }
   const where = secretPath(config.data)
-  let secretKey: ReturnType<typeof openSecretFile>
+  let file: ReturnType<typeof SecretFile.open>
   try {
-    secretKey = openSecretFile(config.data)
+    file = SecretFile.open(config.data)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw refuse(io, [{ where, message: `the data folder cannot be used: ${reason}` }])
   }
-  if ('problem' in secretKey) throw refuse(io, [{ where, message: secretKey.problem }])
-  return { ...config, secretKey }
+  if ('problem' in file) throw refuse(io, [{ where, message: file.problem }])
+  return { ...config, masterSecrets: file }
 }
 
 function refuse(io: Io, faults: readonly ConfigFault[]): CliError {

@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { Database } from '../db/database.ts'
+import type { SealedColumn } from '../db/sealed-column.ts'
 import type { IdempotencyStore, IdempotentRequest, Reservation, StoredAnswer } from './reservation.ts'
 
 interface Row {
@@ -134,4 +135,13 @@ export class StoredIdempotency implements IdempotencyStore {
   }
 }
 
-const contextOf = ({ scope, key }: IdempotentRequest): string => JSON.stringify(['idempotency', scope, key])
+const contextOf = ({ scope, key }: Pick<IdempotentRequest, 'scope' | 'key'>): string =>
+  JSON.stringify(['idempotency', scope, key])
+
+export const keptAnswers: SealedColumn = {
+  holds: 'answers kept for idempotency keys',
+  table: 'api_idempotency',
+  column: 'answer',
+  id: ['scope', 'key'],
+  contextOf: ({ scope = '', key = '' }) => contextOf({ scope, key }),
+}

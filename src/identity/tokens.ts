@@ -32,9 +32,9 @@ export class Tokens {
     this.lifetimeS = options.lifetimeS ?? 900
   }
 
-  /** The document of `/.well-known/jwks.json` (RFC 7517). */
+  /** The document of `/.well-known/jwks.json` (RFC 7517): the key that signs, and those whose tokens are still taken. */
   get jwks(): { readonly keys: readonly SigningJwk[] } {
-    return { keys: [this.#options.keyring.publicJwk] }
+    return { keys: this.#options.keyring.publicJwks }
   }
 
   /** Signs a token for a user's login (RFC 9068's `at+jwt`, EdDSA of RFC 8037). */
@@ -81,9 +81,9 @@ export class Tokens {
     try {
       // Our own headers hold three names. `crit`, `jku`, `x5u`, `jwk` and whatever else may steer a verifier: refused.
       const header = decodeProtectedHeader(token)
-      if (header.kid !== keyring.publicJwk.kid || Object.keys(header).some((name) => !headerNames.has(name)))
-        return undefined
-      const { payload } = await jwtVerify(token, keyring.verifyingKey, {
+      const key = keyring.findVerifyingKey(header.kid)
+      if (!key || Object.keys(header).some((name) => !headerNames.has(name))) return undefined
+      const { payload } = await jwtVerify(token, key, {
         algorithms: ['EdDSA'],
         typ: 'at+jwt',
         issuer: publicUrl(),

@@ -9,10 +9,11 @@ import { Collector, positionNow, viewNow, type CollectorParts } from './collecto
 import type { OutboxEventStore } from './event-store.ts'
 import { eventDelivery, headersOf } from './messages.ts'
 import { Runner, type RunnerLimits } from './runner.ts'
+import { WebhookSecrets, type SecretSeal } from './secrets.ts'
 import { Sender, type WebhookAnswer } from './sender.ts'
 import { isSigningSecret, newSigningSecret } from './signature.ts'
 import type { WebhookStore } from './store.ts'
-import type { Delivery, DeliveryState, SealedSecrets, StoredWebhook, Webhook } from './webhook.ts'
+import type { Delivery, DeliveryState, StoredWebhook, Webhook } from './webhook.ts'
 
 export interface WebhookLimits extends RunnerLimits {
   readonly maxWebhooks: number
@@ -23,10 +24,7 @@ export interface WebhooksParts extends Omit<CollectorParts, 'store'> {
   readonly store: WebhookStore
   readonly events: OutboxEventStore
   readonly egress: Egress
-  readonly seal: {
-    seal(text: string, context: string): string
-    open(sealed: string, context: string): string
-  }
+  readonly seal: SecretSeal
   readonly log: Log
   readonly limits: WebhookLimits
   readonly userAgent: string
@@ -59,6 +57,7 @@ const formerMs = 24 * 3_600_000
 
 export class Webhooks {
   readonly #parts: WebhooksParts
+  readonly #secrets: WebhookSecrets
   readonly #live = new Map<string, Live>()
   /** Changes and the dealing out of events run one after another. */
   #turn: Promise<unknown> = Promise.resolve()
@@ -67,6 +66,7 @@ export class Webhooks {
 
   constructor(parts: WebhooksParts) {
     this.#parts = parts
+    this.#secrets = new WebhookSecrets(parts.seal)
   }
 
   /** Loads and starts everything. */
@@ -127,7 +127,7 @@ export class Webhooks {
       const id = newId('whk', now)
       const webhook = { ...input, id, createdBy, createdAtMs: now, updatedAtMs: now }
       const chosen = chooseSecret(input.format, secret)
-      const stored = this.#positioned({ webhook, secrets: this.#sealed(id, chosen) })
+      const stored = this.#positioned({ webhook, secrets: this.#secrets.seal(id, chosen) })
       await store.insert(stored)
       this.#begin(stored)
       return { webhook, secret: chosen }
@@ -167,9 +167,31 @@ export class Webhooks {
         webhook.format === 'standard' && current !== undefined
           ? { former: { sealed: current, untilMs: clock.now() + formerMs } }
           : {}
-      await this.#replace(id, { webhook, secrets: { ...this.#sealed(id, chosen), ...former } })
+      await this.#replace(id, { webhook, secrets: { ...this.#secrets.seal(id, chosen), ...former } })
       return { webhook, secret: chosen }
     })
+  }
+
+  /** Seals anew the secrets that another key has sealed than the one that seals now; returns how many those were. */
+  reseal(): Promise<number> {
+    return this.#inTurn(async () => {
+      let count = 0
+      for (const [id, { stored }] of this.#live) {
+        const due = this.#secrets.countSealedOtherwise(stored.secrets)
+        if (due === 0) continue
+        const secrets = this.#secrets.reseal(id, stored.secrets)
+        await this.#replace(id, { webhook: stored.webhook, secrets })
+        count += due
+      }
+      return count
+    })
+  }
+
+  countSealedOtherwise(): Promise<number> {
+    const counts = Array.from(this.#live.values(), ({ stored }) =>
+      this.#secrets.countSealedOtherwise(stored.secrets),
+    )
+    return Promise.resolve(counts.reduce((sum, count) => sum + count, 0))
   }
 
   delete(id: string): Promise<void> {
@@ -198,7 +220,7 @@ export class Webhooks {
     const event = { id: newId('evt', now), kind: 'webhook.test', body: { webhookId: id }, atMs: now } as const
     const delivery = eventDelivery(webhook, event, this.#parts.source())
     const sample = { id: event.id, body: delivery?.body ?? '' }
-    const headers = headersOf(webhook, sample, { secrets: this.#open(id, secrets), nowMs: now })
+    const headers = headersOf(webhook, sample, { secrets: this.#secrets.open(id, secrets, now), nowMs: now })
     const sender = this.#sender()
     const started = clock.monotonicMs()
     try {
@@ -279,7 +301,7 @@ export class Webhooks {
       collector,
       sender: this.#sender(),
       random: () => randomInt(1000) / 1000,
-      secrets: () => this.#open(webhook.id, secrets),
+      secrets: () => this.#secrets.open(webhook.id, secrets, this.#parts.clock.now()),
       onGone: (id) => this.#disable(id),
     })
     this.#live.set(webhook.id, { stored, collector, runner })
@@ -339,16 +361,6 @@ export class Webhooks {
     const live = this.#live.get(id)
     if (!live) throw new GatewayError('not_found')
     return live
-  }
-
-  #sealed(id: string, secret: string | undefined): SealedSecrets {
-    return secret === undefined ? {} : { current: this.#parts.seal.seal(secret, `webhook:${id}`) }
-  }
-
-  #open(id: string, { current, former }: SealedSecrets): string[] {
-    const now = this.#parts.clock.now()
-    const sealed = [current, former && former.untilMs > now ? former.sealed : undefined]
-    return sealed.flatMap((text) => (text === undefined ? [] : this.#parts.seal.open(text, `webhook:${id}`)))
   }
 }
 

@@ -23,6 +23,8 @@ export const permissions = {
   'usage:read-all': ['admin', 'auditor'],
   'webhooks:read': ['admin', 'auditor'],
   'webhooks:manage': ['admin'],
+  'secrets:read': ['admin', 'auditor'],
+  'secrets:manage': ['admin'],
   verify: ['admin', 'auditor'],
 } as const satisfies Record<string, readonly Role[]>
 
@@ -33,6 +35,7 @@ export const notByKey: ReadonlySet<Permission> = new Set<Permission>([
   'keys:manage',
   'keys:manage-all',
   'users:manage',
+  'secrets:manage',
 ])
 
 /** Whether a caller has a permission. */

@@ -2,6 +2,7 @@
 import type { ColumnType, Kysely } from 'kysely'
 import { GatewayError } from '../base/errors.ts'
 import type { Database } from '../db/database.ts'
+import type { SealedColumn } from '../db/sealed-column.ts'
 import type { LastFailure, Server, ServerAuth, ServerStatus, ServerTransport } from './server.ts'
 
 /** Seals text to a place; what was sealed for another place does not open. */
@@ -125,6 +126,14 @@ export class ServerStore {
 }
 
 const context = (id: string): string => `server:${id}`
+
+export const serverCredentials: SealedColumn = {
+  holds: 'credentials of servers',
+  table: 'servers',
+  column: 'secrets',
+  id: ['id'],
+  contextOf: ({ id = '' }) => context(id),
+}
 
 const health = ({ status, lastFailure }: Server) => ({
   status,

@@ -1,6 +1,7 @@
 // The table of sessions: what the API shows of them, and what those that outlive the process need to go on.
 import { sql } from 'kysely'
 import type { Compilable, Database } from '../db/database.ts'
+import type { SealedColumn } from '../db/sealed-column.ts'
 import type { Client, Transport } from '../usage/record.ts'
 import { hashToken } from './session-token.ts'
 import type { Session, SessionStatus } from './session.ts'
@@ -237,6 +238,14 @@ export class SessionStore {
 }
 
 const context = (id: string): string => `upstream-session ${id}`
+
+export const upstreamSessionIds: SealedColumn = {
+  holds: 'session ids of servers',
+  table: 'session',
+  column: 'upstream_session',
+  id: ['id'],
+  contextOf: ({ id = '' }) => context(id),
+}
 
 function toStored(row: Pick<Tables['session'], (typeof shown)[number]>): StoredSession {
   return {

@@ -1,14 +1,14 @@
 // Proves that the state of a top-up question is good for one caller and one call, for a while, and changes nothing else.
 import { describe, expect, test } from 'vitest'
 import { GatewayError } from '../base/errors.ts'
-import { Keyring } from '../base/keyring.ts'
+import { derivedKeys, Keyring } from '../base/keyring.ts'
 import type { JsonRpcMessage } from '../wire/json-rpc.ts'
 import { alice, testServer } from '../../test/harness/calls.ts'
 import type { Incoming } from './incoming.ts'
 import { TopUpLinks } from './top-up-links.ts'
 import { TopUpQuestion } from './top-up-question.ts'
 
-const keyring = new Keyring(Buffer.alloc(32, 7))
+const keyring = new Keyring(derivedKeys(Buffer.alloc(32, 7)))
 const seal = {
   seal: (text: string) => keyring.seal(text, 'test'),
   open: (text: string) => {

@@ -1,6 +1,7 @@
 // The rows of payments for single calls: taken before their call is sent, charged with its record, ended once.
 import type { HotRow, HotTable } from '../db/batch.ts'
 import type { Compilable, Database } from '../db/database.ts'
+import type { SealedColumn } from '../db/sealed-column.ts'
 
 /** `released`: nothing was charged. `unclear`: refused, though an earlier try may have settled it. */
 export type EndState = 'released' | 'settled' | 'refused' | 'unclear'
@@ -134,4 +135,12 @@ export class PaymentStore {
         .where('record', 'not in', charged),
     )
   }
+}
+
+export const takenPayments: SealedColumn = {
+  holds: 'payments that are not settled',
+  table: 'x402_payment',
+  column: 'sealed',
+  id: ['name'],
+  contextOf: () => 'x402-payment',
 }

@@ -17,7 +17,7 @@ import { Revocations } from '../../src/identity/revocations.ts'
 import { openInvoices } from '../harness/invoices.ts'
 import { openOutbox } from '../harness/outbox.ts'
 import { openMoney, type Money } from '../harness/money.ts'
-import { Keyring } from '../../src/base/keyring.ts'
+import { derivedKeys, Keyring } from '../../src/base/keyring.ts'
 
 let money: Money
 let api: Api
@@ -72,7 +72,7 @@ beforeAll(async () => {
     costStreams: { keepAliveMs: 20, maxStreams: 2, maxQueued: 3 },
   })
   expect(looseBodies(documentOf(routes))).toEqual([])
-  const keyring = new Keyring(Buffer.alloc(32, 7))
+  const keyring = new Keyring(derivedKeys(Buffer.alloc(32, 7)))
   api = await createApi({
     routes,
     log: silentLog,

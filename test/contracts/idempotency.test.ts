@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ManualClock } from '../../src/base/clock.ts'
-import { Keyring } from '../../src/base/keyring.ts'
+import { derivedKeys, Keyring } from '../../src/base/keyring.ts'
 import { silentLog } from '../../src/base/log.ts'
 import type { Database } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
@@ -46,7 +46,7 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
   let database: Database
   let clock: ManualClock
   let store: StoredIdempotency
-  const keyring = new Keyring(randomBytes(32))
+  const keyring = new Keyring(derivedKeys(randomBytes(32)))
   const open = (): StoredIdempotency =>
     new StoredIdempotency(database, { seal: keyring, mac: (text) => keyring.apiKeyMac(text), clock })
 
@@ -118,7 +118,7 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
 test('a stored answer cannot be read in the files of the database', async () => {
   const place = `idempotency_${places++}`
   const database = await engines.sqlite(place)
-  const keyring = new Keyring(randomBytes(32))
+  const keyring = new Keyring(derivedKeys(randomBytes(32)))
   await migrate(database, { log: silentLog })
   const clock = new ManualClock()
   const store = new StoredIdempotency(database, {

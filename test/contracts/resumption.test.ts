@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { Keyring } from '../../src/base/keyring.ts'
+import { derivedKeys, Keyring } from '../../src/base/keyring.ts'
 import { silentLog } from '../../src/base/log.ts'
 import type { Database } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
@@ -64,7 +64,7 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
   let db: Database
   let sessions: SessionStore
   let events: KeptEventStore
-  const keyring = new Keyring(Buffer.alloc(32, 5))
+  const keyring = new Keyring(derivedKeys(Buffer.alloc(32, 5)))
 
   beforeEach(async () => {
     db = await engines[engine](`resumption_${places++}`)
@@ -134,7 +134,7 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
 
   test('what was sealed under another master secret is not known any more, and harms nothing', async () => {
     await sessions.insert(opened({}))
-    const other = new SessionStore(db, new Keyring(Buffer.alloc(32, 6)))
+    const other = new SessionStore(db, new Keyring(derivedKeys(Buffer.alloc(32, 6))))
     expect((await other.takeLeft(10))[0]?.upstreamSessionId).toBeUndefined()
   })
 

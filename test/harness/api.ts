@@ -10,7 +10,6 @@ import { ManualClock } from '../../src/base/clock.ts'
 import { verify } from '../../src/billing/verify.ts'
 import { buildAudit } from '../../src/assembly/audit.ts'
 import { GatewayError } from '../../src/base/errors.ts'
-import { Keyring } from '../../src/base/keyring.ts'
 import { silentLog as log } from '../../src/base/log.ts'
 import { openDatabase } from '../../src/db/open.ts'
 import { createApi } from '../../src/http/api/api.ts'
@@ -38,6 +37,8 @@ import { ServerStore } from '../../src/registry/store.ts'
 import { Sessions } from '../../src/sessions/sessions.ts'
 import { PriceTags } from '../../src/sessions/price-tags.ts'
 import { SettledCalls } from '../../src/sessions/settled.ts'
+import { DataKeys } from '../../src/secrets/data-keys.ts'
+import { DataKeyStore } from '../../src/secrets/data-key-store.ts'
 import { SessionStore } from '../../src/sessions/store.ts'
 import { Catalogues } from '../../src/upstreams/catalogue.ts'
 import { Egress } from '../../src/upstreams/egress.ts'
@@ -83,9 +84,11 @@ async function buildMoney(db: Database, clock: ManualClock) {
   return { ...prices, ledger, ...parts, queries, audited: buildAudit(db), settled }
 }
 
-function buildIdentity(db: Database, options: TestApiOptions & { clock: ManualClock; ledger: Ledger }) {
+async function buildIdentity(db: Database, options: TestApiOptions & { clock: ManualClock; ledger: Ledger }) {
   const { clock, ledger, registration = 'open' } = options
-  const keyring = new Keyring(Buffer.alloc(32, 7))
+  const master = { secrets: [Buffer.alloc(32, 7)] }
+  const dataKeys = await DataKeys.open({ store: new DataKeyStore(db), master, clock, log })
+  const { keyring } = dataKeys
   const revocations = new Revocations(log)
   const userStore = new UserStore(db)
   const loginStore = new LoginStore(db)
@@ -120,7 +123,7 @@ function buildIdentity(db: Database, options: TestApiOptions & { clock: ManualCl
     log,
     registration,
   })
-  return { keyring, revocations, users, keys, tokens, authenticator, logins }
+  return { dataKeys, keyring, revocations, users, keys, tokens, authenticator, logins }
 }
 
 async function findAccountId(users: Users, userId: string): Promise<string | undefined> {
@@ -138,7 +141,7 @@ export async function startApi(options: TestApiOptions = {}) {
   const clock = new ManualClock()
   const db = await openDatabase({ dataDir: folder, durability: 'process', log })
   const money = await buildMoney(db, clock)
-  const identity = buildIdentity(db, { ...options, clock, ledger: money.ledger })
+  const identity = await buildIdentity(db, { ...options, clock, ledger: money.ledger })
   const egress = new Egress(['loopback'])
   const registry = new Registry({
     store: new ServerStore(db, identity.keyring),

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { systemClock, type Clock } from '../../src/base/clock.ts'
 import { GatewayError } from '../../src/base/errors.ts'
-import { Keyring } from '../../src/base/keyring.ts'
+import { derivedKeys, Keyring } from '../../src/base/keyring.ts'
 import { silentLog as log } from '../../src/base/log.ts'
 import { parseAmount } from '../../src/base/money.ts'
 import type { Database } from '../../src/db/database.ts'
@@ -385,7 +385,7 @@ export async function startCalls(options: CallsOptions = {}) {
     probeEveryMs: 20,
     onSettled: (call) => settled.push(call),
   })
-  const keyring = new Keyring(Buffer.alloc(32, 7))
+  const keyring = new Keyring(derivedKeys(Buffer.alloc(32, 7)))
   const sessionStore = new SessionStore(db, keyring)
   const streams = new KeptStreams({
     store: new KeptEventStore(db),

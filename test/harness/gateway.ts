@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
 const root = resolve(import.meta.dirname, '../..')
-const adminPassword = 'Test-Admin-passw0rd'
+export const adminPassword = 'Test-Admin-passw0rd'
 
 export interface Answer {
   readonly status: number

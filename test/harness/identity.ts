@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ManualClock } from '../../src/base/clock.ts'
-import { Keyring } from '../../src/base/keyring.ts'
+import { derivedKeys, Keyring } from '../../src/base/keyring.ts'
 import { silentLog as log } from '../../src/base/log.ts'
 import type { Compilable, Database } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
@@ -97,7 +97,7 @@ async function startIdentity(store: Database, folder: string, options: IdentityO
   const database = new CountingDatabase(store)
   await migrate(database, { log, migrations: [identityTables] })
   const clock = new ManualClock()
-  const keyring = new Keyring(Buffer.from('0123456789abcdef0123456789abcdef'))
+  const keyring = new Keyring(derivedKeys(Buffer.from('0123456789abcdef0123456789abcdef')))
   const revocations = new Revocations(log)
   const userStore = new UserStore(database)
   const loginStore = new LoginStore(database)

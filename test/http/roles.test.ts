@@ -66,6 +66,8 @@ const pathOf = (template: string): string =>
     .replace('{account}', victim.accountId)
 
 const rows: Row[] = [
+  { ask: ['GET', '/secrets'], status: [401, 403, 200, 403, 200, 200] },
+  { ask: ['POST', '/secrets/rotate', () => ({})], status: [401, 403, 403, 403, 200, 403] },
   { ask: ['GET', '/me'], status: [401, 200, 200, 200, 200, 200] },
   { ask: ['GET', '/users'], status: [401, 403, 200, 403, 200, 200] },
   { ask: ['POST', '/users', newUser], status: [401, 403, 403, 403, 201, 403] },

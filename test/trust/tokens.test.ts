@@ -1,5 +1,6 @@
 // Forged, borrowed and revoked credentials, guessed passwords and weak secrets, against a running gateway.
 import {
+  createPublicKey,
   createHmac,
   createPrivateKey,
   generateKeyPairSync,
@@ -12,7 +13,8 @@ import { globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Keyring, parseMasterSecret } from '../../src/base/keyring.ts'
+import { derivedKeys, Keyring } from '../../src/base/keyring.ts'
+import { parseMasterSecret } from '../../src/base/master-secret.ts'
 import { ApiCaller, startTestGateway } from '../harness/gateway.ts'
 import {
   essence,
@@ -29,7 +31,7 @@ import { until } from '../harness/until.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const master = randomBytes(32).toString('hex')
-const keyring = new Keyring(parseMasterSecret(master) as Uint8Array)
+const keyring = new Keyring(derivedKeys(parseMasterSecret(master) as Uint8Array))
 
 let bench: Bench
 beforeAll(async () => {
@@ -89,8 +91,8 @@ describe('a token', () => {
 
   test('without a signature, or by an HMAC keyed with our public key, is refused', async () => {
     const { x } = keyring.publicJwk
-    const pem = keyring.verifyingKey.export({ format: 'pem', type: 'spki' }).toString()
-    const der = keyring.verifyingKey.export({ format: 'der', type: 'spki' })
+    const pem = createPublicKey(keyring.signingKey).export({ format: 'pem', type: 'spki' }).toString()
+    const der = createPublicKey(keyring.signingKey).export({ format: 'der', type: 'spki' })
     const spellings = [
       pem,
       pem.trim(),
@@ -340,7 +342,7 @@ describe('the master secret', () => {
         hash('sha256', text, 'buffer'),
       ])
       const key = createPrivateKey({ key: seed, format: 'der', type: 'pkcs8' })
-      const derived = new Keyring(Buffer.from(text)).signingKey
+      const derived = new Keyring(derivedKeys(Buffer.from(text))).signingKey
       return [hmacToken(claims, text), token(claims, ourHeader, key), token(claims, ourHeader, derived)]
     })
     const statuses = new Map<number, number>()

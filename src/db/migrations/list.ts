@@ -21,6 +21,7 @@ import { topUpTables } from './0020-top-ups.ts'
 import { cubeTables } from './0021-cubes.ts'
 import { correctionTables } from './0022-corrections.ts'
 import { paymentTables } from './0023-payments.ts'
+import { dataKeyTable } from './0032-data-keys.ts'
 
 export const migrations: readonly Migration[] = [
   identityTables,
@@ -44,4 +45,5 @@ export const migrations: readonly Migration[] = [
   cubeTables,
   correctionTables,
   paymentTables,
+  dataKeyTable,
 ]

@@ -9,6 +9,7 @@ import { bundleRoutes, type BundleRouteDeps } from './bundles.ts'
 import { billingRoutes, type BillingRouteDeps } from './billing-routes.ts'
 import { keyRoutes, type KeyRouteDeps } from './keys.ts'
 import type { Route } from './route.ts'
+import { secretRoutes, type SecretRouteDeps } from './secrets.ts'
 import { serverRoutes, type ServerRouteDeps } from './servers.ts'
 import { sessionRoutes, type RecordSession, type SessionRouteDeps } from './sessions.ts'
 import { userRoutes, type UserRouteDeps } from './users.ts'
@@ -21,6 +22,7 @@ export type ResourceDeps = AuthRouteDeps &
   Omit<BundleRouteDeps, 'closeSessions'> &
   Omit<SessionRouteDeps, 'recordSession'> &
   Omit<BillingRouteDeps, 'findSubjects'> &
+  SecretRouteDeps &
   WellKnownRouteDeps & { readonly metering: Metering }
 
 /** The routes under `/api/v1`, and the well-known documents. */
@@ -34,6 +36,7 @@ export function resourceRoutes(deps: ResourceDeps): Route[] {
     ...bundleRoutes({ ...deps, closeSessions }),
     ...sessionRoutes({ ...deps, recordSession: recordSession(deps.metering) }),
     ...billingRoutes({ ...deps, findSubjects: subjectFinder(deps) }),
+    ...secretRoutes(deps),
     ...wellKnownRoutes(deps),
   ]
 }
