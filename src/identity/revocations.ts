@@ -2,16 +2,18 @@
 import type { Log } from '../base/log.ts'
 import type { Principal } from './principal.ts'
 
-/** What ended: everything of a user, one API key, or one login with its tokens. */
+/** What ended: everything of a user, one API key, one login with its tokens, or one consent with its tokens. */
 export type Revocation =
   | { readonly userId: string }
   | { readonly keyId: string }
   | { readonly loginId: string }
+  | { readonly grantId: string }
 
 /** Whether a principal's credential is one of those that ended. */
 export function isRevokedBy(revocation: Revocation, principal: Principal): boolean {
   if ('userId' in revocation) return principal.userId === revocation.userId
   if ('keyId' in revocation) return principal.keyId === revocation.keyId
+  if ('grantId' in revocation) return principal.grantId === revocation.grantId
   return principal.loginId === revocation.loginId
 }
 

@@ -7,6 +7,9 @@ import { authRoutes, type AuthRouteDeps } from './auth.ts'
 import { subjectFinder } from './budget-subject.ts'
 import { bundleRoutes, type BundleRouteDeps } from './bundles.ts'
 import { billingRoutes, type BillingRouteDeps } from './billing-routes.ts'
+import { authorizeRoutes, type AuthorizeRouteDeps } from './oauth/authorize.ts'
+import { grantRoutes, type GrantRouteDeps } from './oauth/grants.ts'
+import { tokenRoutes, type TokenRouteDeps } from './oauth/token.ts'
 import { keyRoutes, type KeyRouteDeps } from './keys.ts'
 import type { Route } from './route.ts'
 import { serverRoutes, type ServerRouteDeps } from './servers.ts'
@@ -21,6 +24,9 @@ export type ResourceDeps = AuthRouteDeps &
   Omit<BundleRouteDeps, 'closeSessions'> &
   Omit<SessionRouteDeps, 'recordSession'> &
   Omit<BillingRouteDeps, 'findSubjects'> &
+  AuthorizeRouteDeps &
+  GrantRouteDeps &
+  TokenRouteDeps &
   WellKnownRouteDeps & { readonly metering: Metering }
 
 /** The routes under `/api/v1`, and the well-known documents. */
@@ -34,6 +40,9 @@ export function resourceRoutes(deps: ResourceDeps): Route[] {
     ...bundleRoutes({ ...deps, closeSessions }),
     ...sessionRoutes({ ...deps, recordSession: recordSession(deps.metering) }),
     ...billingRoutes({ ...deps, findSubjects: subjectFinder(deps) }),
+    ...grantRoutes(deps),
+    ...authorizeRoutes(deps),
+    ...tokenRoutes(deps),
     ...wellKnownRoutes(deps),
   ]
 }
