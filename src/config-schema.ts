@@ -110,6 +110,23 @@ export const settingsSchema = section({
     accessTokenMinutes: whole(1, 1440, 15),
     refreshTokenDays: whole(1, 365, 30),
   }).prefault({}),
+  oauth: section({
+    enabled: z
+      .boolean('must be true or false')
+      .optional()
+      .describe('The built-in authorization server. Default: true where publicUrl is https or loopback.'),
+    accessTokenMinutes: whole(1, 60, 10).describe('An access token of an OAuth client lives.'),
+    grantDays: whole(1, 365, 30).describe('After which a user has to allow a client again.'),
+    dynamicRegistration: z
+      .boolean('must be true or false')
+      .default(true)
+      .describe('Whether clients may register themselves (RFC 7591).'),
+    metadataDocuments: z
+      .boolean('must be true or false')
+      .default(true)
+      .describe('Whether a client may be known by the URL of its metadata.'),
+    maxClients: whole(1, 1_000_000, 10_000).describe('Registered clients at once.'),
+  }).prefault({}),
   accounts: section({
     defaultMode: choice(['postpaid', 'prepaid']).default('postpaid'),
     currency: z

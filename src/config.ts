@@ -82,6 +82,11 @@ export function loadConfig(flags: ConfigFlags, env: Environment): Config | { fau
   }
   const parsed = settingsSchema.safeParse(merged)
   for (const issue of parsed.error?.issues ?? []) faults.push(...faultsOf(issue, origins, file))
+  if (parsed.data?.oauth.enabled === true && !isSafeForLogin(parsed.data))
+    faults.push({
+      where: origins['oauth.enabled']?.where ?? 'oauth.enabled',
+      message: 'oauth.enabled needs a publicUrl that is https or loopback: users type their passwords there',
+    })
   const secrets = readSecrets(env, faults)
   if (!parsed.success || faults.length > 0) return { faults }
   return {
@@ -98,6 +103,17 @@ export function loadConfig(flags: ConfigFlags, env: Environment): Config | { fau
 /** Whether a host means this machine only. */
 export const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
+
+/** Whether passwords and codes may cross the wire to a public URL: where it is https, or stays on this machine. */
+const isSafeForLogin = ({ publicUrl, host }: Pick<Config, 'publicUrl' | 'host'>): boolean => {
+  if (publicUrl === undefined) return isLoopback(host)
+  const { protocol, hostname } = new URL(publicUrl)
+  return protocol === 'https:' || isLoopback(hostname)
+}
+
+/** Whether the gateway is an authorization server of its own. */
+export const hasAuthorizationServer = (config: Pick<Config, 'oauth' | 'publicUrl' | 'host'>): boolean =>
+  config.oauth.enabled ?? isSafeForLogin(config)
 
 /** The JSON Schema of the file, for editors. */
 export function configJsonSchema(): object {

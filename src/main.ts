@@ -20,8 +20,8 @@ import { createMetrics, watchProcess } from './http/metrics.ts'
 import { originCheck } from './http/origins.ts'
 import { HttpServer } from './http/server.ts'
 import { StoredIdempotency } from './idempotency/store.ts'
-import { Logins } from './identity/logins.ts'
 import { isRevokedBy, Revocations } from './identity/revocations.ts'
+import { usualScope } from './identity/scopes.ts'
 import { Users } from './identity/users.ts'
 import { Relay } from './sessions/relay.ts'
 import { Sessions } from './sessions/sessions.ts'
@@ -34,6 +34,7 @@ import { buildIdentity } from './assembly/identity.ts'
 import { buildAudit } from './assembly/audit.ts'
 import { buildBilling } from './assembly/invoicing.ts'
 import { buildOutbox } from './assembly/outbox.ts'
+import { buildOauth } from './assembly/oauth.ts'
 import { buildMoney } from './assembly/money.ts'
 import { openDataKeys, watchSealed } from './assembly/secrets.ts'
 import { buildServers } from './assembly/servers.ts'
@@ -83,7 +84,7 @@ interface BuildOptions {
 
 async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<Gateway> {
   const address = { url: '' }
-  const publicUrl = () => config.publicUrl ?? address.url
+  const publicUrl = () => config.publicUrl?.replace(/\/$/, '') ?? address.url
   const metrics = createMetrics(manifest.version)
   lifecycle.onStop('process metrics', watchProcess(metrics.registry))
   const { data: dataDir, databaseUrl, durability } = config
@@ -99,6 +100,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const identity = buildIdentity({ config, db, log, keyring, ledger: money.ledger, publicUrl })
   const servers = await buildServers({ config, db, log, keyring, ledger: money.ledger, lifecycle })
   const { credentials } = identity
+  const oauth = buildOauth({ config, db, log, keyring, identity, egress: servers.egress, publicUrl })
   const foundation = { config, db, log, keyring, metrics, lifecycle, credentials, publicUrl }
   const calls = await buildCalls({ ...foundation, ...money, ...servers })
   const billing = buildBilling({ config, db, clock, log, money, lifecycle })
@@ -119,7 +121,9 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
       ...billing,
       ...outbox,
       dataKeys,
+      ...oauth,
       publicUrl,
+      publicPath: pathOf(config.publicUrl),
       onSettled: (listener) => calls.settled.listen(listener),
       findAccountId: (userId) => findAccountId(identity.users, userId),
       verify: (signal) => verify({ ...audited, rules: money.rules, signal }),
@@ -139,7 +143,10 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
     mac: (text) => keyring.fingerprintMac(text),
     clock,
   })
-  const sweep = setInterval(() => void sweepOld(identity.logins, idempotency, log), hourMs)
+  const sweep = setInterval(
+    () => void sweepOld([identity.logins, oauth.grants, oauth.clients], idempotency, log),
+    hourMs,
+  )
   lifecycle.onStop('sweep', () => clearInterval(sweep))
   const api = await createApi({
     routes,
@@ -172,7 +179,8 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   }
   const httpSse = new HttpSse(channelOptions)
   const webSockets = new WebSockets(channelOptions)
-  const endpoints = { streamableHttp, httpSse, webSockets, publicUrl }
+  const scope = oauth.authorizationServer && usualScope
+  const endpoints = { streamableHttp, httpSse, webSockets, publicUrl, scope }
   const mcp = new McpEndpoints({ ...identity, ...servers, ...calls, ...endpoints })
   const originFault = originCheck({ ...config.http, host: config.host, publicUrl: config.publicUrl })
   const http = new HttpServer({ limits: config.http, originFault, mcp, api: api.handle })
@@ -226,9 +234,16 @@ async function findAccountId(users: Users, userId: string): Promise<string | und
   }
 }
 
-/** Forgets ended logins and old idempotency keys of the API. */
-async function sweepOld(logins: Logins, idempotency: StoredIdempotency, log: Log): Promise<void> {
-  const done = await Promise.allSettled([logins.purge(), idempotency.sweep()])
+/** Path of a public URL, without the slash at its end. */
+const pathOf = (url = 'http://localhost'): string => new URL(url).pathname.replace(/\/$/, '')
+
+/** Forgets ended logins, grants and clients, and old idempotency keys of the API. */
+async function sweepOld(
+  parts: readonly ({ purge(): Promise<void> } | undefined)[],
+  idempotency: StoredIdempotency,
+  log: Log,
+): Promise<void> {
+  const done = await Promise.allSettled([...parts.map((part) => part?.purge()), idempotency.sweep()])
   for (const result of done)
     if (result.status === 'rejected') log.warn({ err: result.reason }, 'old rows could not be removed')
 }

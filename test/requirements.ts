@@ -22,10 +22,15 @@ const row = (id: string, promise: string, provenBy: Tests, notProven?: string): 
 const open = (id: string, promise: string, why: string): Requirement => row(id, promise, {}, why)
 
 const oneNode = 'Only one node can run yet.'
-const noOauth = 'OAuth is not built: the gateway issues and takes its own tokens and keys only.'
+const noUpstreamOauth =
+  'OAuth towards servers is not built; the gateway opens no authorization URL of anybody.'
 const noConsole = 'The web console is not built; the pages there are hold no text of servers.'
 
 const tokens = 'test/trust/tokens.test.ts'
+const oauth = 'test/trust/oauth.test.ts'
+const oauthGrants = 'test/oauth/grants.test.ts'
+const oauthLogin = 'test/e2e/oauth-login.test.ts'
+const oauthClient = 'src/oauth/client.test.ts'
 const credentials = 'test/trust/credentials.test.ts'
 const resumption = 'test/faults/resumption.test.ts'
 const routes = 'test/trust/routes.test.ts'
@@ -73,12 +78,17 @@ const callers: Requirement[] = [
   }),
   row('A3', 'A token for another audience, of another issuer, expired or not yet valid is refused.', {
     [tokens]: ['for another audience, of another issuer, expired or not yet valid is refused'],
+    [oauth]: [
+      'works at the one endpoint that it is for, %s',
+      'opens no route of the API, whatever its user may do there',
+    ],
     'test/identity/tokens.test.ts': [
       'beyond the leeway of 60 s an expired or not yet valid token is refused',
     ],
   }),
   row('A4', 'No credential of a client reaches a server; the server gets exactly its configured one.', {
     [credentials]: ['do not reach %s, which gets exactly its configured credential'],
+    [oauth]: ['is never passed on to the server'],
     'test/upstreams/streamable-http.test.ts': ['carries exactly the configured credential: %j'],
   }),
   row('A5', 'A remembered credential stands for itself alone, and a revoked one is forgotten at once.', {
@@ -117,6 +127,7 @@ const callers: Requirement[] = [
     'What is revoked fails at the next call, and its open streams end.',
     {
       [tokens]: ['of %s fails at the next call, and its streams end'],
+      [oauth]: ['and its streams end at once when %s'],
       'test/identity/authenticate.test.ts': [
         'a call after a revocation does not share a verification from before it',
       ],
@@ -377,7 +388,7 @@ const messages: Requirement[] = [
   open(
     'A32',
     'Callers with credentials of their own at a server never share a connection there.',
-    'A server has one credential for all its callers; credentials per user need OAuth, which is not built.',
+    'A server has one credential for all its callers; credentials per user need OAuth towards servers, which is not built.',
   ),
   row('A33', "Nobody cancels somebody else's call.", {
     [sessions]: ["is not cancelled by another's cancellation"],
@@ -416,7 +427,12 @@ const reach: Requirement[] = [
   row('A36', 'A redirect is never followed, and takes no credential anywhere.', {
     [egress]: ['to %s is not followed, and the credential goes nowhere'],
   }),
-  open('A37', 'No address in OAuth metadata leads inside.', noOauth),
+  row(
+    'A37',
+    'No address in OAuth metadata leads inside.',
+    { [oauth]: ['is not fetched from inside, in no spelling', 'is not fetched without end for one address'] },
+    'Metadata of clients only: those of servers are not read, since OAuth towards servers is not built.',
+  ),
   row('A38', 'No event or upgrade of a server leads elsewhere than to its registered origin.', {
     [egress]: [
       'leads to no other origin, not even to an allowed one, and the credential goes nowhere',
@@ -484,9 +500,40 @@ const reach: Requirement[] = [
     },
     'The memory and the number of processes of a child are not limited; only its output, its input queue and its count are.',
   ),
-  open('A43', 'A consent counts for one client alone.', noOauth),
-  open('A44', 'State, PKCE, issuer and redirect of an authorization are checked.', noOauth),
-  open('A45', 'A hostile authorization URL is not opened.', noOauth),
+  row('A43', 'A consent counts for one client alone.', {
+    [oauth]: [
+      'names the client, what it wants, and where the answer goes, on a page that nobody can frame',
+      'counts in the browser in which it was asked for, so that nobody consents for another',
+      'counts once, and cannot be changed, nor given without a login',
+      'that is not given brings no code',
+      'is not taken from a form of another site',
+    ],
+    [oauthGrants]: ['a consent counts once'],
+  }),
+  row('A44', 'State, PKCE, issuer and redirect of an authorization are checked.', {
+    [oauth]: [
+      'with %s is told to the user and redirects nowhere',
+      'with %s goes back to the client, with state and issuer',
+      'that names a parameter twice is refused',
+      'may come back to any port of loopback, and every answer names its issuer',
+      'is worth nothing without its proof, to another client, or for another endpoint',
+      'that comes twice ends the tokens of the first',
+    ],
+    [oauthGrants]: [
+      'a code %s brings nothing, and is not used up',
+      'a code that comes twice ends what it brought, also when both come at once',
+      'a refresh token works once; a second use ends the whole family and tells who listens',
+    ],
+    [oauthClient]: [
+      'is compared character by character',
+      'of a loopback address may have any port, and nothing else that differs',
+    ],
+    [oauthLogin]: [
+      'logs in unaided and calls a tool, as the user who consented',
+      'an official client that may only read asks for more when a call needs it, and then calls',
+    ],
+  }),
+  open('A45', 'A hostile authorization URL is not opened.', noUpstreamOauth),
   row(
     'A46',
     'Credentials are sealed where they are stored and shown by no route.',

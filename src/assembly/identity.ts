@@ -16,6 +16,7 @@ import { Revocations } from '../identity/revocations.ts'
 import { Tokens } from '../identity/tokens.ts'
 import { UserStore } from '../identity/user-store.ts'
 import { Users } from '../identity/users.ts'
+import { GrantStore } from '../oauth/grant-store.ts'
 import { Ledger } from '../ledger/ledger.ts'
 
 const hourMs = 3_600_000
@@ -33,6 +34,7 @@ export function buildIdentity({ config, db, log, keyring, ledger, publicUrl }: I
   const revocations = new Revocations(log)
   const userStore = new UserStore(db)
   const loginStore = new LoginStore(db)
+  const grantStore = new GrantStore(db)
   const passwords = new Passwords()
   const opened = new Map<string, () => void>()
   const users = new Users({
@@ -40,6 +42,7 @@ export function buildIdentity({ config, db, log, keyring, ledger, publicUrl }: I
     passwords,
     revocations,
     clock,
+    endGrants: (userId, atMs) => [grantStore.endOfUser(userId, atMs)],
     openAccount: ({ accountId, userId, username }) => {
       const { statements, added } = ledger.newAccount({
         id: accountId,
@@ -59,6 +62,7 @@ export function buildIdentity({ config, db, log, keyring, ledger, publicUrl }: I
   const keys = new Keys({ store: keyStore, keyring, revocations, clock, log })
   const tokens = new Tokens({
     store: loginStore,
+    grants: grantStore,
     keyring,
     clock,
     publicUrl,
@@ -79,6 +83,6 @@ export function buildIdentity({ config, db, log, keyring, ledger, publicUrl }: I
     registration: config.auth.registration,
     lifetimeMs: config.auth.refreshTokenDays * 24 * hourMs,
   })
-  const credentials = new CredentialCheck({ keyStore, loginStore, clock })
-  return { revocations, users, keys, tokens, authenticator, logins, credentials }
+  const credentials = new CredentialCheck({ keyStore, loginStore, grants: grantStore, clock })
+  return { revocations, grantStore, users, keys, tokens, authenticator, logins, credentials }
 }

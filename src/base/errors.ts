@@ -100,6 +100,12 @@ export const errorCodes = {
     fault: 'caller',
     sentence: 'Your role does not allow this; ask an administrator.',
   },
+  insufficient_scope: {
+    status: 403,
+    rpc: 40303,
+    fault: 'caller',
+    sentence: 'The token does not allow this; ask the user for a token with the scopes in `scope`.',
+  },
   origin_denied: {
     status: 403,
     rpc: 40301,

@@ -24,6 +24,8 @@ export type IdPrefix =
   | 'evt'
   | 'inc'
   | 'whk'
+  | 'ogr'
+  | 'ocl'
 
 /** A new id: 48 bits of milliseconds, then 80 random bits, so ids sort by the time they were made (ULID layout). */
 export function newId(prefix: IdPrefix, nowMs: number = Date.now()): string {

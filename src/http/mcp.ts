@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { asGatewayError, GatewayError } from '../base/errors.ts'
 import type { Authenticator } from '../identity/authenticate.ts'
 import type { Principal } from '../identity/principal.ts'
+import { resourceMetadataUrl } from '../identity/scopes.ts'
 import { mayUse } from '../policy/access.ts'
 import type { Server } from '../registry/server.ts'
 import type { Endpoints } from '../registry/endpoints.ts'
@@ -26,6 +27,8 @@ export interface McpOptions {
   readonly webSockets: WebSockets
   /** Base URL for the metadata that a 401 points to. */
   readonly publicUrl: () => string
+  /** Scopes to ask for, where there is an authorization server that gives them. */
+  readonly scope?: string | undefined
 }
 
 /** The transports' parts of an endpoint, by the last word of their paths. */
@@ -101,8 +104,11 @@ export class McpEndpoints {
     )
   }
 
-  #serve(asked: Asked, principal: Principal | undefined): void {
+  #serve(asked: Asked, caller: Principal | undefined): void {
     const { request, response, path } = asked
+    // A token for another endpoint is none here (RFC 8707; MCP, "Token Audience Binding and Validation").
+    const principal =
+      caller?.resource === undefined || caller.resource === this.#resource(path) ? caller : undefined
     const found = path === 'unknown' ? undefined : this.#find(path, principal, asked.credential !== undefined)
     if (found && path !== 'unknown' && this.#mayUse(found)) {
       const client = {
@@ -155,10 +161,19 @@ export class McpEndpoints {
     return mayUse(server, principal)
   }
 
+  /** The URL of an endpoint, which all its parts share; sessions of the REST API take the credentials of that. */
+  #resource(path: McpPath | 'unknown'): string | undefined {
+    const isEndpoint = path !== 'unknown' && 'server' in path
+    return isEndpoint ? `${this.#options.publicUrl()}${endpointPath(path.server)}` : undefined
+  }
+
   #challenge({ response, path, credential }: Asked): void {
-    const suffix = path !== 'unknown' && 'server' in path ? endpointPath(path.server) : '/mcp'
-    const metadata = `${this.#options.publicUrl()}/.well-known/oauth-protected-resource${suffix}`
-    const header = challenge(credential !== undefined, { resource_metadata: metadata })
+    const resource = this.#resource(path) ?? `${this.#options.publicUrl()}/mcp`
+    const { scope } = this.#options
+    const header = challenge(credential !== undefined, {
+      resource_metadata: resourceMetadataUrl(resource),
+      ...(scope !== undefined && { scope }),
+    })
     sendError(response, new GatewayError('unauthorized'), null, { 'www-authenticate': header })
   }
 }

@@ -92,7 +92,11 @@ function describe(route: Route, schemas: Record<string, Json>): Operation {
     ...(route.body && {
       requestBody: {
         required: !route.body.safeParse(undefined).success,
-        content: { 'application/json': { schema: schemaOf(route.body, 'input', schemas) } },
+        content: {
+          [route.form ? 'application/x-www-form-urlencoded' : 'application/json']: {
+            schema: schemaOf(route.body, 'input', schemas),
+          },
+        },
       },
     }),
     responses: responsesOf(route, schemas),
@@ -106,6 +110,7 @@ const operationId = (route: Route): string =>
 const local = (path: string): string => path.replace(/^\/api\/v1/, '')
 
 function tagOf(path: string): string {
+  if (path.startsWith('/oauth/')) return 'oauth'
   if (!path.startsWith('/api/v1/')) return 'operations'
   return local(path).split('/')[1] ?? 'operations'
 }

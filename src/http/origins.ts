@@ -17,7 +17,7 @@ const loopbackNames = ['localhost', '127.0.0.1', '[::1]']
  * A check of Host and Origin (MCP, "Security Warning": servers MUST validate Origin). On a loopback address only local
  * names are served, besides the configured ones; on others every Host is, unless hosts are configured. An Origin
  * must be on the list, or be a page of a host that is served. The probes of an orchestrator name the address that they
- * reach, so that any Host may ask for those.
+ * reach, so that any Host may ask for those; the metadata of OAuth may be read by every page.
  */
 export function originCheck(options: OriginOptions): (request: IncomingMessage) => GatewayError | undefined {
   const local = loopbackNames.includes(options.host) || /^(::1|127(\.\d{1,3}){3})$/.test(options.host)
@@ -35,12 +35,15 @@ export function originCheck(options: OriginOptions): (request: IncomingMessage) 
     const host = hostName(headers.host)
     if (host === undefined || !(served(host) || isProbe(url))) return new GatewayError('host_denied')
     const { origin } = headers
-    if (origin === undefined || origins.has(origin)) return undefined
+    if (origin === undefined || isMetadata(url) || origins.has(origin)) return undefined
     const from = URL.canParse(origin) ? new URL(origin).hostname : undefined
     const own = restricted ? from !== undefined && hosts.has(from) : from === host
     return own ? undefined : new GatewayError('origin_denied')
   }
 }
+
+/** What says nothing of anybody and takes nothing: pages of clients have to find it before they can log in. */
+const isMetadata = (url = ''): boolean => url.startsWith('/.well-known/')
 
 const isProbe = (url = ''): boolean => /^\/(livez|readyz)(\?|$)/.test(url)
 

@@ -1,8 +1,10 @@
 // Whether credentials that were used before are still good, without the credentials themselves.
 import type { Clock } from '../base/clock.ts'
+import type { Grant, GrantReader } from './grant.ts'
 import type { KeyStore, KeyWithUser } from './key-store.ts'
 import type { LoginStore, StoredLogin } from './login-store.ts'
 import type { Principal } from './principal.ts'
+import { principalOf } from './tokens.ts'
 import type { User } from './user-store.ts'
 
 /** What a principal was authenticated by. */
@@ -10,11 +12,14 @@ export interface CredentialReference {
   readonly userId: string
   readonly keyId: string | undefined
   readonly loginId: string | undefined
+  readonly grantId?: string | undefined
 }
 
 export interface CredentialCheckOptions {
   readonly keyStore: KeyStore
   readonly loginStore: LoginStore
+  /** Consents to OAuth clients; absent where there are none. */
+  readonly grants?: Pick<GrantReader, 'findMany'>
   readonly clock: Clock
 }
 
@@ -26,18 +31,23 @@ export class CredentialCheck {
   }
 
   /**
-   * The callers as they are now, in the order of the references; undefined where the key, the login or the user has
+   * The callers as they are now, in the order of the references; undefined where the key, the login, the grant or the user has
    * ended or may not log in. Asks the store a few times, however many there are.
    */
   async findPrincipals(references: readonly CredentialReference[]): Promise<(Principal | undefined)[]> {
-    const { keyStore, loginStore } = this.#options
-    const [keys, logins] = await Promise.all([
+    const { keyStore, loginStore, grants } = this.#options
+    const [keys, logins, granted] = await Promise.all([
       keyStore.findManyWithUsers(distinct(references.map(({ keyId }) => keyId))),
       loginStore.findMany(distinct(references.map(({ loginId }) => loginId))),
+      grants?.findMany(distinct(references.map(({ grantId }) => grantId))),
     ])
-    return references.map(({ userId, keyId, loginId }) => {
+    return references.map(({ userId, keyId, loginId, grantId }) => {
       const principal =
-        keyId === undefined ? this.#ofLogin(logins.get(loginId ?? '')) : this.#ofKey(keys.get(keyId))
+        keyId !== undefined
+          ? this.#ofKey(keys.get(keyId))
+          : grantId !== undefined
+            ? this.#ofGrant(granted?.get(grantId))
+            : this.#ofLogin(logins.get(loginId ?? ''))
       return principal?.userId === userId ? principal : undefined
     })
   }
@@ -59,6 +69,11 @@ export class CredentialCheck {
     if (!login || login.revoked || login.user.disabled) return undefined
     if (this.#options.clock.now() >= login.expiresAtMs) return undefined
     return { ...ofUser(login.user), via: 'token', loginId: login.id, expiresAtMs: login.expiresAtMs }
+  }
+
+  #ofGrant(grant: Grant | undefined): Principal | undefined {
+    if (!grant || grant.revoked || grant.user.disabled) return undefined
+    return this.#options.clock.now() >= grant.expiresAtMs ? undefined : principalOf(grant)
   }
 }
 

@@ -80,9 +80,30 @@ export class Logins {
    * time; too many failures give `locked_out` with `retryAfterS`. `ip` is the caller's address.
    */
   async login(input: z.output<typeof loginInput>, from: { ip: string }): Promise<LoginAnswer> {
-    const user = await this.#verifyPassword(input.username, input.password, from)
+    const user = await this.verifyPassword(input, from)
     if (!user) throw new GatewayError('unauthorized', { detail: 'The user name or the password is wrong.' })
     return this.#begin(user)
+  }
+
+  /**
+   * The user behind a name and a password; undefined for an unknown name, a wrong password and a disabled user alike.
+   * Counted against lockout: too many failures give `locked_out` with `retryAfterS`.
+   */
+  async verifyPassword(
+    { username, password }: z.output<typeof loginInput>,
+    from: { ip: string },
+  ): Promise<User | undefined> {
+    const { lockout, passwords, userStore } = this.#options
+    const attempt = { username, ip: from.ip }
+    lockout.check(attempt)
+    const name = usernameText.safeParse(username)
+    const user = name.success ? await userStore.findByName(name.data) : undefined
+    // Checked and counted within the turn: what is sent all at once is not counted less.
+    const right = await passwords.verify(user?.passwordHash, password, {
+      before: () => lockout.check(attempt),
+      after: (isRight) => (isRight && !user?.disabled ? lockout.succeeded(attempt) : lockout.failed(attempt)),
+    })
+    return right && !user?.disabled ? user : undefined
   }
 
   /** Changes one's own password and ends all of the user's logins, this one too; counted against lockout. */
@@ -91,7 +112,10 @@ export class Logins {
     change: z.output<typeof passwordChange>,
     from: { ip: string },
   ): Promise<void> {
-    const user = await this.#verifyPassword(principal.username, change.currentPassword, from)
+    const user = await this.verifyPassword(
+      { username: principal.username, password: change.currentPassword },
+      from,
+    )
     if (!user)
       throw new GatewayError('validation_failed', {
         fields: [{ field: '/currentPassword', message: 'is wrong' }],
@@ -130,20 +154,6 @@ export class Logins {
   /** Deletes what ended long ago; to be called now and then. */
   purge(): Promise<void> {
     return this.#options.store.purge(this.#options.clock.now() - 24 * 60 * 60 * 1000)
-  }
-
-  async #verifyPassword(username: string, password: string, from: { ip: string }): Promise<User | undefined> {
-    const { lockout, passwords, userStore } = this.#options
-    const attempt = { username, ip: from.ip }
-    lockout.check(attempt)
-    const name = usernameText.safeParse(username)
-    const user = name.success ? await userStore.findByName(name.data) : undefined
-    // Checked and counted within the turn: what is sent all at once is not counted less.
-    const right = await passwords.verify(user?.passwordHash, password, {
-      before: () => lockout.check(attempt),
-      after: (isRight) => (isRight && !user?.disabled ? lockout.succeeded(attempt) : lockout.failed(attempt)),
-    })
-    return right && !user?.disabled ? user : undefined
   }
 
   async #begin(user: User): Promise<LoginAnswer> {

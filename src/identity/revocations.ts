@@ -2,18 +2,20 @@
 import type { Log } from '../base/log.ts'
 import type { Principal } from './principal.ts'
 
-/** What ended: everything of a user, one API key, one login with its tokens, or every access token that there is. */
+/** What ended: everything of a user, a key, a login or a consent with its tokens, or every access token there is. */
 export type Revocation =
   | { readonly userId: string }
   | { readonly keyId: string }
   | { readonly loginId: string }
   | { readonly tokens: 'all' }
+  | { readonly grantId: string }
 
 /** Whether a principal's credential is one of those that ended. */
 export function isRevokedBy(revocation: Revocation, principal: Principal): boolean {
   if ('userId' in revocation) return principal.userId === revocation.userId
   if ('keyId' in revocation) return principal.keyId === revocation.keyId
-  if ('tokens' in revocation) return principal.via === 'token'
+  if ('tokens' in revocation) return principal.via === 'token' || principal.via === 'oauth'
+  if ('grantId' in revocation) return principal.grantId === revocation.grantId
   return principal.loginId === revocation.loginId
 }
 

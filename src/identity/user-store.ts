@@ -106,12 +106,16 @@ export class UserStore {
 
   /**
    * Changes a user; false where nothing was changed. `endLoginsAtMs` ends the user's logins in the same
-   * transaction; `keepAnAdmin` refuses the change unless another admin who can log in remains.
+   * transaction, and `companions` commit with it; `keepAnAdmin` refuses the change unless another admin who can log in remains.
    */
   async update(
     id: string,
     change: Updateable<UserTable>,
-    options: { endLoginsAtMs?: number | undefined; keepAnAdmin?: boolean },
+    options: {
+      endLoginsAtMs?: number | undefined
+      companions?: readonly CompanionWrite[] | undefined
+      keepAnAdmin?: boolean
+    },
   ): Promise<boolean> {
     let update = this.#builder.updateTable('users').set(change).where('id', '=', id)
     update = update.where('deleted_at', 'is', null)
@@ -122,6 +126,7 @@ export class UserStore {
     const [changed] = await this.#database.write(
       update,
       ...(options.endLoginsAtMs === undefined ? [] : [this.#endLogins(id, options.endLoginsAtMs)]),
+      ...(options.companions ?? []),
     )
     return changed === 1
   }

@@ -47,6 +47,8 @@ export interface UsersOptions {
   readonly clock: Clock
   /** The queries that open the new user's account; they commit with the user or not at all. */
   readonly openAccount: (account: { accountId: string; userId: string; username: string }) => CompanionWrite[]
+  /** Queries that end what the user allowed others, to be committed with a change that carries this time. */
+  readonly endGrants?: (userId: string, atMs: number) => CompanionWrite[]
   /** Hears of each user and account that was made, once they are durable. */
   readonly onCreated?: (user: User) => void
 }
@@ -121,10 +123,10 @@ export class Users {
 
   /**
    * Changes a user. A new password, new roles or `disabled` end what the user has open; a new password and
-   * `disabled` also end its logins. The last administrator who can log in stays one (`unprocessable`).
+   * `disabled` also end its logins and what it allowed OAuth clients. The last administrator who can log in stays one (`unprocessable`).
    */
   async patch(id: string, patch: UserPatch): Promise<User> {
-    const { store, passwords, clock, revocations } = this.#options
+    const { store, passwords, clock, revocations, endGrants } = this.#options
     const user = await this.get(id)
     const passwordHash = patch.password === undefined ? undefined : await passwords.hash(patch.password)
     const nowMs = clock.now()
@@ -141,6 +143,7 @@ export class Users {
     const keepAnAdmin = isActiveAdmin(user) && losesAdmin
     const changed = await store.update(id, change, {
       endLoginsAtMs: endsLogins ? nowMs : undefined,
+      companions: endsLogins ? endGrants?.(id, nowMs) : undefined,
       keepAnAdmin,
     })
     if (!changed) throw keepAnAdmin ? lastAdmin() : new GatewayError('not_found')
@@ -148,14 +151,18 @@ export class Users {
     return this.get(id)
   }
 
-  /** Ends a user's logins and keys for good. The name stays taken and its usage stays readable. */
+  /** Ends a user's logins, keys and grants for good. The name stays taken and its usage stays readable. */
   async delete(id: string): Promise<void> {
-    const { store, clock, revocations } = this.#options
+    const { store, clock, revocations, endGrants } = this.#options
     const user = await this.get(id)
     const nowMs = clock.now()
     const keepAnAdmin = isActiveAdmin(user)
     const change = { deleted_at: nowMs, updated_at: nowMs }
-    const changed = await store.update(id, change, { endLoginsAtMs: nowMs, keepAnAdmin })
+    const changed = await store.update(id, change, {
+      endLoginsAtMs: nowMs,
+      companions: endGrants?.(id, nowMs),
+      keepAnAdmin,
+    })
     if (!changed) throw keepAnAdmin ? lastAdmin() : new GatewayError('not_found')
     revocations.publish({ userId: id })
   }

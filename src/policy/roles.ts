@@ -41,7 +41,7 @@ export const notByKey: ReadonlySet<Permission> = new Set<Permission>([
 /** Whether a caller has a permission. */
 export function may(principal: Principal, permission: Permission): boolean {
   if (principal.via === 'public') return false
-  if (principal.via === 'key' && notByKey.has(permission)) return false
+  if (principal.via !== 'token' && notByKey.has(permission)) return false
   const holders: readonly Role[] = permissions[permission]
   return principal.roles.some((role) => holders.includes(role))
 }

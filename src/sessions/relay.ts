@@ -3,6 +3,7 @@ import { asGatewayError, GatewayError } from '../base/errors.ts'
 import { LinkedList } from '../base/linked-list.ts'
 import type { Log } from '../base/log.ts'
 import { isRevokedBy, type Revocation } from '../identity/revocations.ts'
+import { scopeFault } from '../identity/scopes.ts'
 import type { Server } from '../registry/server.ts'
 import { tell, unheard } from '../upstreams/tell.ts'
 import type { UpstreamExchange, UpstreamFailure } from '../upstreams/upstream.ts'
@@ -81,6 +82,8 @@ export class Relay implements CallHost {
 
   /** Handles one message; the reply is answered exactly once. */
   handle(incoming: Incoming, reply: Reply): void {
+    const fault = isAsking(incoming) && scopeFault(incoming.principal, incoming.message.method)
+    if (fault) return reply.refuse(fault)
     if (isAsking(incoming)) this.#reopen(incoming, reply)
     else this.#forward(incoming, reply, !isResponse(incoming.message))
   }

@@ -115,10 +115,11 @@ function wayOf(
 
 /** Whoever needed no credential needs none now, as long as the server is public and the same account pays. */
 function publicCaller(
-  { userId, accountId, keyId, loginId }: LeftSession,
+  { userId, accountId, keyId, loginId, grantId }: LeftSession,
   server: Server,
 ): Principal | undefined {
-  if (userId !== 'public' || keyId !== undefined || loginId !== undefined) return undefined
+  const credential = keyId ?? loginId ?? grantId
+  if (userId !== 'public' || credential !== undefined) return undefined
   if (server.access !== 'public' || server.publicAccountId !== accountId) return undefined
   return { userId, username: 'public', roles: [], accountId, via: 'public' }
 }

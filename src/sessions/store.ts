@@ -13,6 +13,7 @@ interface Tables {
     account_id: string
     key_id: string | null
     login_id: string | null
+    grant_id: string | null
     server_id: string
     transport: string
     status: SessionStatus
@@ -52,6 +53,7 @@ export interface StoredSession {
 export interface LeftSession extends StoredSession {
   readonly keyId: string | undefined
   readonly loginId: string | undefined
+  readonly grantId?: string | undefined
   readonly idleMs: number
   readonly ephemeral: boolean
   readonly client: Client
@@ -107,6 +109,7 @@ export class SessionStore {
         account_id: principal.accountId,
         key_id: principal.keyId ?? null,
         login_id: principal.loginId ?? null,
+        grant_id: principal.grantId ?? null,
         server_id: session.serverId,
         transport: session.transport,
         created_at: BigInt(session.createdAtMs),
@@ -215,6 +218,7 @@ export class SessionStore {
       ...toStored(row),
       keyId: row.key_id ?? undefined,
       loginId: row.login_id ?? undefined,
+      grantId: row.grant_id ?? undefined,
       idleMs: Number(row.idle_ms ?? 0n),
       ephemeral: row.ephemeral === 1n,
       client: JSON.parse(row.client ?? '{}') as Client,

@@ -1,6 +1,7 @@
 // An answer over Streamable HTTP: one JSON body, or an SSE stream that ends with the final answer.
 import type { ServerResponse } from 'node:http'
 import type { GatewayError } from '../base/errors.ts'
+import { stepUpChallenge } from '../identity/scopes.ts'
 import type { FinalAnswer, Reply } from '../sessions/reply.ts'
 import { formatEvent } from '../wire/sse-frame.ts'
 import type { RequestId } from '../wire/json-rpc.ts'
@@ -133,6 +134,7 @@ export function sendError(
     'content-type': 'application/json',
     'content-length': String(body.length),
     ...(error.retryAfterS !== undefined && { 'retry-after': String(error.retryAfterS) }),
+    ...(error.code === 'insufficient_scope' && { 'www-authenticate': stepUpChallenge(error) }),
     ...headers,
   })
   response.end(body)

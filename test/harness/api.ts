@@ -28,6 +28,12 @@ import { Revocations } from '../../src/identity/revocations.ts'
 import { Tokens } from '../../src/identity/tokens.ts'
 import { UserStore } from '../../src/identity/user-store.ts'
 import { Users } from '../../src/identity/users.ts'
+import { Authorizations } from '../../src/oauth/authorizations.ts'
+import { ClientDocuments } from '../../src/oauth/client-documents.ts'
+import { ClientStore } from '../../src/oauth/client-store.ts'
+import { Clients } from '../../src/oauth/clients.ts'
+import { GrantStore } from '../../src/oauth/grant-store.ts'
+import { Grants } from '../../src/oauth/grants.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
 import { LedgerStore } from '../../src/ledger/store.ts'
 import { Bundles } from '../../src/registry/bundles.ts'
@@ -92,6 +98,7 @@ async function buildIdentity(db: Database, options: TestApiOptions & { clock: Ma
   const revocations = new Revocations(log)
   const userStore = new UserStore(db)
   const loginStore = new LoginStore(db)
+  const grantStore = new GrantStore(db)
   const passwords = new Passwords()
   const opened = new Map<string, () => void>()
   const users = new Users({
@@ -108,7 +115,13 @@ async function buildIdentity(db: Database, options: TestApiOptions & { clock: Ma
     onCreated: ({ accountId }) => opened.get(accountId)?.(),
   })
   const keys = new Keys({ store: new KeyStore(db), keyring, revocations, clock, log })
-  const tokens = new Tokens({ store: loginStore, keyring, clock, publicUrl: () => publicUrl })
+  const tokens = new Tokens({
+    store: loginStore,
+    grants: grantStore,
+    keyring,
+    clock,
+    publicUrl: () => publicUrl,
+  })
   const authenticator = new Authenticator({ tokens, keys, revocations, clock })
   const logins = new Logins({
     store: loginStore,
@@ -123,7 +136,32 @@ async function buildIdentity(db: Database, options: TestApiOptions & { clock: Ma
     log,
     registration,
   })
-  return { dataKeys, keyring, revocations, users, keys, tokens, authenticator, logins }
+  return { dataKeys, keyring, revocations, users, keys, tokens, authenticator, logins, grantStore }
+}
+
+function buildOauth(db: Database, clock: ManualClock, identity: Awaited<ReturnType<typeof buildIdentity>>) {
+  const { keyring, logins, grantStore: store } = identity
+  const documents = new ClientDocuments({ fetchJson: () => Promise.reject(new Error('offline')), clock })
+  const features = { registration: true, metadataDocuments: true }
+  const clients = new Clients({
+    ...features,
+    store: new ClientStore(db),
+    documents,
+    keyring,
+    clock,
+    maxClients: 10,
+  })
+  const lives = { lifetimeS: 600, grantMs: 30 * 86_400_000 }
+  const grants = new Grants({ ...identity, ...lives, store, clock, log })
+  const authorizations = new Authorizations({
+    clients,
+    grants,
+    logins,
+    keyring,
+    clock,
+    publicUrl: () => publicUrl,
+  })
+  return { clients, grants, authorizations, authorizationServer: features }
 }
 
 async function findAccountId(users: Users, userId: string): Promise<string | undefined> {
@@ -178,6 +216,7 @@ export async function startApi(options: TestApiOptions = {}) {
   const parts = {
     ...money,
     ...identity,
+    ...buildOauth(db, clock, identity),
     registry,
     bundles,
     upstreams,

@@ -8,6 +8,7 @@ import { silentLog as log } from '../../src/base/log.ts'
 import type { Compilable, Database } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { identityTables } from '../../src/db/migrations/0001-identity.ts'
+import { oauthTables } from '../../src/db/migrations/0024-oauth.ts'
 import { openPostgres } from '../../src/db/postgres.ts'
 import { openSqlite } from '../../src/db/sqlite.ts'
 import { Authenticator, type AuthenticatorLimits } from '../../src/identity/authenticate.ts'
@@ -21,6 +22,8 @@ import { Revocations } from '../../src/identity/revocations.ts'
 import { Tokens } from '../../src/identity/tokens.ts'
 import { UserStore } from '../../src/identity/user-store.ts'
 import { Users } from '../../src/identity/users.ts'
+import { GrantStore } from '../../src/oauth/grant-store.ts'
+import { Grants } from '../../src/oauth/grants.ts'
 import { startPostgres, type TestPostgres } from './postgres.ts'
 
 export const publicUrl = 'http://gateway.test'
@@ -95,17 +98,36 @@ export function identityOn(engine: (typeof engines)[number]) {
 /** Starts identity over an empty store; `stop` closes the store and removes the folder. */
 async function startIdentity(store: Database, folder: string, options: IdentityOptions) {
   const database = new CountingDatabase(store)
-  await migrate(database, { log, migrations: [identityTables] })
+  await migrate(database, { log, migrations: [identityTables, oauthTables] })
   const clock = new ManualClock()
   const keyring = new Keyring(derivedKeys(Buffer.from('0123456789abcdef0123456789abcdef')))
   const revocations = new Revocations(log)
   const userStore = new UserStore(database)
   const loginStore = new LoginStore(database)
+  const grantStore = new GrantStore(database)
   const passwords = new Passwords()
   const openAccount = options.openAccount ?? (() => [])
-  const users = new Users({ store: userStore, passwords, revocations, clock, openAccount })
+  const endGrants = (userId: string, atMs: number) => [grantStore.endOfUser(userId, atMs)]
+  const users = new Users({ store: userStore, passwords, revocations, clock, openAccount, endGrants })
   const keys = new Keys({ store: new KeyStore(database), keyring, revocations, clock, log })
-  const tokens = new Tokens({ store: loginStore, keyring, clock, publicUrl: () => publicUrl })
+  const tokens = new Tokens({
+    store: loginStore,
+    grants: grantStore,
+    keyring,
+    clock,
+    publicUrl: () => publicUrl,
+  })
+  const grants = new Grants({
+    store: grantStore,
+    tokens,
+    keyring,
+    revocations,
+    clock,
+    log,
+    lifetimeS: 600,
+    grantMs: 30 * 86_400_000,
+    maxPerUser: 5,
+  })
   const limits = options.limits ?? {}
   const authenticator = new Authenticator({ tokens, keys, revocations, clock, limits })
   const logins = new Logins({
@@ -138,6 +160,8 @@ async function startIdentity(store: Database, folder: string, options: IdentityO
     authenticator,
     logins,
     loginStore,
+    grantStore,
+    grants,
     member,
     stop,
   }

@@ -357,6 +357,8 @@ describe('well-known documents', () => {
       expect(answer.status).toBe(200)
       expect(answer.json).toEqual({
         resource: `${publicUrl}/mcp/${name}`,
+        authorization_servers: [publicUrl],
+        scopes_supported: ['mcp:read', 'mcp:call'],
         bearer_methods_supported: ['header'],
         resource_name: 'Tollbridge',
       })

@@ -57,7 +57,8 @@ const newBundle = () => ({ name: `made-${++made}`, members: [{ server: 'open' }]
 /** Names of the victim's things in a path, by what they stand for. */
 const pathOf = (template: string): string =>
   template
-    .replace(/^(?!\/\.)/, '/api/v1')
+    .replace(/^(?!\/[./])/, '/api/v1')
+    .replace(/^\/\//, '/')
     .replace('{user}', victim.userId)
     .replace('{key}', victimKey)
     .replace('{session}', victimSession)
@@ -77,6 +78,10 @@ const rows: Row[] = [
   { ask: ['GET', '/keys'], status: [401, 200, 200, 200, 200, 403] },
   { ask: ['GET', '/keys?user=*'], status: [401, 403, 403, 403, 200, 403] },
   { ask: ['POST', '/keys/{key}/rotate'], status: [401, 404, 404, 404, 404, 403] },
+  { ask: ['GET', '/oauth/grants'], status: [401, 200, 200, 200, 200, 403] },
+  { ask: ['GET', '/oauth/grants?user=*'], status: [401, 403, 403, 403, 200, 403] },
+  { ask: ['DELETE', `/oauth/grants/ogr_${'0'.repeat(26)}`], status: [401, 404, 404, 404, 404, 403] },
+  { ask: ['POST', '//oauth/introspect'], status: [401, 400, 400, 400, 400, 400] },
   { ask: ['GET', '/servers'], status: [401, 200, 200, 200, 200, 200] },
   { ask: ['POST', '/servers', newServer], status: [401, 403, 403, 201, 201, 201] },
   { ask: ['GET', '/servers/hidden'], status: [401, 404, 200, 404, 200, 200] },

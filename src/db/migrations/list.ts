@@ -21,6 +21,8 @@ import { topUpTables } from './0020-top-ups.ts'
 import { cubeTables } from './0021-cubes.ts'
 import { correctionTables } from './0022-corrections.ts'
 import { paymentTables } from './0023-payments.ts'
+import { oauthTables } from './0024-oauth.ts'
+import { sessionGrants } from './0025-session-grants.ts'
 import { dataKeyTable } from './0032-data-keys.ts'
 
 export const migrations: readonly Migration[] = [
@@ -45,5 +47,7 @@ export const migrations: readonly Migration[] = [
   cubeTables,
   correctionTables,
   paymentTables,
+  oauthTables,
+  sessionGrants,
   dataKeyTable,
 ]

@@ -10,7 +10,7 @@ import type { Principal } from '../../identity/principal.ts'
 import { may } from '../../policy/roles.ts'
 import { problemType, toProblem } from '../errors.ts'
 import { securityHeaders, sendAnswer, toAnswer, type AnyAnswer } from './answer.ts'
-import { parseJson, readQuery, validate } from './body.ts'
+import { parseForm, parseJson, readQuery, validate } from './body.ts'
 import { corsHeaders, preflightHeaders } from './cors.ts'
 import { IdempotentRequests, fingerprintOf, readIdempotencyKey } from './idempotency.ts'
 import type { Context, Route } from './route.ts'
@@ -47,6 +47,7 @@ interface Shared extends ApiOptions {
 }
 
 const everyMethod = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+const formType = 'application/x-www-form-urlencoded'
 const noFields = z.strictObject({}).optional()
 
 /** Builds the API out of its routes. */
@@ -68,7 +69,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     frameworkErrors: (error, request, reply) => sendProblem(shared, error, request, reply),
   })
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>
+  app.addContentTypeParser(['application/json', formType], { parseAs: 'buffer' }, (_request, body, done) =>
     done(null, body),
   )
   app.addHook('onRequest', async (request, reply) => startAnswer(shared, request, reply))
@@ -154,7 +155,8 @@ function startAnswer(shared: Shared, request: FastifyRequest, reply: FastifyRepl
 async function admit(shared: Shared, route: Route, request: FastifyRequest): Promise<void> {
   if (route.permission === 'public') return
   const principal = await shared.authenticate(request.raw)
-  if (!principal) throw new GatewayError('unauthorized')
+  // A token for one MCP endpoint is for that endpoint alone (RFC 8707).
+  if (!principal || principal.resource !== undefined) throw new GatewayError('unauthorized')
   if (route.permission !== 'signed-in' && !may(principal, route.permission)) {
     throw new GatewayError('forbidden')
   }
@@ -228,10 +230,10 @@ function makeContext(
   exchange: Exchange & { bytes: Buffer; signal: AbortSignal },
 ): Context {
   const { request, reply, bytes, signal } = exchange
-  const json = bytes.length > 0 ? parseJson(bytes, shared.maxDepth) : undefined
+  const given = bytes.length > 0 ? parseBody(route, request, { bytes, maxDepth: shared.maxDepth }) : undefined
   return {
     principal: shared.callers.get(request),
-    body: validate(route.body ?? noFields, json, 'body'),
+    body: validate(route.body ?? noFields, given, 'body'),
     bytes,
     query: route.query && validate(route.query, readQuery(request.raw.url ?? ''), 'query'),
     params: route.params ? validate(route.params, request.params, 'path') : request.params,
@@ -241,6 +243,16 @@ function makeContext(
     signal,
     setHeader: (name, value) => void reply.header(name, value),
   }
+}
+
+function parseBody(
+  route: Route,
+  request: FastifyRequest,
+  { bytes, maxDepth }: { bytes: Buffer; maxDepth: number },
+): unknown {
+  const isForm = request.headers['content-type']?.toLowerCase().startsWith(formType) ?? false
+  if (isForm !== (route.form ?? false)) throw new GatewayError('unsupported_media_type')
+  return isForm ? parseForm(bytes) : parseJson(bytes, maxDepth)
 }
 
 function sendProblem(shared: Shared, thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {

@@ -38,6 +38,15 @@ function isTooDeep(bytes: Uint8Array, maxDepth: number): boolean {
   return false
 }
 
+/** A form as an object for validation; a name that comes twice becomes an array. Throws `invalid_request`. */
+export function parseForm(bytes: Uint8Array): Record<string, string | string[]> {
+  try {
+    return valuesOf(new URLSearchParams(utf8.decode(bytes)))
+  } catch (cause) {
+    throw new GatewayError('invalid_request', { detail: 'The body is not a form in UTF-8.', cause })
+  }
+}
+
 /**
  * The value that `schema` makes of `input`.
  * Throws GatewayError `validation_failed` with one field error for each fault: a JSON pointer for the body (RFC 6901),
@@ -107,9 +116,11 @@ const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text
 /** Query text as an object for validation; a name that comes twice becomes an array, which schemas refuse or want. */
 export function readQuery(url: string): Record<string, string | string[]> {
   const start = url.indexOf('?')
+  return valuesOf(new URLSearchParams(start < 0 ? '' : url.slice(start + 1)))
+}
+
+function valuesOf(search: URLSearchParams): Record<string, string | string[]> {
   const values: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>
-  if (start < 0) return values
-  const search = new URLSearchParams(url.slice(start + 1))
   for (const name of new Set(search.keys())) {
     const all = search.getAll(name)
     values[name] = all.length === 1 ? (all[0] ?? '') : all

@@ -7,6 +7,9 @@ import { authRoutes, type AuthRouteDeps } from './auth.ts'
 import { subjectFinder } from './budget-subject.ts'
 import { bundleRoutes, type BundleRouteDeps } from './bundles.ts'
 import { billingRoutes, type BillingRouteDeps } from './billing-routes.ts'
+import { authorizeRoutes, type AuthorizeRouteDeps } from './oauth/authorize.ts'
+import { grantRoutes, type GrantRouteDeps } from './oauth/grants.ts'
+import { tokenRoutes, type TokenRouteDeps } from './oauth/token.ts'
 import { keyRoutes, type KeyRouteDeps } from './keys.ts'
 import type { Route } from './route.ts'
 import { secretRoutes, type SecretRouteDeps } from './secrets.ts'
@@ -23,6 +26,9 @@ export type ResourceDeps = AuthRouteDeps &
   Omit<SessionRouteDeps, 'recordSession'> &
   Omit<BillingRouteDeps, 'findSubjects'> &
   SecretRouteDeps &
+  AuthorizeRouteDeps &
+  GrantRouteDeps &
+  TokenRouteDeps &
   WellKnownRouteDeps & { readonly metering: Metering }
 
 /** The routes under `/api/v1`, and the well-known documents. */
@@ -37,6 +43,9 @@ export function resourceRoutes(deps: ResourceDeps): Route[] {
     ...sessionRoutes({ ...deps, recordSession: recordSession(deps.metering) }),
     ...billingRoutes({ ...deps, findSubjects: subjectFinder(deps) }),
     ...secretRoutes(deps),
+    ...grantRoutes(deps),
+    ...authorizeRoutes(deps),
+    ...tokenRoutes(deps),
     ...wellKnownRoutes(deps),
   ]
 }

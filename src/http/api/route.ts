@@ -63,6 +63,8 @@ export interface Route {
   readonly permission: RoutePermission
   /** Strict objects only: a field that is not in the schema is refused. */
   readonly body?: z.ZodType
+  /** Whether the body is a form (`application/x-www-form-urlencoded`) instead of JSON. */
+  readonly form?: boolean
   /** Largest body, where that is less than anywhere else. */
   readonly maxBodyBytes?: number
   readonly query?: z.ZodType

@@ -1,12 +1,22 @@
-// Documents at well-known addresses: our signing keys, and what an MCP endpoint wants of those who call it.
+// Documents at well-known addresses: our signing keys, what an MCP endpoint wants of its callers, and who gives it to them.
 import { z } from 'zod'
 import { GatewayError } from '../../base/errors.ts'
+import { scopeNames } from '../../identity/scopes.ts'
 import type { Tokens } from '../../identity/tokens.ts'
-import { defineRoute, type Route } from './route.ts'
+import { defineRoute, type Context, type Route } from './route.ts'
 
 export interface WellKnownRouteDeps {
   readonly tokens: Pick<Tokens, 'jwks'>
   publicUrl(): string
+  /** Path of the public URL, without a slash at its end; absent where it has none. */
+  readonly publicPath?: string
+  /** What the authorization server takes; absent where it is off. */
+  readonly authorizationServer?: AuthorizationServerFeatures | undefined
+}
+
+export interface AuthorizationServerFeatures {
+  readonly registration: boolean
+  readonly metadataDocuments: boolean
 }
 
 const jwksShape = z
@@ -27,52 +37,146 @@ const jwksShape = z
 const resourceShape = z
   .strictObject({
     resource: z.string().describe('URL of the MCP endpoint.'),
+    authorization_servers: z.array(z.string()).optional().describe('Issuers whose tokens it takes.'),
+    scopes_supported: z.array(z.string()).optional(),
     bearer_methods_supported: z.array(z.literal('header')),
     resource_name: z.string(),
   })
   .meta({ id: 'ProtectedResource' })
 
+const serverShape = z
+  .strictObject({
+    issuer: z.string(),
+    authorization_endpoint: z.string(),
+    token_endpoint: z.string(),
+    registration_endpoint: z.string().optional(),
+    revocation_endpoint: z.string(),
+    introspection_endpoint: z.string(),
+    jwks_uri: z.string(),
+    scopes_supported: z.array(z.string()),
+    response_types_supported: z.array(z.literal('code')),
+    response_modes_supported: z.array(z.literal('query')),
+    grant_types_supported: z.array(z.string()),
+    token_endpoint_auth_methods_supported: z.array(z.string()),
+    revocation_endpoint_auth_methods_supported: z.array(z.string()),
+    code_challenge_methods_supported: z.array(z.literal('S256')),
+    authorization_response_iss_parameter_supported: z.literal(true),
+    client_id_metadata_document_supported: z.boolean(),
+  })
+  .meta({ id: 'AuthorizationServer' })
+
 const endpointName = /^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$/
 
-/** `/.well-known/…`; for everybody. */
+/** `/.well-known/…`; for everybody, and for the pages of every origin: nothing here depends on who asks. */
 export function wellKnownRoutes(deps: WellKnownRouteDeps): Route[] {
+  return [...resourceMetadataRoutes(deps), ...serverMetadataRoutes(deps)]
+}
+
+const common = { method: 'GET', permission: 'public' } as const
+const toEverybody = ({ setHeader }: Pick<Context, 'setHeader'>): void =>
+  setHeader('access-control-allow-origin', '*')
+
+function resourceMetadataRoutes(deps: WellKnownRouteDeps): Route[] {
   const metadata = (path: string): z.input<typeof resourceShape> => ({
     resource: `${deps.publicUrl()}${path}`,
+    ...(deps.authorizationServer && {
+      authorization_servers: [deps.publicUrl()],
+      scopes_supported: scopeNames,
+    }),
     bearer_methods_supported: ['header'],
     resource_name: 'Tollbridge',
   })
-  const resourcePath = '/.well-known/oauth-protected-resource/mcp'
+  const path = '/.well-known/oauth-protected-resource'
+  // The well-known part stands before the resource's path (RFC 9728, section 3.1), also before a proxy's part of it. Who
+  // guesses it from the URL of an endpoint's event stream is answered for the endpoint.
+  const spellings = (rest: string): string[] =>
+    [deps.publicPath ?? '', ''].flatMap((base) =>
+      ['', '/sse'].map((leg) => `${path}${base}/mcp${rest}${leg}`),
+    )
+  const others = (rest: string): string[] => [
+    ...new Set(spellings(rest).filter((each) => each !== `${path}/mcp${rest}` && each !== `${path}/mcp/sse`)),
+  ]
   return [
     defineRoute({
-      method: 'GET',
-      path: '/.well-known/jwks.json',
-      summary: 'The public keys of our access tokens (RFC 7517)',
-      permission: 'public',
-      response: jwksShape,
-      handler: () => ({ keys: [...deps.tokens.jwks.keys] }),
-    }),
-    defineRoute({
-      method: 'GET',
-      path: resourcePath,
+      ...common,
+      path: `${path}/mcp`,
+      aliases: others(''),
       summary: 'Metadata of the MCP endpoint for all servers (RFC 9728)',
-      permission: 'public',
       response: resourceShape,
-      handler: () => metadata('/mcp'),
+      handler: (context) => {
+        toEverybody(context)
+        return metadata('/mcp')
+      },
     }),
     defineRoute({
-      method: 'GET',
-      path: `${resourcePath}/{name}`,
+      ...common,
+      path: `${path}/mcp/{name}`,
+      aliases: others('/{name}'),
       summary: 'Metadata of an MCP endpoint (RFC 9728)',
       description:
         'Every name that a server could have gets the same answer, whether there is such a server or not.',
-      permission: 'public',
       params: z.strictObject({ name: z.string() }),
       response: resourceShape,
       errors: [404],
-      handler: ({ params }) => {
-        if (!endpointName.test(params.name)) throw new GatewayError('not_found')
-        return metadata(`/mcp/${params.name}`)
+      handler: (context) => {
+        const { name } = context.params
+        if (!endpointName.test(name)) throw new GatewayError('not_found')
+        toEverybody(context)
+        // As in the paths of the endpoints themselves, this is a part of plain /mcp and no name.
+        return metadata(name === 'sse' ? '/mcp' : `/mcp/${name}`)
       },
     }),
   ]
+}
+
+function serverMetadataRoutes(deps: WellKnownRouteDeps): Route[] {
+  const path = '/.well-known/oauth-authorization-server'
+  return [
+    defineRoute({
+      ...common,
+      path: '/.well-known/jwks.json',
+      summary: 'The public keys of our access tokens (RFC 7517)',
+      response: jwksShape,
+      handler: (context) => {
+        toEverybody(context)
+        return { keys: [...deps.tokens.jwks.keys] }
+      },
+    }),
+    defineRoute({
+      ...common,
+      path,
+      aliases: deps.publicPath ? [`${path}${deps.publicPath}`] : [],
+      summary: 'Metadata of the authorization server (RFC 8414)',
+      response: serverShape,
+      errors: [404],
+      handler: (context) => {
+        if (!deps.authorizationServer) throw new GatewayError('not_found')
+        toEverybody(context)
+        return serverMetadata(deps.publicUrl(), deps.authorizationServer)
+      },
+    }),
+  ]
+}
+
+function serverMetadata(issuer: string, features: AuthorizationServerFeatures): z.input<typeof serverShape> {
+  const base = issuer.replace(/\/$/, '')
+  const authMethods = ['none', 'client_secret_basic', 'client_secret_post']
+  return {
+    issuer,
+    authorization_endpoint: `${base}/oauth/authorize`,
+    token_endpoint: `${base}/oauth/token`,
+    ...(features.registration && { registration_endpoint: `${base}/oauth/register` }),
+    revocation_endpoint: `${base}/oauth/revoke`,
+    introspection_endpoint: `${base}/oauth/introspect`,
+    jwks_uri: `${base}/.well-known/jwks.json`,
+    scopes_supported: scopeNames,
+    response_types_supported: ['code'],
+    response_modes_supported: ['query'],
+    grant_types_supported: ['authorization_code', 'refresh_token'],
+    token_endpoint_auth_methods_supported: authMethods,
+    revocation_endpoint_auth_methods_supported: authMethods,
+    code_challenge_methods_supported: ['S256'],
+    authorization_response_iss_parameter_supported: true,
+    client_id_metadata_document_supported: features.metadataDocuments,
+  }
 }

@@ -1,0 +1,123 @@
+// Which clients there are: those that registered themselves, and those that are known by their metadata's URL.
+import { timingSafeEqual } from 'node:crypto'
+import type { Clock } from '../base/clock.ts'
+import { newId, randomToken } from '../base/id.ts'
+import type { Keyring } from '../base/keyring.ts'
+import { Attempts } from './attempts.ts'
+import { isClientUrl, type ClientDocuments } from './client-documents.ts'
+import type { ClientStore } from './client-store.ts'
+import { readMetadata, type Client } from './client.ts'
+import { OauthError } from './oauth-error.ts'
+
+export interface ClientsOptions {
+  readonly store: ClientStore
+  readonly documents: ClientDocuments
+  readonly keyring: Keyring
+  readonly clock: Clock
+  /** Whether clients may register themselves (RFC 7591). */
+  readonly registration: boolean
+  /** Whether a client id may be the URL of a metadata document. */
+  readonly metadataDocuments: boolean
+  /** Registered clients at once. */
+  readonly maxClients: number
+}
+
+/** A new client, with its secret where it asked for one; that is shown this once. */
+export interface Registered {
+  readonly client: Client
+  readonly secret?: string
+  readonly issuedAtMs: number
+}
+
+/** What a client authenticates with at the token endpoint (RFC 6749, section 2.3.1). */
+export interface ClientProof {
+  readonly clientId: string
+  readonly secret: string | undefined
+  readonly method: 'none' | 'client_secret_basic' | 'client_secret_post'
+}
+
+const hourMs = 3_600_000
+const dayMs = 24 * hourMs
+const registrationsPerHour = 20
+const fetchesPerMinute = 20
+const clientText = /^ocl_[0-9a-hjkmnp-tv-z]{26}$/
+
+export class Clients {
+  readonly #options: ClientsOptions
+  readonly #registrations: Attempts
+  readonly #fetches: Attempts
+
+  constructor(options: ClientsOptions) {
+    this.#options = options
+    this.#registrations = new Attempts(options.clock, { max: registrationsPerHour, windowMs: hourMs })
+    this.#fetches = new Attempts(options.clock, { max: fetchesPerMinute, windowMs: 60_000 })
+  }
+
+  /**
+   * Registers a client (RFC 7591). `slow_down` beyond 20 an hour from one address, or where there are too many; those
+   * that nobody used within a day make room.
+   */
+  async register(json: unknown, from: { ip: string }): Promise<Registered> {
+    const { store, keyring, clock, registration, maxClients } = this.#options
+    if (!registration)
+      throw new OauthError(
+        'invalid_client_metadata',
+        'Clients cannot register themselves here; ask its operator.',
+      )
+    const waitS = this.#registrations.count(from.ip)
+    if (waitS !== undefined)
+      throw new OauthError('slow_down', 'Too many clients were registered from here; try again later.', {
+        retryAfterS: waitS,
+      })
+    const metadata = readMetadata(json, 'client_secret_basic')
+    if ((await store.count()) >= maxClients) await this.purge()
+    if ((await store.count()) >= maxClients)
+      throw new OauthError('slow_down', 'There are too many clients; try again later.', { retryAfterS: 3600 })
+    const issuedAtMs = clock.now()
+    const secret = metadata.authMethod === 'none' ? undefined : `ocs_${randomToken(32)}`
+    const client: Client = {
+      ...metadata,
+      id: newId('ocl', issuedAtMs),
+      ...(secret !== undefined && { secretMac: keyring.refreshTokenMac(secret) }),
+    }
+    await store.insert(client, issuedAtMs)
+    return { client, issuedAtMs, ...(secret !== undefined && { secret }) }
+  }
+
+  /** A client by its id. Rejects with `invalid_client` where there is none, `slow_down` where too much is fetched. */
+  async get(id: string, from: { ip: string }): Promise<Client> {
+    const { store, documents, metadataDocuments } = this.#options
+    if (isClientUrl(id) && metadataDocuments) {
+      // Whoever makes us fetch names the address: that is limited.
+      const waitS = documents.isKnown(id) ? undefined : this.#fetches.count(from.ip)
+      if (waitS !== undefined)
+        throw new OauthError('slow_down', 'Too many unknown clients; try again later.', {
+          retryAfterS: waitS,
+        })
+      return documents.find(id)
+    }
+    const client = clientText.test(id) ? await store.find(id) : undefined
+    if (!client) throw new OauthError('invalid_client', 'There is no such client; register it anew.')
+    return client
+  }
+
+  /** The client that asks the token endpoint, once it has shown who it is. */
+  async authenticate(proof: ClientProof, from: { ip: string }): Promise<Client> {
+    const { keyring, store, clock } = this.#options
+    const client = await this.get(proof.clientId, from)
+    const mac = proof.secret === undefined ? undefined : keyring.refreshTokenMac(proof.secret)
+    const proven = client.secretMac
+      ? mac !== undefined && timingSafeEqual(mac, client.secretMac)
+      : proof.secret === undefined
+    if (!proven || proof.method !== client.authMethod)
+      throw new OauthError('invalid_client', 'The client did not authenticate in the way that it registered.')
+    if (client.host === undefined) await store.noteUse(client.id, clock.now())
+    return client
+  }
+
+  /** Deletes clients that were not used within a day, or for 90 days, and that no grant names. */
+  purge(): Promise<void> {
+    const nowMs = this.#options.clock.now()
+    return this.#options.store.purge({ unusedBeforeMs: nowMs - dayMs, idleBeforeMs: nowMs - 90 * dayMs })
+  }
+}
