@@ -40,6 +40,7 @@ const egress = 'test/trust/egress.test.ts'
 const stdio = 'test/trust/stdio.test.ts'
 const limits = 'test/trust/limits.test.ts'
 const logs = 'test/trust/logs.test.ts'
+const upstreamOauth = 'test/trust/upstream-oauth.test.ts'
 const sse = 'test/transports/sse.test.ts'
 const webSocket = 'test/transports/web-socket.test.ts'
 const sharedSession = 'test/bridges/shared-session.test.ts'
@@ -427,12 +428,15 @@ const reach: Requirement[] = [
   row('A36', 'A redirect is never followed, and takes no credential anywhere.', {
     [egress]: ['to %s is not followed, and the credential goes nowhere'],
   }),
-  row(
-    'A37',
-    'No address in OAuth metadata leads inside.',
-    { [oauth]: ['is not fetched from inside, in no spelling', 'is not fetched without end for one address'] },
-    'Metadata of clients only: those of servers are not read, since OAuth towards servers is not built.',
-  ),
+  row('A37', 'No address in OAuth metadata leads inside.', {
+    [oauth]: ['is not fetched from inside, in no spelling', 'is not fetched without end for one address'],
+    [upstreamOauth]: [
+      'the %s of a metadata document cannot lead to one that is not allowed',
+      '%s is not taken where it is plain http to elsewhere',
+      'a redirect is not followed',
+      'an authorization server that calls itself by another name is not believed',
+    ],
+  }),
   row('A38', 'No event or upgrade of a server leads elsewhere than to its registered origin.', {
     [egress]: [
       'leads to no other origin, not even to an allowed one, and the credential goes nowhere',

@@ -56,7 +56,7 @@ describe('the shape of a registration', () => {
     [http({}, { shell: true }), '/transport/shell'],
     [http({ auth: { type: 'bearer', token: 'x', 'a/b': 1 } }), '/auth/a~1b'],
     [http({ auth: { type: 'bearer' } }), '/auth/token'],
-    [http({ auth: { type: 'oauth2' } }), '/auth/type'],
+    [http({ auth: { type: 'kerberos' } }), '/auth/type'],
     [http({ access: 'everyone' }), '/access'],
     [http({ access: 'public' }), '/account'],
     [http({ account: 'acc_1' }), '/account'],

@@ -86,6 +86,41 @@ const transport = z.discriminatedUnion(
   { error: notYet('a transport type', 'streamable-http, sse, websocket, stdio') },
 )
 
+const parameter = plainText(2048).min(1)
+
+const clientCredentials = z
+  .strictObject({
+    type: z.literal('oauth2'),
+    grant: z.literal('client-credentials', {
+      error: 'must be client-credentials; authorization-code is not supported yet',
+    }),
+    clientId: parameter,
+    method: z.enum(['basic', 'post', 'private-key-jwt']).optional(),
+    clientSecret: secret.optional(),
+    privateKey: secret.optional(),
+    algorithm: z.enum(['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA']).optional(),
+    tokenUrl: url.optional(),
+    issuer: url.optional(),
+    scope: parameter.optional(),
+    audience: parameter.optional(),
+    resource: plainText(2048).optional(),
+  })
+  .check(({ value, issues }) => {
+    const wantsKey =
+      value.method === 'private-key-jwt' || (value.method === undefined && value.privateKey !== undefined)
+    const field = wantsKey ? 'privateKey' : 'clientSecret'
+    const other = wantsKey ? 'clientSecret' : 'privateKey'
+    if (value[field] === undefined)
+      issues.push({ code: 'custom', path: [field], message: 'is needed to prove who asks', input: undefined })
+    if (value[other] !== undefined)
+      issues.push({
+        code: 'custom',
+        path: [other],
+        message: `is not used with ${value.method ?? field}`,
+        input: '',
+      })
+  })
+
 const auth = z.discriminatedUnion(
   'type',
   [
@@ -102,8 +137,9 @@ const auth = z.discriminatedUnion(
       password: plainText(8192),
     }),
     z.strictObject({ type: z.literal('bearer'), token: secret }),
+    clientCredentials,
   ],
-  { error: notYet('an auth type', 'none, api-key, basic, bearer') },
+  { error: notYet('an auth type', 'none, api-key, basic, bearer, oauth2') },
 )
 
 const whole = (min: number, max: number, standard: number) => z.int().min(min).max(max).default(standard)

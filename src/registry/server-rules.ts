@@ -21,6 +21,7 @@ export function checkServer(input: ServerInput, rules: ServerRules, allowStdio: 
     checkAddresses(transport, rules)
     checkHeaders(transport.headers ?? {}, auth)
     checkAuth(auth)
+    if (auth.type === 'oauth2') checkOauth(transport, auth, rules)
     checkSessionId(transport, auth)
     return
   }
@@ -64,8 +65,8 @@ function checkAddresses(transport: NetworkInput, rules: ServerRules): void {
 const withoutPlace = ({ sessionId }: NetworkInput, url: string): string =>
   sessionId?.in === 'path' ? url.replaceAll(`/{${sessionId.name}}`, '/id') : url
 
-const atField = ({ code, message, data, fields }: GatewayError, field: string): GatewayError =>
-  new GatewayError(code, { detail: message, data, fields: fields.map((fault) => ({ ...fault, field })) })
+const atField = ({ code, message, data, fields: [fault] }: GatewayError, field: string): GatewayError =>
+  new GatewayError(code, { detail: message, data, fields: [{ message, ...fault, field }] })
 
 /** The place of the session's id: one that exists, and that nothing else is written to. */
 function checkSessionId({ url, headers, sessionId }: NetworkInput, auth: ServerInput['auth']): void {
@@ -190,7 +191,7 @@ function checkHeaderValue(value: string, field: string): void {
 /** In lower case, with what `auth` sets. */
 function headerNames(headers: Readonly<Record<string, string>>, auth: ServerInput['auth']): Set<string> {
   const names = new Set(Object.keys(headers).map((name) => name.toLowerCase()))
-  if (auth.type === 'bearer' || auth.type === 'basic') names.add('authorization')
+  if (auth.type === 'bearer' || auth.type === 'basic' || auth.type === 'oauth2') names.add('authorization')
   if (auth.type === 'api-key' && auth.in === 'header') names.add(auth.name.toLowerCase())
   return names
 }
@@ -205,6 +206,30 @@ function checkHeaders(headers: Readonly<Record<string, string>>, auth: ServerInp
     seen.add(name.toLowerCase())
   }
 }
+
+type OauthInput = Extract<ServerInput['auth'], { type: 'oauth2' }>
+
+function checkOauth(transport: NetworkInput, auth: OauthInput, rules: ServerRules): void {
+  if (transport.type !== 'streamable-http')
+    refuse(
+      '/auth/type',
+      'oauth2 works with streamable-http servers only, where each request has its own headers',
+    )
+  for (const name of ['tokenUrl', 'issuer'] as const) {
+    const url = auth[name]
+    if (url === undefined) continue
+    try {
+      rules.checkUrl(url)
+    } catch (error) {
+      throw error instanceof GatewayError ? atField(error, `/auth/${name}`) : error
+    }
+    if (!/^https:/i.test(url) && !isLoopback(new URL(url).hostname))
+      refuse(`/auth/${name}`, 'must be https, but for an address of this machine')
+  }
+}
+
+const isLoopback = (hostname: string): boolean =>
+  hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
 
 function checkAuth(auth: ServerInput['auth']): void {
   if (auth.type === 'bearer' && !/^[\x21-\x7e]+$/.test(auth.token))

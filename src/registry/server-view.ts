@@ -19,6 +19,10 @@ function authView(auth: ServerAuth): object {
   if (auth.type === 'bearer') return { type: auth.type, ...mask(auth.token) }
   if (auth.type === 'basic') return { type: auth.type, username: auth.username, ...mask(auth.password) }
   if (auth.type === 'api-key') return { type: auth.type, in: auth.in, name: auth.name, ...mask(auth.value) }
+  if (auth.type === 'oauth2') {
+    const { clientSecret = '', privateKey: _, ...open } = auth
+    return { ...open, ...mask(clientSecret) }
+  }
   return { type: auth.type }
 }
 

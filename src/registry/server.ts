@@ -74,6 +74,28 @@ export type ServerAuth =
     }
   | { readonly type: 'basic'; readonly username: string; readonly password: string }
   | { readonly type: 'bearer'; readonly token: string }
+  | ClientCredentialsAuth
+
+/** OAuth 2.1 on the gateway's own behalf: all callers share one token. */
+export interface ClientCredentialsAuth {
+  readonly type: 'oauth2'
+  readonly grant: 'client-credentials'
+  readonly clientId: string
+  /** How the client proves itself; by default with its key where it has one, else `basic`. */
+  readonly method?: 'basic' | 'post' | 'private-key-jwt'
+  readonly clientSecret?: string
+  /** PKCS #8 in PEM, or a JWK. */
+  readonly privateKey?: string
+  /** Of the key, where that is no JWK with an `alg`; RS256 by default. */
+  readonly algorithm?: string
+  /** Without it, `issuer` is asked; without both, the MCP server says which authorization server it trusts. */
+  readonly tokenUrl?: string
+  readonly issuer?: string
+  readonly scope?: string
+  readonly audience?: string
+  /** By default the server's URL; empty: none is sent. */
+  readonly resource?: string
+}
 
 export const accessLevels = ['private', 'authenticated', 'public'] as const
 export type Access = (typeof accessLevels)[number]

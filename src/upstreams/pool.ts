@@ -8,6 +8,8 @@ import { CrashBackoff } from './crash-backoff.ts'
 import type { Egress } from './egress.ts'
 import { SseLink } from './sse.ts'
 import { SsePool, type SseServer } from './sse-pool.ts'
+import { requestToken } from './oauth/token-request.ts'
+import { TokenSource } from './oauth/token-source.ts'
 import { StdioUpstream } from './stdio.ts'
 import { HttpUpstream } from './streamable-http.ts'
 import type { Upstream } from './upstream.ts'
@@ -68,7 +70,7 @@ export class Upstreams {
     const found = this.#poolOf(server, () => {
       assert(transport.type === 'streamable-http', 'only HTTP servers are shared')
       const { egress, maxQueuedCalls: maxQueued = 10_000 } = this.#options
-      return new HttpUpstream({ ...server, transport }, { egress, maxQueued })
+      return new HttpUpstream({ ...server, transport }, { egress, maxQueued, tokens: this.#tokensOf(server) })
     })
     if (!(found instanceof HttpUpstream)) throw changedError()
     return found
@@ -142,6 +144,14 @@ export class Upstreams {
     if (cached) this.#retire(cached.pool)
     this.#pools.set(server.id, { revision: server.revision, pool })
     return pool
+  }
+
+  /** Made anew with each revision: another client, or another authorization server, has other tokens. */
+  #tokensOf({ auth, transport, timeouts }: Server): TokenSource | undefined {
+    if (auth.type !== 'oauth2' || transport.type !== 'streamable-http') return undefined
+    const { egress, clock } = this.#options
+    const options = { egress, timeoutMs: timeouts.connectMs }
+    return new TokenSource({ clock, request: () => requestToken(transport.url, auth, options) })
   }
 
   #ssePool(server: SseServer): SsePool {

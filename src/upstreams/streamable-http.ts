@@ -6,6 +6,8 @@ import { startIn, type Lane } from './http-exchange.ts'
 import { ConnectionPool } from './http1/connection-pool.ts'
 import { Connector } from './http1/connector.ts'
 import { constantHead, headerLine } from './http1/request-head.ts'
+import { AuthorizedExchange } from './oauth/authorized-exchange.ts'
+import type { TokenSource } from './oauth/token-source.ts'
 import type { Upstream, UpstreamExchange, UpstreamRequest, UpstreamSink } from './upstream.ts'
 
 /** A registered server that is reached over HTTP. */
@@ -15,6 +17,8 @@ export interface HttpUpstreamOptions {
   readonly egress: Egress
   /** Calls that may wait for a connection; more are refused as not sent. */
   readonly maxQueued: number
+  /** Of a server that wants access tokens. */
+  readonly tokens?: TokenSource | undefined
 }
 
 /** What all ways to one revision of a server share. */
@@ -24,6 +28,11 @@ interface Lanes {
 }
 
 type CallHeaders = Readonly<Record<string, string>>
+
+/** Headers that are the gateway's own and change from call to call. */
+interface OwnHeaders {
+  readonly authorization?: string
+}
 
 const acceptBoth = 'application/json, text/event-stream'
 const maxEndSessionMs = 10_000
@@ -80,20 +89,33 @@ export class HttpUpstream implements Upstream {
   }
 
   send({ body, headers, message }: UpstreamRequest, sink: UpstreamSink): UpstreamExchange {
-    const head = withCallHeaders(this.#post, headers, acceptBoth)
-    const request = { head: head && `${head}content-length: ${body.length}\r\n\r\n`, body }
     const lane = message.method === 'subscriptions/listen' ? this.#streams : this.#calls
-    return startIn(lane, request, sink)
+    return this.#authorized(sink, (own, told) => {
+      const head = withCallHeaders(this.#post, headers, { accept: acceptBoth, ...own })
+      return startIn(lane, { head: head && `${head}content-length: ${body.length}\r\n\r\n`, body }, told)
+    })
   }
 
   listen(headers: CallHeaders, sink: UpstreamSink): UpstreamExchange {
-    const head = withCallHeaders(this.#get, headers, 'text/event-stream')
-    return startIn(this.#streams, { head: head && `${head}\r\n` }, sink)
+    return this.#authorized(sink, (own, told) => {
+      const head = withCallHeaders(this.#get, headers, { accept: 'text/event-stream', ...own })
+      return startIn(this.#streams, { head: head && `${head}\r\n` }, told)
+    })
+  }
+
+  /** With an access token, where this server wants one. */
+  #authorized(sink: UpstreamSink, start: (own: OwnHeaders, sink: UpstreamSink) => UpstreamExchange) {
+    const { tokens } = this.#options
+    if (!tokens) return start({}, sink)
+    return new AuthorizedExchange(
+      tokens,
+      (token, told) => start({ authorization: `Bearer ${token}` }, told),
+      sink,
+    )
   }
 
   /** Resolves with the status; with 0 where the server could not be asked or does not answer. */
   endSession(headers: CallHeaders): Promise<number> {
-    const head = withCallHeaders(this.#delete, headers, acceptBoth)
     return new Promise((resolve) => {
       let status = 0
       const done = (): void => {
@@ -106,7 +128,10 @@ export class HttpUpstream implements Upstream {
         end: done,
         fail: done,
       }
-      const exchange = startIn(this.#calls, { head: head && `${head}\r\n` }, sink)
+      const exchange = this.#authorized(sink, (own, told) => {
+        const head = withCallHeaders(this.#delete, headers, { accept: acceptBoth, ...own })
+        return startIn(this.#calls, { head: head && `${head}\r\n` }, told)
+      })
       const timer = setTimeout(
         () => {
           exchange.abort()
@@ -161,11 +186,16 @@ function newLanes(server: HttpServer, url: URL, { egress, maxQueued }: HttpUpstr
 function withCallHeaders(
   own: string | undefined,
   call: CallHeaders,
-  defaultAccept: string,
+  { accept: defaultAccept, authorization }: OwnHeaders & { readonly accept: string },
 ): string | undefined {
   const accept = headerLine('accept', call.accept ?? defaultAccept)
   if (own === undefined || accept === undefined) return undefined
   let head = own + accept
+  if (authorization !== undefined) {
+    const line = headerLine('authorization', authorization)
+    if (line === undefined) return undefined
+    head += line
+  }
   for (const name in call) {
     const value = call[name]
     if (value === undefined || !(name.startsWith('mcp-') || name === 'last-event-id')) continue

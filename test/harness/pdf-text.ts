@@ -11,8 +11,11 @@ export function readPdf(file: Buffer): { pages: PdfPage[]; fonts: string[] } {
   const objects = new Map<string, { head: string; stream: string }>()
   const source = file.toString('latin1')
   for (const [, id = '', body = ''] of source.matchAll(/(\d+) 0 obj\n([\s\S]*?)\nendobj/g)) {
-    const [head = '', raw] = body.split(/stream\r?\n/, 2)
-    const bytes = Buffer.from(raw?.replace(/\r?\nendstream$/, '') ?? '', 'latin1')
+    const [head = ''] = body.split(/stream\n/, 1)
+    // By its length, since compressed data may end in what looks like the end of a line.
+    const start = head.length + 'stream\n'.length
+    const length = Number(/\/Length (\d+)/.exec(head)?.[1] ?? 0)
+    const bytes = Buffer.from(body.slice(start, start + length), 'latin1')
     const stream = head.includes('/FlateDecode')
       ? inflateSync(bytes).toString('latin1')
       : bytes.toString('latin1')

@@ -48,6 +48,19 @@ const authShape = z
     }),
     z.strictObject({ type: z.literal('basic'), username: z.string(), ...secretShape }),
     z.strictObject({ type: z.literal('bearer'), ...secretShape }),
+    z.strictObject({
+      type: z.literal('oauth2'),
+      grant: z.literal('client-credentials'),
+      clientId: z.string(),
+      method: z.enum(['basic', 'post', 'private-key-jwt']).optional(),
+      algorithm: z.string().optional(),
+      tokenUrl: z.string().optional(),
+      issuer: z.string().optional(),
+      scope: z.string().optional(),
+      audience: z.string().optional(),
+      resource: z.string().optional(),
+      ...secretShape,
+    }),
   ])
   .describe(`Never holds the secret itself. ${insider}`)
 
