@@ -28,6 +28,7 @@ const noConsole = 'The web console is not built; the pages there are hold no tex
 
 const tokens = 'test/trust/tokens.test.ts'
 const oauth = 'test/trust/oauth.test.ts'
+const issuers = 'test/trust/issuers.test.ts'
 const oauthGrants = 'test/oauth/grants.test.ts'
 const oauthLogin = 'test/e2e/oauth-login.test.ts'
 const oauthClient = 'src/oauth/client.test.ts'
@@ -78,6 +79,7 @@ const callers: Requirement[] = [
   }),
   row('A3', 'A token for another audience, of another issuer, expired or not yet valid is refused.', {
     [tokens]: ['for another audience, of another issuer, expired or not yet valid is refused'],
+    [issuers]: ['that is forged, old, bound, of another kind or for somebody else is refused, and 0 hits'],
     [oauth]: [
       'works at the one endpoint that it is for, %s',
       'opens no route of the API, whatever its user may do there',
@@ -430,8 +432,15 @@ const reach: Requirement[] = [
   row(
     'A37',
     'No address in OAuth metadata leads inside.',
-    { [oauth]: ['is not fetched from inside, in no spelling', 'is not fetched without end for one address'] },
-    'Metadata of clients only: those of servers are not read, since OAuth towards servers is not built.',
+    {
+      [oauth]: ['is not fetched from inside, in no spelling', 'is not fetched without end for one address'],
+      [issuers]: ['the keys of an issuer are not fetched from inside, unless the operator allows it'],
+      'test/upstreams/vetted-get.test.ts': [
+        'refuses %s',
+        'asks no address that is not allowed, by number or by name',
+      ],
+    },
+    'Metadata of clients and issuers only: those of servers are not read, since OAuth towards servers is not built.',
   ),
   row('A38', 'No event or upgrade of a server leads elsewhere than to its registered origin.', {
     [egress]: [
