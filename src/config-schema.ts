@@ -1,7 +1,9 @@
 // The settings: every key with its range, its default and what it is for.
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
+import { roles } from './identity/principal.ts'
 import { findFormatProblem } from './invoicing/numbering.ts'
+import { issuerAlgorithms } from './oauth/issuers/issuer-terms.ts'
 import { schemes } from './x402/shapes.ts'
 
 function whole(min: number, max: number, usual: number) {
@@ -73,6 +75,29 @@ const tax = section({
   when: section({ country: country.optional() }).optional(),
 })
 
+const isSecureUrl = (url: string): boolean =>
+  !URL.canParse(url) || /^(https:|http:\/\/(localhost|127\.0\.0\.1|\[::1\])[:/])/.test(new URL(url).href)
+const issuerUrl = publicUrl.refine(isSecureUrl, 'must be https, or http to this machine')
+
+const issuer = section({
+  issuer: issuerUrl.describe('As its tokens name it in `iss`.'),
+  audience: text('must be a text')
+    .max(500)
+    .optional()
+    .describe('What stands for the whole gateway in `aud`. Absent: tokens are for one MCP endpoint.'),
+  jwksUri: issuerUrl.optional().describe('Where its keys are. Absent: as its metadata say.'),
+  algorithms: z
+    .array(choice(issuerAlgorithms), 'must be a list of algorithms')
+    .min(1, 'must name an algorithm')
+    .default(['RS256', 'ES256', 'EdDSA']),
+  usernameClaim: text('must be a text').max(100).default('preferred_username'),
+  groupsClaim: text('must be a text').max(100).default('groups'),
+  roles: z
+    .record(z.string().min(1).max(200), choice(roles), 'must map groups to roles')
+    .default({})
+    .describe('Group → role. Empty: roles are managed in the gateway.'),
+})
+
 /** Everything that file, environment and (some of it) flags may set. Descriptions go into the published JSON Schema. */
 export const settingsSchema = section({
   host: text('must be a host name or address').default('127.0.0.1').describe('Address to listen on.'),
@@ -126,6 +151,15 @@ export const settingsSchema = section({
       .default(true)
       .describe('Whether a client may be known by the URL of its metadata.'),
     maxClients: whole(1, 1_000_000, 10_000).describe('Registered clients at once.'),
+    issuers: z
+      .array(issuer, 'must be a list of {issuer, …}')
+      .max(20, 'must have at most 20 entries')
+      .default([])
+      .describe('Other issuers whose tokens are taken.')
+      .refine(
+        (list) => new Set(list.map((each) => each.issuer)).size === list.length,
+        'must name each issuer once',
+      ),
   }).prefault({}),
   accounts: section({
     defaultMode: choice(['postpaid', 'prepaid']).default('postpaid'),

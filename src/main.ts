@@ -97,10 +97,12 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
 
   const money = await buildMoney({ config, db, clock, log, metrics, lifecycle })
   const retention = await buildUpkeep({ config, db, clock, log, lifecycle })
-  const identity = buildIdentity({ config, db, log, keyring, ledger: money.ledger, publicUrl })
-  const servers = await buildServers({ config, db, log, keyring, ledger: money.ledger, lifecycle })
+  const { ledger } = money
+  const servers = await buildServers({ config, db, log, keyring, ledger, lifecycle })
+  const { egress } = servers
+  const identity = buildIdentity({ config, db, log, keyring, ledger, egress, publicUrl })
   const { credentials } = identity
-  const oauth = buildOauth({ config, db, log, keyring, identity, egress: servers.egress, publicUrl })
+  const oauth = buildOauth({ config, db, log, keyring, identity, egress, publicUrl })
   const foundation = { config, db, log, keyring, metrics, lifecycle, credentials, publicUrl }
   const calls = await buildCalls({ ...foundation, ...money, ...servers })
   const billing = buildBilling({ config, db, clock, log, money, lifecycle })
@@ -179,7 +181,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   }
   const httpSse = new HttpSse(channelOptions)
   const webSockets = new WebSockets(channelOptions)
-  const scope = oauth.authorizationServer && usualScope
+  const scope = oauth.authorizationServer || identity.issuers ? usualScope : undefined
   const endpoints = { streamableHttp, httpSse, webSockets, publicUrl, scope }
   const mcp = new McpEndpoints({ ...identity, ...servers, ...calls, ...endpoints })
   const originFault = originCheck({ ...config.http, host: config.host, publicUrl: config.publicUrl })

@@ -28,6 +28,7 @@ const noConsole = 'The web console is not built; the pages there are hold no tex
 
 const tokens = 'test/trust/tokens.test.ts'
 const oauth = 'test/trust/oauth.test.ts'
+const issuers = 'test/trust/issuers.test.ts'
 const oauthGrants = 'test/oauth/grants.test.ts'
 const oauthLogin = 'test/e2e/oauth-login.test.ts'
 const oauthClient = 'src/oauth/client.test.ts'
@@ -79,6 +80,7 @@ const callers: Requirement[] = [
   }),
   row('A3', 'A token for another audience, of another issuer, expired or not yet valid is refused.', {
     [tokens]: ['for another audience, of another issuer, expired or not yet valid is refused'],
+    [issuers]: ['that is forged, old, bound, of another kind or for somebody else is refused, and 0 hits'],
     [oauth]: [
       'works at the one endpoint that it is for, %s',
       'opens no route of the API, whatever its user may do there',
@@ -430,11 +432,16 @@ const reach: Requirement[] = [
   }),
   row('A37', 'No address in OAuth metadata leads inside.', {
     [oauth]: ['is not fetched from inside, in no spelling', 'is not fetched without end for one address'],
+    [issuers]: ['the keys of an issuer are not fetched from inside, unless the operator allows it'],
     [upstreamOauth]: [
       'the %s of a metadata document cannot lead to one that is not allowed',
       '%s is not taken where it is plain http to elsewhere',
       'a redirect is not followed',
       'an authorization server that calls itself by another name is not believed',
+    ],
+    'test/upstreams/vetted-get.test.ts': [
+      'refuses %s',
+      'asks no address that is not allowed, by number or by name',
     ],
   }),
   row('A38', 'No event or upgrade of a server leads elsewhere than to its registered origin.', {

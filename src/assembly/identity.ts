@@ -18,6 +18,8 @@ import { UserStore } from '../identity/user-store.ts'
 import { Users } from '../identity/users.ts'
 import { GrantStore } from '../oauth/grant-store.ts'
 import { Ledger } from '../ledger/ledger.ts'
+import type { Egress } from '../upstreams/egress.ts'
+import { buildIssuers } from './issuers.ts'
 
 const hourMs = 3_600_000
 
@@ -27,10 +29,11 @@ interface IdentityParts {
   readonly log: Log
   readonly keyring: Keyring
   readonly ledger: Ledger
+  readonly egress: Egress
   readonly publicUrl: () => string
 }
 
-export function buildIdentity({ config, db, log, keyring, ledger, publicUrl }: IdentityParts) {
+export function buildIdentity({ config, db, log, keyring, ledger, egress, publicUrl }: IdentityParts) {
   const revocations = new Revocations(log)
   const userStore = new UserStore(db)
   const loginStore = new LoginStore(db)
@@ -68,7 +71,8 @@ export function buildIdentity({ config, db, log, keyring, ledger, publicUrl }: I
     publicUrl,
     lifetimeS: config.auth.accessTokenMinutes * 60,
   })
-  const authenticator = new Authenticator({ tokens, keys, revocations, clock })
+  const issuers = buildIssuers({ config, db, log, users, egress, publicUrl })
+  const authenticator = new Authenticator({ tokens, keys, issuers, revocations, clock })
   const logins = new Logins({
     store: loginStore,
     userStore,
@@ -84,5 +88,5 @@ export function buildIdentity({ config, db, log, keyring, ledger, publicUrl }: I
     lifetimeMs: config.auth.refreshTokenDays * 24 * hourMs,
   })
   const credentials = new CredentialCheck({ keyStore, loginStore, grants: grantStore, clock })
-  return { revocations, grantStore, users, keys, tokens, authenticator, logins, credentials }
+  return { revocations, grantStore, issuers, users, keys, tokens, authenticator, logins, credentials }
 }

@@ -266,6 +266,12 @@ export const errorCodes = {
     fault: 'gateway',
     sentence: 'The store was refused and left as it is; see the detail for what to do.',
   },
+  issuer_unavailable: {
+    status: 503,
+    rpc: 50305,
+    fault: 'upstream',
+    sentence: 'The issuer of the token cannot be reached, so it cannot be verified; try again shortly.',
+  },
   shutting_down: {
     status: 503,
     rpc: 50301,

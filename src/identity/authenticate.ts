@@ -28,6 +28,8 @@ const defaultLimits: AuthenticatorLimits = {
 export interface AuthenticatorOptions {
   readonly tokens: Tokens
   readonly keys: Keys
+  /** Takes tokens of other issuers; absent where there are none. */
+  readonly issuers?: { verify(token: string): Promise<Principal | undefined> } | undefined
   readonly revocations: Revocations
   readonly clock: Clock
   readonly limits?: Partial<AuthenticatorLimits>
@@ -64,7 +66,7 @@ export class Authenticator {
   /**
    * The caller behind an access token or API key: at once where it is remembered, else after a verification that
    * concurrent calls share. Undefined where the credential is not valid. Rejects with `store_unavailable` where the
-   * store cannot say, and with `overloaded` beyond `maxVerifying`.
+   * store cannot say, `issuer_unavailable` where another issuer's keys cannot be had, and `overloaded` beyond `maxVerifying`.
    */
   authenticate(credential: string): Principal | Promise<Principal | undefined> {
     if (credential.length > this.#limits.maxBytes) return Promise.resolve(undefined)
@@ -124,10 +126,10 @@ export class Authenticator {
     return principal
   }
 
-  #verify(credential: string): Promise<Principal | undefined> {
-    return credential.startsWith('tb_')
-      ? this.#options.keys.verify(credential)
-      : this.#options.tokens.verify(credential)
+  async #verify(credential: string): Promise<Principal | undefined> {
+    const { keys, tokens, issuers } = this.#options
+    if (credential.startsWith('tb_')) return keys.verify(credential)
+    return (await tokens.verify(credential)) ?? issuers?.verify(credential)
   }
 
   #forget(revocation: Revocation): void {

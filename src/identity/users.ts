@@ -60,8 +60,11 @@ export class Users {
     this.#options = options
   }
 
-  /** Makes a user with an account of its own; `conflict` where the name is taken, also by a deleted user. */
-  async create(input: UserInput): Promise<User> {
+  /**
+   * Makes a user with an account of its own; `conflict` where the name is taken, also by a deleted user. `companions` are
+   * queries that commit with the user or not at all.
+   */
+  async create(input: UserInput, companions: (user: User) => CompanionWrite[] = () => []): Promise<User> {
     const { store, passwords, clock, openAccount } = this.#options
     const passwordHash = await passwords.hash(input.password)
     const nowMs = clock.now()
@@ -89,7 +92,7 @@ export class Users {
     }
     const { id: userId, username, accountId } = user
     try {
-      await store.insert(row, openAccount({ accountId, userId, username }))
+      await store.insert(row, [...openAccount({ accountId, userId, username }), ...companions(user)])
     } catch (error) {
       if (!(error instanceof GatewayError) || error.code !== 'conflict') throw error
       throw new GatewayError('conflict', {

@@ -9,8 +9,11 @@ const endpointPath = /^\/mcp(\/[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?)?$/
  */
 export function readResource(text: string | undefined, publicUrl: string): string {
   const plain = text?.replace(/\/$/, '')
-  const base = publicUrl.replace(/\/$/, '')
-  if (plain === undefined || !plain.startsWith(base) || !endpointPath.test(plain.slice(base.length)))
+  if (plain === undefined || !isEndpoint(plain, publicUrl))
     throw new OauthError('invalid_target', 'Name the MCP endpoint in resource, as its metadata does.')
   return plain
 }
+
+/** Whether a URL is that of one of our MCP endpoints, written in the one way in which we write it. */
+export const isEndpoint = (url: string, publicUrl: string): boolean =>
+  url.startsWith(publicUrl) && endpointPath.test(url.slice(publicUrl.length))

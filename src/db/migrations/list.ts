@@ -23,6 +23,7 @@ import { correctionTables } from './0022-corrections.ts'
 import { paymentTables } from './0023-payments.ts'
 import { oauthTables } from './0024-oauth.ts'
 import { sessionGrants } from './0025-session-grants.ts'
+import { externalUsers } from './0026-external-users.ts'
 import { dataKeyTable } from './0032-data-keys.ts'
 
 export const migrations: readonly Migration[] = [
@@ -49,5 +50,6 @@ export const migrations: readonly Migration[] = [
   paymentTables,
   oauthTables,
   sessionGrants,
+  externalUsers,
   dataKeyTable,
 ]

@@ -12,6 +12,8 @@ export interface WellKnownRouteDeps {
   readonly publicPath?: string
   /** What the authorization server takes; absent where it is off. */
   readonly authorizationServer?: AuthorizationServerFeatures | undefined
+  /** Other issuers whose tokens are taken. */
+  readonly issuers?: { readonly names: readonly string[] } | undefined
 }
 
 export interface AuthorizationServerFeatures {
@@ -76,13 +78,16 @@ const common = { method: 'GET', permission: 'public' } as const
 const toEverybody = ({ setHeader }: Pick<Context, 'setHeader'>): void =>
   setHeader('access-control-allow-origin', '*')
 
+/** Our own issuer is named first: clients take the first one that they can use. */
+function issuersOf(deps: WellKnownRouteDeps): Partial<z.input<typeof resourceShape>> {
+  const names = [...(deps.authorizationServer ? [deps.publicUrl()] : []), ...(deps.issuers?.names ?? [])]
+  return names.length === 0 ? {} : { authorization_servers: names, scopes_supported: scopeNames }
+}
+
 function resourceMetadataRoutes(deps: WellKnownRouteDeps): Route[] {
   const metadata = (path: string): z.input<typeof resourceShape> => ({
     resource: `${deps.publicUrl()}${path}`,
-    ...(deps.authorizationServer && {
-      authorization_servers: [deps.publicUrl()],
-      scopes_supported: scopeNames,
-    }),
+    ...issuersOf(deps),
     bearer_methods_supported: ['header'],
     resource_name: 'Tollbridge',
   })

@@ -1,0 +1,39 @@
+// Builds what takes the tokens of other issuers, where the configuration names some.
+import { systemClock as clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { RunnableConfig } from '../commands/settings.ts'
+import type { Database } from '../db/database.ts'
+import type { Users } from '../identity/users.ts'
+import { ExternalUserStore } from '../oauth/issuers/external-user-store.ts'
+import { IssuerKeys } from '../oauth/issuers/issuer-keys.ts'
+import { Issuers } from '../oauth/issuers/issuers.ts'
+import type { Egress } from '../upstreams/egress.ts'
+import { getVettedJson } from '../upstreams/vetted-get.ts'
+
+const limits = { timeoutMs: 5000, maxBytes: 256 * 1024 }
+
+interface IssuerParts {
+  readonly config: RunnableConfig
+  readonly db: Database
+  readonly log: Log
+  readonly users: Users
+  readonly egress: Egress
+  readonly publicUrl: () => string
+}
+
+export function buildIssuers({
+  config,
+  db,
+  log,
+  users,
+  egress,
+  publicUrl,
+}: IssuerParts): Issuers | undefined {
+  if (config.oauth.issuers.length === 0) return undefined
+  const fetchJson = (url: string) => getVettedJson(url, { egress, ...limits })
+  const issuers = config.oauth.issuers.map((terms) => {
+    const { issuer, jwksUri } = terms
+    return { ...terms, keys: new IssuerKeys({ issuer, jwksUri, fetchJson, clock, log }) }
+  })
+  return new Issuers({ issuers, store: new ExternalUserStore(db), users, clock, log, publicUrl })
+}

@@ -1,0 +1,179 @@
+// Tokens of other issuers: whose they are, for which endpoint, and which of our users that makes their bearer.
+import { createHash } from 'node:crypto'
+import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose'
+import type { Clock } from '../../base/clock.ts'
+import { GatewayError } from '../../base/errors.ts'
+import { randomToken } from '../../base/id.ts'
+import type { Log } from '../../base/log.ts'
+import type { Principal, Role } from '../../identity/principal.ts'
+import { isScope } from '../../identity/scopes.ts'
+import { formatRoles, type User } from '../../identity/user-store.ts'
+import { usernameText, type Users } from '../../identity/users.ts'
+import { isEndpoint } from '../resource.ts'
+import type { ExternalUserStore, Subject } from './external-user-store.ts'
+import type { IssuerKeys } from './issuer-keys.ts'
+import type { IssuerTerms } from './issuer-terms.ts'
+
+export interface IssuersOptions {
+  readonly issuers: readonly (IssuerTerms & { readonly keys: IssuerKeys })[]
+  readonly store: ExternalUserStore
+  readonly users: Pick<Users, 'create' | 'patch' | 'get'>
+  readonly clock: Clock
+  readonly log: Log
+  readonly publicUrl: () => string
+}
+
+const leewayS = 60
+/** Access tokens (RFC 9068), or tokens that do not say what they are; never those that say they are something else. */
+const tokenTypes = new Set(['at+jwt', 'application/at+jwt', 'jwt', undefined])
+
+export class Issuers {
+  readonly #options: IssuersOptions
+
+  constructor(options: IssuersOptions) {
+    this.#options = options
+  }
+
+  /** As clients read it in the metadata of an endpoint. */
+  get names(): readonly string[] {
+    return this.#options.issuers.map(({ issuer }) => issuer)
+  }
+
+  /**
+   * Who a token belongs to; undefined where it is of no issuer that we know, not for us, or its user may not log in. A
+   * user that nobody saw before is made. Rejects with `issuer_unavailable` where its keys cannot be had.
+   */
+  async verify(token: string): Promise<Principal | undefined> {
+    const terms = this.#termsOf(token)
+    const claims = terms && (await this.#claimsOf(token, terms))
+    if (!claims) return undefined
+    const place = this.#placeOf(claims, terms)
+    if (!place) return undefined
+    const user = await this.#userOf(claims, terms)
+    if (!user || user.disabled) return undefined
+    const named = textOf(claims['scope']) ?? textOf(claims['scp']) ?? ''
+    const scopes = named.split(' ').filter(isScope)
+    return {
+      userId: user.id,
+      username: user.username,
+      roles: user.roles,
+      accountId: user.accountId,
+      via: 'oauth',
+      ...place,
+      ...(scopes.length > 0 && { scopes }),
+      expiresAtMs: (claims.exp + leewayS) * 1000,
+    }
+  }
+
+  #termsOf(token: string): IssuersOptions['issuers'][number] | undefined {
+    if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return undefined
+    try {
+      const { iss } = decodeJwt(token)
+      return this.#options.issuers.find(({ issuer }) => issuer === iss)
+    } catch {
+      return undefined
+    }
+  }
+
+  async #claimsOf(
+    token: string,
+    { issuer, algorithms, keys }: IssuersOptions['issuers'][number],
+  ): Promise<Verified | undefined> {
+    try {
+      const { kid, typ } = decodeProtectedHeader(token)
+      if (!tokenTypes.has(typ?.toLowerCase())) return undefined
+      const { payload } = await jwtVerify(token, await keys.find(kid), {
+        issuer,
+        algorithms: [...algorithms],
+        requiredClaims: ['sub', 'aud', 'iat', 'exp'],
+        clockTolerance: leewayS,
+        currentDate: new Date(this.#options.clock.now()),
+      })
+      const { sub, exp, iat } = payload
+      // A token that is bound to a key is worth nothing to a bearer who need not show it (RFC 7800).
+      if (sub === undefined || exp === undefined || iat === undefined || 'cnf' in payload) return undefined
+      return { ...payload, sub, exp, iat }
+    } catch (error) {
+      if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined
+      throw error
+    }
+  }
+
+  /** Where a token counts: at the one endpoint that its audience names, or everywhere where it names all of us. */
+  #placeOf({ aud }: Verified, { audience }: IssuerTerms): { resource?: string } | undefined {
+    const named = [aud].flat()
+    if (audience !== undefined && named.includes(audience)) return {}
+    const own = named.filter((each) => each !== undefined && isEndpoint(each, this.#options.publicUrl()))
+    const [resource] = own
+    return own.length === 1 && resource !== undefined ? { resource } : undefined
+  }
+
+  async #userOf(claims: Verified, terms: IssuerTerms): Promise<User | undefined> {
+    const { store } = this.#options
+    const subject = { issuer: terms.issuer, subject: claims.sub }
+    const found = (await store.find(subject)) ?? (await this.#make(subject, claims, terms))
+    if (!found?.user) return undefined
+    const roles = rolesOf(claims, terms)
+    const isNewer = claims.iat > found.rolesAtS
+    if (!roles || !isNewer) return found.user
+    if (formatRoles(roles) !== formatRoles(found.user.roles)) await this.#setRoles(found.user, roles)
+    await store.noteRoles(subject, claims.iat)
+    return this.#options.users.get(found.user.id)
+  }
+
+  /** The last administrator stays one, whatever a group says. */
+  async #setRoles(user: User, roles: Role[]): Promise<void> {
+    try {
+      await this.#options.users.patch(user.id, { roles })
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.code !== 'unprocessable') throw error
+      this.#options.log.warn({ userId: user.id }, 'a user of an issuer stays the last administrator')
+    }
+  }
+
+  /** Makes a user at first sight. One that is here already, under the same name, is somebody else. */
+  async #make(subject: Subject, claims: Verified, terms: IssuerTerms) {
+    const { store, users, clock } = this.#options
+    const roles = rolesOf(claims, terms) ?? ['member']
+    for (const username of usernamesOf(claims, terms)) {
+      // Nobody knows it: whoever comes from an issuer logs in there.
+      const input = { username, password: randomToken(32), roles }
+      const tie = { rolesAtS: claims.iat, nowMs: clock.now() }
+      try {
+        await users.create(input, ({ id }) => [store.insert(subject, { ...tie, userId: id })])
+        break
+      } catch (error) {
+        if (!(error instanceof GatewayError) || error.code !== 'conflict') throw error
+        // The name is taken, or another request of the same subject was faster.
+        const made = await store.find(subject)
+        if (made) return made
+      }
+    }
+    return store.find(subject)
+  }
+}
+
+type Verified = JWTPayload & { readonly sub: string; readonly exp: number; readonly iat: number }
+
+const textOf = (value: unknown): string | undefined => {
+  if (Array.isArray(value)) return value.filter((each) => typeof each === 'string').join(' ')
+  return typeof value === 'string' ? value : undefined
+}
+
+/** The roles that a token's groups give; undefined where roles are managed here. */
+function rolesOf(claims: JWTPayload, { groupsClaim, roles }: IssuerTerms): Role[] | undefined {
+  if (Object.keys(roles).length === 0) return undefined
+  const claim = claims[groupsClaim]
+  const groups: unknown[] = Array.isArray(claim) ? claim : [claim]
+  const given = groups.flatMap((group) =>
+    typeof group === 'string' && Object.hasOwn(roles, group) ? [roles[group]] : [],
+  )
+  return [...new Set(['member' as const, ...given.filter((role) => role !== undefined)])]
+}
+
+/** The name that a token gives, then one that nobody else has. */
+function usernamesOf(claims: Verified, { issuer, usernameClaim }: IssuerTerms): string[] {
+  const mark = createHash('sha256').update(`${issuer}\n${claims.sub}`).digest('hex').slice(0, 16)
+  const name = usernameText.safeParse(claims[usernameClaim])
+  return name.success ? [name.data, `${name.data.slice(0, 47)}-${mark}`] : [`user-${mark}`]
+}
