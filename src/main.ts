@@ -35,6 +35,7 @@ import { buildAudit } from './assembly/audit.ts'
 import { buildBilling } from './assembly/invoicing.ts'
 import { buildOutbox } from './assembly/outbox.ts'
 import { buildOauth } from './assembly/oauth.ts'
+import { buildLimits } from './assembly/limits.ts'
 import { buildMoney } from './assembly/money.ts'
 import { openDataKeys, watchSealed } from './assembly/secrets.ts'
 import { buildServers } from './assembly/servers.ts'
@@ -103,7 +104,8 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const identity = buildIdentity({ config, db, log, keyring, ledger, egress, publicUrl })
   const { credentials } = identity
   const oauth = buildOauth({ config, db, log, keyring, identity, egress, publicUrl })
-  const foundation = { config, db, log, keyring, metrics, lifecycle, credentials, publicUrl }
+  const limits = await buildLimits({ db, metrics })
+  const foundation = { config, db, log, keyring, metrics, lifecycle, credentials, limits, publicUrl }
   const calls = await buildCalls({ ...foundation, ...money, ...servers })
   const billing = buildBilling({ config, db, clock, log, money, lifecycle })
   const outbox = buildOutbox({ ...foundation, clock, ...money, ...servers, ...calls })
@@ -123,6 +125,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
       ...billing,
       ...outbox,
       dataKeys,
+      limits,
       ...oauth,
       publicUrl,
       publicPath: pathOf(config.publicUrl),

@@ -42,6 +42,7 @@ const stdio = 'test/trust/stdio.test.ts'
 const limits = 'test/trust/limits.test.ts'
 const logs = 'test/trust/logs.test.ts'
 const upstreamOauth = 'test/trust/upstream-oauth.test.ts'
+const rateLimits = 'test/trust/rate-limits.test.ts'
 const sse = 'test/transports/sse.test.ts'
 const webSocket = 'test/transports/web-socket.test.ts'
 const sharedSession = 'test/bridges/shared-session.test.ts'
@@ -263,6 +264,7 @@ const messages: Requirement[] = [
         'with a call that is refused has its error at its place',
         'under one idempotency key, or for another revision',
       ],
+      [rateLimits]: ['counts as each of its messages'],
       [webSocket]: ['batches work in their revision: one array, a record each'],
       [channelLimits]: ['a batch is answered by one array, in its revision only'],
       'src/wire/batch.test.ts': ['of more messages than allowed is refused, however many more'],
@@ -720,8 +722,19 @@ const content: Requirement[] = [
   row(
     'A64',
     'Credit for 10 calls lets exactly 10 of 500 parallel calls run, and nothing makes it a fresh credit.',
-    { [logs]: ['lets exactly 10 of 500 parallel calls run, over keys, sessions and both eras'] },
-    `${oneNode} Rate limits are not built.`,
+    {
+      [logs]: ['lets exactly 10 of 500 parallel calls run, over keys, sessions and both eras'],
+      [rateLimits]: [
+        'of 500 parallel calls of %s clients exactly as many run as may come',
+        'of 500 parallel calls exactly as many run at once as may, and the others come later',
+        'another key, session, spelling or transport is no new bucket',
+      ],
+      'src/policy/limits/limits.test.ts': [
+        'admits exactly what a leaking bucket admits',
+        'names without end take no memory without end, and are no way around a limit',
+      ],
+    },
+    oneNode,
   ),
   row('A65', 'Nothing that a caller or a server says of usage, price or time changes what is billed.', {
     [limits]: [

@@ -13,6 +13,7 @@ import { type GatewayMetrics } from '../http/metrics.ts'
 import { Breakers } from '../sessions/breakers.ts'
 import { KeptEventStore } from '../sessions/kept-event-store.ts'
 import { KeptStreams } from '../sessions/kept-streams.ts'
+import type { Limits } from '../policy/limits/limits.ts'
 import { PriceTags } from '../sessions/price-tags.ts'
 import { Metering } from '../sessions/metering.ts'
 import { PaidCalls } from '../sessions/paid-calls.ts'
@@ -55,6 +56,7 @@ type CallParts = {
   readonly db: Database
   readonly log: Log
   readonly keyring: Keyring
+  readonly limits: Limits
   readonly credentials: CredentialCheck
   readonly publicUrl: () => string
 } & {
@@ -158,6 +160,7 @@ export async function buildCalls(parts: CallParts) {
   const relay = new Relay({
     metering,
     paidCalls: payments && new PaidCalls({ payments, metering }),
+    limits: parts.limits,
     breakers,
     replays: new Replays(new KeptAnswerStore(db), { maxBytes: 1024 * 1024 }),
     priceTags,

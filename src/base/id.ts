@@ -23,6 +23,7 @@ export type IdPrefix =
   | 'rft'
   | 'evt'
   | 'inc'
+  | 'lim'
   | 'whk'
   | 'ogr'
   | 'ocl'

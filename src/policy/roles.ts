@@ -23,6 +23,8 @@ export const permissions = {
   'usage:read-all': ['admin', 'auditor'],
   'webhooks:read': ['admin', 'auditor'],
   'webhooks:manage': ['admin'],
+  'limits:read': ['admin', 'auditor'],
+  'limits:manage': ['admin'],
   'secrets:read': ['admin', 'auditor'],
   'secrets:manage': ['admin'],
   verify: ['admin', 'auditor'],

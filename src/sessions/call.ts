@@ -3,6 +3,7 @@ import { GatewayError } from '../base/errors.ts'
 import type { ListNode } from '../base/linked-list.ts'
 import { formatAmount } from '../base/money.ts'
 import type { Principal } from '../identity/principal.ts'
+import type { Admission } from '../policy/limits/limits.ts'
 import type { Server } from '../registry/server.ts'
 import type {
   UpstreamExchange,
@@ -58,6 +59,7 @@ export interface CallInput {
   readonly present?: Present | undefined
   /** The idempotency key that this call runs for, where it came with one. */
   readonly claim?: Claim
+  readonly admission?: Admission | undefined
 }
 
 /** How the gateway itself ends a call: the error for the caller, and what the record says. */

@@ -1,8 +1,9 @@
 // One message as a client transport hands it over: authenticated, parsed, classified.
 import type { Principal } from '../identity/principal.ts'
+import type { Admission } from '../policy/limits/limits.ts'
 import type { Server } from '../registry/server.ts'
 import type { Client, Transport } from '../usage/record.ts'
-import type { JsonRpcMessage, JsonRpcRequest } from '../wire/json-rpc.ts'
+import { isRequest, type JsonRpcMessage, type JsonRpcRequest } from '../wire/json-rpc.ts'
 import type { Era } from '../wire/protocol-version.ts'
 import type { Begun } from './metering.ts'
 import type { Session } from './session.ts'
@@ -26,7 +27,11 @@ export interface Incoming {
   readonly topUpAsked?: boolean
   /** Where it came with a payment that was taken: its charge. */
   readonly begun?: Begun
+  /** Where limits have let it pass already. */
+  readonly admission?: Admission | undefined
 }
 
 /** A message that expects an answer. */
 export type Asking = Incoming & { readonly message: JsonRpcRequest }
+
+export const isAsking = (incoming: Incoming): incoming is Asking => isRequest(incoming.message)

@@ -3,7 +3,9 @@ import { GatewayError } from '../base/errors.ts'
 import type { UpstreamFailure } from '../upstreams/upstream.ts'
 import { errorResponse, resultResponse, type JsonRpcRequest } from '../wire/json-rpc.ts'
 import type { Era } from '../wire/protocol-version.ts'
+import { denied, type Charge } from './charge.ts'
 import { asksForPayment } from './payment-answers.ts'
+import type { Reply } from './reply.ts'
 
 export interface RefusalAnswer {
   readonly status: number
@@ -57,4 +59,11 @@ export function failureError(failure: UpstreamFailure): GatewayError {
     : retryAfterS !== undefined && `The MCP server is in trouble; it is tried again in ${retryAfterS} s.`
   const retry = retryAfterS !== undefined && { retryAfterS }
   return new GatewayError('upstream_unavailable', { cause: failure, ...(detail && { detail }), ...retry })
+}
+
+/** Records the refusal of a message that gets no JSON-RPC answer, and then says so. */
+export function refuseRecorded(charge: Charge, refusal: GatewayError, reply: Reply): void {
+  charge.settle(denied(refusal), (failure) =>
+    failure ? reply.refuse(failure) : reply.refuse(refusal, charge.callId),
+  )
 }

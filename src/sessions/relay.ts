@@ -4,17 +4,18 @@ import { LinkedList } from '../base/linked-list.ts'
 import type { Log } from '../base/log.ts'
 import { isRevokedBy, type Revocation } from '../identity/revocations.ts'
 import { scopeFault } from '../identity/scopes.ts'
+import type { Admission, Limits } from '../policy/limits/limits.ts'
 import type { Server } from '../registry/server.ts'
 import { tell, unheard } from '../upstreams/tell.ts'
 import type { UpstreamExchange, UpstreamFailure } from '../upstreams/upstream.ts'
 import type { Ways } from './ways.ts'
 import { formatCallId } from '../base/id.ts'
-import { isRequest, isResponse, type JsonRpcMessage } from '../wire/json-rpc.ts'
+import { isResponse, type JsonRpcMessage } from '../wire/json-rpc.ts'
 import type { Breakers } from './breakers.ts'
 import { Call, type CallHost } from './call.ts'
-import { denied, type Charge } from './charge.ts'
+import { denied } from './charge.ts'
 import { Deadlines } from './deadlines.ts'
-import type { Asking, Incoming } from './incoming.ts'
+import { isAsking, type Asking, type Incoming } from './incoming.ts'
 import type { KeptAnswer } from './kept-store.ts'
 import type { Metering } from './metering.ts'
 import { Notice } from './notice.ts'
@@ -25,7 +26,7 @@ import { presenterOf } from './presenter.ts'
 import type { PriceTags } from './price-tags.ts'
 import { reach, toOf, withSession, type To } from './reach.ts'
 import { recoverSession } from './recovery.ts'
-import { refusalAnswer } from './refusal.ts'
+import { refusalAnswer, refuseRecorded } from './refusal.ts'
 import { fingerprint, repeatedAnswer, type Claim, type Replays } from './replays.ts'
 import type { Reply } from './reply.ts'
 import { ServerStream } from './server-stream.ts'
@@ -40,6 +41,8 @@ export interface RelayOptions {
   readonly priceTags: PriceTags
   /** Asks the users of callers without balance to top up; absent where there is nowhere to. */
   readonly topUpQuestion?: TopUpQuestion | undefined
+  /** What may come, and run at once. */
+  readonly limits: Pick<Limits, 'admit'>
   /** Calls that pay for themselves; absent where that is not configured. */
   readonly paidCalls?: PaidCalls | undefined
   readonly log: Log
@@ -60,6 +63,7 @@ const usedId = 'A request with this id is already in flight in this session; use
 interface Paying extends Asked {
   readonly reply: Reply
   readonly claim: Claim | undefined
+  readonly admitted: Admission | undefined
 }
 
 export class Relay implements CallHost {
@@ -177,6 +181,7 @@ export class Relay implements CallHost {
 
   finished(call: Call): void {
     if (call.inFlight) this.#calls.remove(call.inFlight)
+    call.input.admission?.release()
     const { session, request } = call.input
     if (!session?.open) return
     if (request.method !== 'initialize') session.advance('active')
@@ -251,10 +256,18 @@ export class Relay implements CallHost {
     const member = this.#options.ways.findMember(server, incoming.principal, message)
     const billed = member?.server ?? server
     const { paidCalls, metering } = this.#options
-    if (paidCalls?.isPaid(message)) return void this.#pay(paidCalls, { incoming, member, reply, claim })
-    const { charge, refusal } =
-      incoming.begun ?? metering.begin(originOf(incoming, message.method, member), billed.usageReport)
+    const origin = originOf(incoming, message.method, member)
+    const admitted = incoming.admission ?? this.#options.limits.admit(origin)
+    if (admitted && !incoming.admission) reply.limited?.(admitted.states)
+    if (admitted && 'error' in admitted) {
+      claim?.finish(undefined)
+      return this.#refuse(incoming, reply, admitted.error)
+    }
+    if (paidCalls?.isPaid(message))
+      return void this.#pay(paidCalls, { incoming, member, reply, claim, admitted })
+    const { charge, refusal } = incoming.begun ?? metering.begin(origin, billed.usageReport)
     if (refusal) {
+      admitted?.release()
       claim?.finish(undefined)
       const why = paidCalls?.offer(refusal, charge, { incoming, member }) ?? refusal
       return charge.settle(denied(why), (failure) =>
@@ -277,6 +290,7 @@ export class Relay implements CallHost {
         present: incoming.begun ? withSettlement(present) : present,
         session,
         claim,
+        admission: admitted,
       },
       this,
     )
@@ -303,9 +317,10 @@ export class Relay implements CallHost {
       const { incoming } = ready
       const begun = ready.open()
       ready = undefined
-      this.#run({ ...incoming, begun }, reply, claim)
+      this.#run({ ...incoming, begun, admission: paid.admitted }, reply, claim)
     } catch (error) {
       ready?.drop()
+      paid.admitted?.release()
       claim?.finish(undefined)
       this.#refuse(paid.incoming, reply, asGatewayError(error))
     } finally {
@@ -380,13 +395,4 @@ export class Relay implements CallHost {
       return new GatewayError('overloaded', { retryAfterS: 1 })
     return undefined
   }
-}
-
-const isAsking = (incoming: Incoming): incoming is Asking => isRequest(incoming.message)
-
-/** Records the refusal of a message that gets no JSON-RPC answer, and then says so. */
-function refuseRecorded(charge: Charge, refusal: GatewayError, reply: Reply): void {
-  charge.settle(denied(refusal), (failure) =>
-    failure ? reply.refuse(failure) : reply.refuse(refusal, charge.callId),
-  )
 }

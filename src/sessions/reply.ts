@@ -1,6 +1,10 @@
 // What a client transport offers one message: where its answer goes, and whether the client is still there.
 import type { GatewayError } from '../base/errors.ts'
+import type { LimitState } from '../policy/limits/counter.ts'
 import type { UpstreamMessage } from '../upstreams/upstream.ts'
+
+/** Of all limits with a rate that are for a message. */
+export type LimitStates = readonly LimitState[]
 
 /** The final answer of a message, already durable. */
 export interface FinalAnswer {
@@ -31,6 +35,8 @@ export interface Absence {
 export interface Reply {
   /** There where messages are kept for a client that has gone: they may still be given. */
   readonly absence?: Absence | undefined
+  /** Where the limits stand that are for this message; told first. Only HTTP has a place for it. */
+  limited?(states: LimitStates): void
   /** The answer will be a stream: its head goes out at once. Has no effect on transports that always stream. */
   stream(head: { readonly callId: string; readonly sessionToken?: string }): void
   /** One message (or bare event) before the final answer; goes out at once. False while the client reads too slowly. */

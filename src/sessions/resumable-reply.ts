@@ -3,7 +3,7 @@ import type { GatewayError } from '../base/errors.ts'
 import type { UpstreamMessage } from '../upstreams/upstream.ts'
 import { hasEventId } from './answer.ts'
 import type { KeptStream } from './kept-stream.ts'
-import type { Absence, FinalAnswer, Reply } from './reply.ts'
+import type { Absence, FinalAnswer, LimitStates, Reply } from './reply.ts'
 
 type Head = Parameters<Reply['stream']>[0]
 
@@ -40,6 +40,10 @@ export class ResumableReply implements Reply {
     const kept = this.#kept
     const { own } = this.#options
     return kept && own && { maxMs: own.maxAwayMs, missed: () => kept.lose() }
+  }
+
+  limited(states: LimitStates): void {
+    this.#reply.limited?.(states)
   }
 
   stream(head: Head): void {

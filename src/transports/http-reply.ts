@@ -2,9 +2,10 @@
 import type { ServerResponse } from 'node:http'
 import type { GatewayError } from '../base/errors.ts'
 import { stepUpChallenge } from '../identity/scopes.ts'
-import type { FinalAnswer, Reply } from '../sessions/reply.ts'
+import type { FinalAnswer, LimitStates, Reply } from '../sessions/reply.ts'
 import { formatEvent } from '../wire/sse-frame.ts'
 import type { RequestId } from '../wire/json-rpc.ts'
+import { rateLimitHeaders } from './rate-limit-headers.ts'
 import { rpcError } from './rpc-error.ts'
 
 type StreamHead = Parameters<Reply['stream']>[0]
@@ -25,10 +26,16 @@ export class HttpReply implements Reply {
   #streaming = false
   #done = false
   #onDrain: (() => void) | undefined
+  /** Names and values in turn. */
+  #limits: readonly string[] = []
 
   constructor(response: ServerResponse, id: RequestId | null) {
     this.#response = response
     this.#id = id
+  }
+
+  limited(states: LimitStates): void {
+    this.#limits = rateLimitHeaders(states)
   }
 
   stream({ callId, sessionToken }: StreamHead): void {
@@ -41,6 +48,7 @@ export class HttpReply implements Reply {
       'x-accel-buffering': 'no',
       'tollbridge-call-id': callId,
       ...(sessionToken !== undefined && { 'mcp-session-id': sessionToken }),
+      ...this.#limitFields,
     })
     this.#response.flushHeaders()
   }
@@ -61,6 +69,7 @@ export class HttpReply implements Reply {
     const { status, bytes, callId, cost, sessionToken, retryAfterS } = answer
     // A flat list costs Node less than an object, and this is written for each call.
     const headers = [...jsonHeaders, 'content-length', String(bytes.length)]
+    if (this.#limits.length > 0) headers.push(...this.#limits)
     if (callId !== undefined) headers.push('tollbridge-call-id', callId)
     if (cost !== undefined) headers.push('tollbridge-cost', cost)
     if (sessionToken !== undefined) headers.push('mcp-session-id', sessionToken)
@@ -92,7 +101,15 @@ export class HttpReply implements Reply {
     this.#done = true
     sendError(this.#response, error, this.#id, {
       ...(callId !== undefined && { 'tollbridge-call-id': callId }),
+      ...this.#limitFields,
     })
+  }
+
+  get #limitFields(): Record<string, string> {
+    const [policyName, policy = '', stateName, state = ''] = this.#limits
+    return policyName === undefined || stateName === undefined
+      ? {}
+      : { [policyName]: policy, [stateName]: state }
   }
 
   onDrain(listener: () => void): void {

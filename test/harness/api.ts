@@ -43,6 +43,8 @@ import { ServerStore } from '../../src/registry/store.ts'
 import { Sessions } from '../../src/sessions/sessions.ts'
 import { PriceTags } from '../../src/sessions/price-tags.ts'
 import { SettledCalls } from '../../src/sessions/settled.ts'
+import { Limits } from '../../src/policy/limits/limits.ts'
+import { LimitStore } from '../../src/policy/limits/store.ts'
 import { DataKeys } from '../../src/secrets/data-keys.ts'
 import { DataKeyStore } from '../../src/secrets/data-key-store.ts'
 import { SessionStore } from '../../src/sessions/store.ts'
@@ -229,10 +231,12 @@ export async function startApi(options: TestApiOptions = {}) {
     ...openInvoices({ ...money, db, clock }),
   }
   const { webhooks } = openOutbox(parts)
+  const limits = new Limits({ store: new LimitStore(db), clock })
   await webhooks.start()
   const routes = resourceRoutes({
     ...parts,
     webhooks,
+    limits,
     ...buildTopUps({ config: { billing: webhookConfig }, db, clock, ledger: money.ledger }),
     publicUrl: () => publicUrl,
     onSettled: (listener) => money.settled.listen(listener),

@@ -34,6 +34,7 @@ beforeAll(async () => {
   victimInvoice = draft.id
   const told = await as.admin?.ok('POST', '/api/v1/billing/webhooks', newWebhook())
   webhook = told.id
+  await as.admin?.ok('POST', '/api/v1/limits', { name: 'there', concurrent: 1 })
   victimSession = (await victim.ok('POST', '/api/v1/servers/open/sessions')).id
 })
 afterAll(() => api.stop())
@@ -53,6 +54,7 @@ const newServer = () => ({
 let months = 0
 const newInvoice = () => ({ accountId: victim.accountId, month: `2024-${String(++months).padStart(2, '0')}` })
 const newWebhook = () => ({ url: 'http://127.0.0.1:9/', kinds: ['call.settled'] })
+const newLimit = () => ({ name: `made-${++made}`, concurrent: 1 })
 const newBundle = () => ({ name: `made-${++made}`, members: [{ server: 'open' }] })
 /** Names of the victim's things in a path, by what they stand for. */
 const pathOf = (template: string): string =>
@@ -67,6 +69,11 @@ const pathOf = (template: string): string =>
     .replace('{account}', victim.accountId)
 
 const rows: Row[] = [
+  { ask: ['GET', '/limits'], status: [401, 403, 200, 403, 200, 200] },
+  { ask: ['POST', '/limits', newLimit], status: [401, 403, 403, 403, 201, 201] },
+  { ask: ['GET', '/limits/there'], status: [401, 403, 200, 403, 200, 200] },
+  { ask: ['PATCH', '/limits/there', () => ({ active: false })], status: [401, 403, 403, 403, 200, 200] },
+  { ask: ['DELETE', '/limits/missing'], status: [401, 403, 403, 403, 404, 404] },
   { ask: ['GET', '/secrets'], status: [401, 403, 200, 403, 200, 200] },
   { ask: ['POST', '/secrets/rotate', () => ({})], status: [401, 403, 403, 403, 200, 403] },
   { ask: ['GET', '/me'], status: [401, 200, 200, 200, 200, 200] },

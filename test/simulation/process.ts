@@ -45,6 +45,7 @@ export async function startProcess(store: SimulatedStore, clock: Clock) {
     onSettled: () => {},
   })
   const relay = new Relay({
+    limits: { admit: () => undefined },
     metering,
     breakers: new Breakers({ clock, failuresToOpen: 1e9, firstPauseMs: 1, maxPauseMs: 1 }),
     replays: new Replays(new KeptAnswerStore(store), { maxBytes: 4096 }),

@@ -10,6 +10,7 @@ import { billingRoutes, type BillingRouteDeps } from './billing-routes.ts'
 import { authorizeRoutes, type AuthorizeRouteDeps } from './oauth/authorize.ts'
 import { grantRoutes, type GrantRouteDeps } from './oauth/grants.ts'
 import { tokenRoutes, type TokenRouteDeps } from './oauth/token.ts'
+import { limitRoutes, type LimitRouteDeps } from './limits.ts'
 import { keyRoutes, type KeyRouteDeps } from './keys.ts'
 import type { Route } from './route.ts'
 import { secretRoutes, type SecretRouteDeps } from './secrets.ts'
@@ -25,6 +26,7 @@ export type ResourceDeps = AuthRouteDeps &
   Omit<BundleRouteDeps, 'closeSessions'> &
   Omit<SessionRouteDeps, 'recordSession'> &
   Omit<BillingRouteDeps, 'findSubjects'> &
+  LimitRouteDeps &
   SecretRouteDeps &
   AuthorizeRouteDeps &
   GrantRouteDeps &
@@ -42,6 +44,7 @@ export function resourceRoutes(deps: ResourceDeps): Route[] {
     ...bundleRoutes({ ...deps, closeSessions }),
     ...sessionRoutes({ ...deps, recordSession: recordSession(deps.metering) }),
     ...billingRoutes({ ...deps, findSubjects: subjectFinder(deps) }),
+    ...limitRoutes(deps),
     ...secretRoutes(deps),
     ...grantRoutes(deps),
     ...authorizeRoutes(deps),
