@@ -137,6 +137,39 @@ export class GrantStore implements GrantReader {
     return row && grantOf(row)
   }
 
+  /** A user's grant in use to a client for an endpoint, which nobody had to come for with a code. */
+  async findDirect(of: {
+    userId: string
+    clientId: string
+    resource: string
+    nowMs: number
+  }): Promise<StoredGrant | undefined> {
+    const [row] = await this.#database.read(
+      this.#grants()
+        .where('oauth_grant.user_id', '=', of.userId)
+        .where('oauth_grant.client_id', '=', of.clientId)
+        .where('oauth_grant.resource', '=', of.resource)
+        .where('oauth_grant.challenge', '=', '')
+        .where('oauth_grant.revoked_at', 'is', null)
+        .where('oauth_grant.expires_at', '>', BigInt(of.nowMs))
+        .orderBy('oauth_grant.id', 'desc')
+        .limit(1),
+    )
+    return row && grantOf(row)
+  }
+
+  /** Ids of the grants of a client that are in use. */
+  async listIdsOfClient(clientId: string): Promise<string[]> {
+    const rows = await this.#database.read(
+      this.#builder
+        .selectFrom('oauth_grant')
+        .select('id')
+        .where('client_id', '=', clientId)
+        .where('revoked_at', 'is', null),
+    )
+    return rows.map(({ id }) => id)
+  }
+
   /** Grants that are in use, by id: `limit` of those after `afterId`, of one user or of all. */
   async listLive(page: {
     nowMs: number

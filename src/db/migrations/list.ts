@@ -25,6 +25,7 @@ import { oauthTables } from './0024-oauth.ts'
 import { sessionGrants } from './0025-session-grants.ts'
 import { externalUsers } from './0026-external-users.ts'
 import { dataKeyTable } from './0032-data-keys.ts'
+import { ownedClients } from './0033-owned-clients.ts'
 
 export const migrations: readonly Migration[] = [
   identityTables,
@@ -52,4 +53,5 @@ export const migrations: readonly Migration[] = [
   sessionGrants,
   externalUsers,
   dataKeyTable,
+  ownedClients,
 ]
