@@ -1,8 +1,11 @@
 // OAuth under attack: borrowed pages, redirects, codes and tokens, against a running gateway.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { Browser, consent, hiddenFields, locationOf } from '../harness/browser.ts'
-import { ApiCaller, startTestGateway, type TestGateway } from '../harness/gateway.ts'
+import { addServer, ApiCaller, startTestGateway, type TestGateway } from '../harness/gateway.ts'
 import { Authorization, callback, postForm, register, tokensFor, tryToRegister } from '../harness/oauth.ts'
 import { until } from '../harness/until.ts'
 import { startRecorder, type Recorder } from '../upstreams/recorder.ts'
@@ -466,6 +469,45 @@ describe('the document of a client', () => {
     }
     expect(statuses.at(-1)).toBe(429)
   })
+})
+
+test('a session that was opened with a token goes on after a restart, and ends with its grant after another', async () => {
+  const data = mkdtempSync(join(tmpdir(), 'tollbridge-oauth-restart-'))
+  // Ports change from one start to the next; the name that tokens are made for does not.
+  const publicUrl = 'http://127.0.0.1:9'
+  const start = () => startTestGateway({ data, args: ['--public-url', publicUrl] })
+  const upstream = await startRecorder({ tools: ['work'] })
+  let gateway = await start()
+  try {
+    await addServer(gateway, 'stub', upstream.url)
+    await gateway.member('anna')
+    const { id } = await register(gateway.url)
+    const resource = `${publicUrl}/mcp/stub`
+    const { access_token: token } = await tokensFor(gateway.url, anna, { clientId: id, resource })
+    const opened = new McpClient({ url: gateway.url, credential: token }, '/mcp/stub')
+    expect((await opened.ask('legacy', toolCall('work'))).status).toBe(200)
+    const again = async (): Promise<number> => {
+      await gateway.stop()
+      gateway = await start()
+      const client = new McpClient({ url: gateway.url, credential: token }, '/mcp/stub')
+      client.session = opened.session
+      return (await client.ask('legacy', toolCall('work'))).status
+    }
+    expect(await again()).toBe(200)
+    const sessions = async () => {
+      const admin = await gateway.admin.all('/api/v1/sessions')
+      return admin.filter(({ status }) => status !== 'closed' && status !== 'expired').length
+    }
+    expect(await sessions()).toBe(1)
+    const [grant] = await gateway.admin.all('/api/v1/oauth/grants?user=*')
+    await gateway.admin.ok('DELETE', `/api/v1/oauth/grants/${grant.id}`)
+    await until(async () => (await sessions()) === 0)
+    expect(await again()).toBe(401)
+  } finally {
+    await gateway.stop()
+    await upstream.stop()
+    rmSync(data, { recursive: true, force: true })
+  }
 })
 
 test('where it is switched off there is no authorization server, and metadata name none', async () => {
