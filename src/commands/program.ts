@@ -11,6 +11,7 @@ import { addGrantCommands } from './money/grant.ts'
 import { CliError, type Io } from './io.ts'
 import { addInvoiceCommands } from './money/invoice.ts'
 import { addKeyCommands } from './people/key.ts'
+import { addOauthCommands } from './people/oauth.ts'
 import { addLocalCommands } from './local.ts'
 import { addLoginCommands } from './people/login.ts'
 import { addRuleCommands } from './prices/rule.ts'
@@ -65,6 +66,7 @@ function makeProgram(io: Io): Command {
   addBundleCommands(program, io)
   addSessionCommands(program, io)
   addKeyCommands(program, io)
+  addOauthCommands(program, io)
   addSecretCommands(program, io)
   addUsageCommands(program, io)
   addRuleCommands(program, io)

@@ -72,6 +72,17 @@ describe.each(engines)('on %s', (engine) => {
     expect(caller?.loginId).toBeUndefined()
   })
 
+  test('a token that names another endpoint than its grant is refused, though we signed it', async () => {
+    const { access_token: token } = await granted()
+    const grant = await it.grants.find((await callerOf(token))?.grantId ?? '')
+    if (!grant) throw new Error('the token has a grant')
+    const sign = (audience: string) =>
+      it.tokens.signForGrant({ ...grant, resource: audience }, { scopes: ['mcp:call'], lifetimeS: 60 })
+    expect(await callerOf(await sign(resource))).toBeDefined()
+    expect(await callerOf(await sign(`${publicUrl}/mcp/other`))).toBeUndefined()
+    expect(await callerOf(await sign(publicUrl))).toBeUndefined()
+  })
+
   test('a token ends when it says, give or take what clocks may differ', async () => {
     const { access_token: token, expires_in: seconds } = await granted()
     it.clock.advance((seconds + 59) * 1000)
