@@ -152,7 +152,11 @@ export class Grants {
     const wanted = { userId, clientId: client.id, resource, nowMs }
     const grant = (await store.findDirect(wanted)) ?? (await this.#grantDirectly(of, nowMs))
     if (!isGood(grant, nowMs)) throw badGrant('user')
-    const parentMac = keyring.refreshTokenMac(of.once ?? randomToken(32))
+    if (of.once === undefined) {
+      await store.noteUse(grant.id, nowMs)
+      return this.#answer(grant, of.scopes)
+    }
+    const parentMac = keyring.refreshTokenMac(of.once)
     // A repetition is refused, but ends nothing: whoever repeats it need not be who used it first.
     return this.#carryOn(grant, {
       parentMac,
@@ -234,7 +238,7 @@ export class Grants {
       onRepeat?: () => OauthError
     },
   ): Promise<TokenAnswer> {
-    const { store, keyring, clock, tokens, lifetimeS } = this.#options
+    const { store, keyring, clock } = this.#options
     const { parentMac, scopes, refreshable } = next
     const refreshToken = `ort_${randomToken(32)}`
     const mac = keyring.refreshTokenMac(refreshToken)
@@ -245,14 +249,14 @@ export class Grants {
       if (next.onRepeat) throw next.onRepeat()
       return this.#endStolen(grant)
     }
+    const answer = await this.#answer(grant, scopes)
+    return refreshable ? { ...answer, refresh_token: refreshToken } : answer
+  }
+
+  async #answer(grant: StoredGrant, scopes: readonly Scope[]): Promise<TokenAnswer> {
+    const { tokens, lifetimeS } = this.#options
     const token = await tokens.signForGrant(grant, { scopes, lifetimeS })
-    return {
-      access_token: token,
-      token_type: 'Bearer',
-      expires_in: lifetimeS,
-      ...(refreshable && { refresh_token: refreshToken }),
-      scope: scopes.join(' '),
-    }
+    return { access_token: token, token_type: 'Bearer', expires_in: lifetimeS, scope: scopes.join(' ') }
   }
 
   async #makeRoom(userId: string, nowMs: number): Promise<void> {

@@ -274,6 +274,16 @@ describe.each(engines)('on %s', (engine) => {
       await expect(issue(userId, { once: 'same' })).rejects.toMatchObject({ code: 'invalid_grant' })
     })
 
+    test('leaves nothing behind that fills up: what counted once is forgotten when it has long ended', async () => {
+      const { id: userId } = await it.member(`user${++made}`)
+      await issue(userId, { once: 'old' })
+      await it.grants.purge()
+      await expect(issue(userId, { once: 'old' })).rejects.toMatchObject({ code: 'invalid_grant' })
+      it.clock.advance(2 * dayMs)
+      await it.grants.purge()
+      expect(await callerOf((await issue(userId, { once: 'old' })).access_token)).toBeDefined()
+    })
+
     test('is not given for a user who is disabled or gone', async () => {
       const { id: userId } = await it.member(`user${++made}`)
       await issue(userId)
@@ -325,6 +335,8 @@ describe.each(engines)('on %s', (engine) => {
       const [mine, yours] = [await it.member(`user${++made}`), await it.member(`user${++made}`)]
       const keys = [newIssuerKey().publicJwk]
       const { client } = await clients.createOwned(mine.id, { name: 'Job' })
+      // Ids of one millisecond have no order.
+      it.clock.advance(1)
       const signed = await clients.createOwned(mine.id, { name: 'Signed', keys })
       expect(signed.secret).toBeUndefined()
       const ids = async (ownerId: string) =>

@@ -64,7 +64,7 @@ describe('a consent', () => {
     expect(page.answer.text).toContain('<code>app.example</code>')
     expect(page.answer.text).toContain(`${url}/mcp/stub`)
     expect(page.answer.text).toContain('mcp:call')
-    expect(page.answer.headers['content-security-policy']).toContain("form-action 'self' https://app.example")
+    expect(login.answer.headers['content-security-policy']).toContain("form-action 'self'")
     const [cookie] = login.answer.headers['set-cookie'] ?? []
     expect(cookie).toMatch(/; HttpOnly; SameSite=Lax$/)
   })
@@ -376,6 +376,62 @@ describe('a token of OAuth', () => {
     }
     expect(statuses).toEqual([404, 404])
   })
+})
+
+test('an Idempotency-Key brings nobody the token of another', async () => {
+  const { id, secret } = await bench.a.ok('POST', '/api/v1/oauth/clients', { name: 'Job' })
+  const form = { grant_type: 'client_credentials', resource: `${url}/mcp/stub` }
+  const key = { 'idempotency-key': 'one' }
+  const basic = { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` }
+  const mine = await postForm(url, '/oauth/token', form, { ...key, ...basic })
+  expect(mine.status).toBe(200)
+  const theirs = await postForm(url, '/oauth/token', form, key)
+  expect([theirs.status, theirs.json.error]).toEqual([401, 'invalid_client'])
+  const secrets = []
+  for (let n = 0; n < 2; n++) {
+    const answer = await send(url, {
+      method: 'POST',
+      path: '/oauth/register',
+      headers: { 'content-type': 'application/json', ...key },
+      body: JSON.stringify({ redirect_uris: [callback] }),
+    })
+    secrets.push(answer.json.client_secret)
+  }
+  expect(new Set(secrets).size).toBe(2)
+})
+
+test('behind a proxy that puts a path before ours, the whole login works, with metadata where they are looked for', async () => {
+  const publicUrl = 'http://127.0.0.1:9/gw'
+  const gateway = await startTestGateway({ args: ['--public-url', publicUrl] })
+  try {
+    await gateway.member('anna')
+    const refused = await new McpClient({ url: gateway.url, credential: undefined }, '/mcp/x').post(
+      { jsonrpc: '2.0', id: 1, method: 'ping' },
+      jsonHeaders,
+    )
+    const metadata = '/.well-known/oauth-protected-resource/gw/mcp/x'
+    expect(refused.headers['www-authenticate']).toContain(`"http://127.0.0.1:9${metadata}"`)
+    const resource = await send(gateway.url, { path: metadata })
+    expect(resource.json).toMatchObject({
+      resource: `${publicUrl}/mcp/x`,
+      authorization_servers: [publicUrl],
+    })
+    for (const path of [
+      '/.well-known/oauth-authorization-server/gw',
+      '/.well-known/oauth-authorization-server',
+    ])
+      expect((await send(gateway.url, { path })).json).toMatchObject({
+        issuer: publicUrl,
+        token_endpoint: `${publicUrl}/oauth/token`,
+      })
+    const { id } = await register(gateway.url)
+    const more = { clientId: id, resource: `${publicUrl}/mcp/tollbridge` }
+    const { access_token: token } = await tokensFor(gateway.url, anna, more)
+    const client = new McpClient({ url: gateway.url, credential: token }, '/mcp/tollbridge')
+    expect((await client.ask('modern', { method: 'tools/list' })).status).toBe(200)
+  } finally {
+    await gateway.stop()
+  }
 })
 
 describe('metadata', () => {

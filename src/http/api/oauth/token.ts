@@ -51,7 +51,9 @@ const introspectionShape = z
   })
   .meta({ id: 'OauthIntrospection' })
 
-const form = { method: 'POST', form: true, body: formShape, maxBodyBytes: 32 * 1024 } as const
+// Who the client is may stand in a header, and secrets come back: no answer is kept for whoever repeats a body.
+const post = { method: 'POST', keyless: true, maxBodyBytes: 32 * 1024 } as const
+const form = { ...post, form: true, body: formShape } as const
 
 /** `/oauth/token`, `/oauth/revoke`, `/oauth/introspect` and `/oauth/register`. */
 export function tokenRoutes(deps: TokenRouteDeps): Route[] {
@@ -87,14 +89,13 @@ export function tokenRoutes(deps: TokenRouteDeps): Route[] {
       handler: (context) => answerOauth(async () => introspect(deps, context)),
     }),
     defineRoute({
-      method: 'POST',
+      ...post,
       path: '/oauth/register',
       summary: 'Registers an OAuth client (RFC 7591)',
       description:
         'Members of its metadata that are not known here are ignored. What nobody uses is forgotten.',
       permission: 'public',
       body: z.record(z.string(), z.unknown()),
-      maxBodyBytes: 32 * 1024,
       response: clientShape,
       status: 201,
       errors: [400, 404, 429],
