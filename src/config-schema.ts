@@ -85,6 +85,10 @@ const issuer = section({
     .max(500)
     .optional()
     .describe('What stands for the whole gateway in `aud`. Absent: tokens are for one MCP endpoint.'),
+  identityAssertions: z
+    .boolean('must be true or false')
+    .default(false)
+    .describe('Whether its ID-JAGs are taken: it says which clients may act for whom.'),
   jwksUri: issuerUrl.optional().describe('Where its keys are. Absent: as its metadata say.'),
   algorithms: z
     .array(choice(issuerAlgorithms), 'must be a list of algorithms')

@@ -29,6 +29,7 @@ const noConsole = 'The web console is not built; the pages there are hold no tex
 const tokens = 'test/trust/tokens.test.ts'
 const oauth = 'test/trust/oauth.test.ts'
 const issuers = 'test/trust/issuers.test.ts'
+const machines = 'test/trust/oauth-machines.test.ts'
 const oauthGrants = 'test/oauth/grants.test.ts'
 const oauthLogin = 'test/e2e/oauth-login.test.ts'
 const oauthClient = 'src/oauth/client.test.ts'
@@ -82,6 +83,10 @@ const callers: Requirement[] = [
   row('A3', 'A token for another audience, of another issuer, expired or not yet valid is refused.', {
     [tokens]: ['for another audience, of another issuer, expired or not yet valid is refused'],
     [issuers]: ['that is forged, old, bound, of another kind or for somebody else is refused, and 0 hits'],
+    [machines]: [
+      'is refused where it is forged, for others, too old, too long, or says less than it must',
+      'is refused where it is for others, old, of another kind, or of an issuer that may not',
+    ],
     [oauth]: [
       'works at the one endpoint that it is for, %s',
       'opens no route of the API, whatever its user may do there',
@@ -132,6 +137,7 @@ const callers: Requirement[] = [
     {
       [tokens]: ['of %s fails at the next call, and its streams end'],
       [oauth]: ['and its streams end at once when %s'],
+      [machines]: ['ends with its streams when it is removed, and with its user'],
       'test/identity/authenticate.test.ts': [
         'a call after a revocation does not share a verification from before it',
       ],

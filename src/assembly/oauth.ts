@@ -9,6 +9,7 @@ import type { Logins } from '../identity/logins.ts'
 import type { Revocations } from '../identity/revocations.ts'
 import type { Tokens } from '../identity/tokens.ts'
 import { Authorizations } from '../oauth/authorizations.ts'
+import { ClientAssertions } from '../oauth/client-assertion.ts'
 import { ClientDocuments } from '../oauth/client-documents.ts'
 import { ClientStore } from '../oauth/client-store.ts'
 import { Clients } from '../oauth/clients.ts'
@@ -40,6 +41,7 @@ interface OauthParts {
 export function buildOauth({ config, db, log, keyring, identity, egress, publicUrl }: OauthParts) {
   if (!hasAuthorizationServer(config)) return {}
   const { dynamicRegistration: registration, metadataDocuments, maxClients } = config.oauth
+  const identityAssertions = config.oauth.issuers.some((issuer) => issuer.identityAssertions)
   const grants = new Grants({
     ...identity,
     store: identity.grantStore,
@@ -53,6 +55,7 @@ export function buildOauth({ config, db, log, keyring, identity, egress, publicU
     fetchJson: (url) => getVettedJson(url, { egress, ...documentLimits }),
     clock,
   })
+  const assertions = new ClientAssertions(clock, () => [publicUrl(), `${publicUrl()}/oauth/token`])
   const clients = new Clients({
     store: new ClientStore(db),
     documents,
@@ -61,6 +64,7 @@ export function buildOauth({ config, db, log, keyring, identity, egress, publicU
     registration,
     metadataDocuments,
     maxClients,
+    assertions,
   })
   const authorizations = new Authorizations({
     clients,
@@ -70,5 +74,10 @@ export function buildOauth({ config, db, log, keyring, identity, egress, publicU
     clock,
     publicUrl,
   })
-  return { grants, clients, authorizations, authorizationServer: { registration, metadataDocuments } }
+  return {
+    grants,
+    clients,
+    authorizations,
+    authorizationServer: { registration, metadataDocuments, identityAssertions },
+  }
 }

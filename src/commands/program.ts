@@ -12,6 +12,7 @@ import { CliError, type Io } from './io.ts'
 import { addInvoiceCommands } from './money/invoice.ts'
 import { addKeyCommands } from './people/key.ts'
 import { addLimitCommands } from './people/limit.ts'
+import { addOauthCommands } from './people/oauth.ts'
 import { addLocalCommands } from './local.ts'
 import { addLoginCommands } from './people/login.ts'
 import { addRuleCommands } from './prices/rule.ts'
@@ -67,6 +68,7 @@ function makeProgram(io: Io): Command {
   addSessionCommands(program, io)
   addKeyCommands(program, io)
   addLimitCommands(program, io)
+  addOauthCommands(program, io)
   addSecretCommands(program, io)
   addUsageCommands(program, io)
   addRuleCommands(program, io)

@@ -35,7 +35,7 @@ export function consentPage(asked: Asked, interaction: string, username: string)
 <p>The answer goes to <code>${escape(asked.redirectHost)}</code>.</p>${warning(asked)}
 <form method="post" action="consent"><input type="hidden" name="interaction" value="${escape(interaction)}">
 <button name="decision" value="allow">Allow</button><button name="decision" value="deny">Do not allow</button></form>`
-  return page('Allow access', body, { formTarget: asked.redirectUri })
+  return page('Allow access', body, { leadsAway: true })
 }
 
 /** What went wrong, told to the user alone: nobody is redirected anywhere. */
@@ -61,14 +61,17 @@ function warning({ isLoopback, clientHost, redirectHost }: Asked): string {
 
 interface PageOptions {
   readonly status?: number
-  /** Where the answer to the page's form may redirect to; browsers hold that against the policy too. */
-  readonly formTarget?: string
+  /**
+   * The answer to the page's form redirects to the client, and that may redirect on, to an application on the machine
+   * say. Some browsers hold all of that against `form-action`, so that such a page cannot have it.
+   */
+  readonly leadsAway?: boolean
   readonly retryAfterS?: number
 }
 
-function page(title: string, body: string, { status = 200, formTarget, retryAfterS }: PageOptions): Answer {
-  const targets = formTarget === undefined ? "'self'" : `'self' ${sourceOf(formTarget)}`
-  const policy = `default-src 'none'; style-src 'sha256-${styleHash}'; frame-ancestors 'none'; base-uri 'none'; form-action ${targets}`
+function page(title: string, body: string, { status = 200, leadsAway, retryAfterS }: PageOptions): Answer {
+  const forms = leadsAway ? '' : "; form-action 'self'"
+  const policy = `default-src 'none'; style-src 'sha256-${styleHash}'; frame-ancestors 'none'; base-uri 'none'${forms}`
   const html = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${escape(title)} · Tollbridge</title>
 <meta name="viewport" content="width=device-width"><style>${style}</style></head><body><main>${body}</main></body></html>\n`
   return new Answer('text/html; charset=utf-8', html, {
@@ -81,12 +84,6 @@ function page(title: string, body: string, { status = 200, formTarget, retryAfte
       ...(retryAfterS !== undefined && { 'retry-after': String(retryAfterS) }),
     },
   })
-}
-
-/** A redirect URI as a source of a policy; a source cannot be an IPv6 address. */
-function sourceOf(uri: string): string {
-  const { origin, hostname } = new URL(uri)
-  return hostname.startsWith('[') ? 'http:' : origin
 }
 
 const escape = (text: string): string =>

@@ -129,7 +129,7 @@ function parametersOf(route: Route, schemas: Record<string, Json>): { parameters
     const required = ((querySchema?.['required'] ?? []) as string[]).includes(name)
     parameters.push({ name, in: 'query', ...(required && { required }), ...member(querySchema, name) })
   }
-  if (route.method === 'POST') {
+  if (route.method === 'POST' && !route.keyless) {
     parameters.push({
       name: 'Idempotency-Key',
       in: 'header',

@@ -94,7 +94,8 @@ function readDocument(url: string, value: unknown): Client {
   if ('client_secret' in value) throw unusable('it holds a secret')
   try {
     const metadata = readMetadata(value, 'none')
-    if (metadata.authMethod !== 'none') throw unusable('token_endpoint_auth_method must be none')
+    if (metadata.authMethod !== 'none' && metadata.authMethod !== 'private_key_jwt')
+      throw unusable('token_endpoint_auth_method must be none or private_key_jwt')
     return { ...metadata, id: url, host: new URL(url).host }
   } catch (error) {
     throw error instanceof OauthError ? unusable(error.message) : error

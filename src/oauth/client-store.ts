@@ -11,8 +11,16 @@ interface Tables {
     secret_mac: Uint8Array | null
     created_at: bigint
     last_used_at: bigint | null
+    owner_id: string | null
   }
   oauth_grant: { client_id: string }
+}
+
+/** A client of a user, as the user sees it. */
+export interface OwnedClient extends Client {
+  readonly ownerId: string
+  readonly createdAtMs: number
+  readonly lastUsedAtMs: number | undefined
 }
 
 export class ClientStore {
@@ -25,8 +33,7 @@ export class ClientStore {
   }
 
   async insert(client: Client, nowMs: number): Promise<void> {
-    const { id, secretMac, name, redirectUris, grantTypes, authMethod } = client
-    const metadata: ClientMetadata = { name, redirectUris, grantTypes, authMethod }
+    const { id, secretMac, ownerId, host: _, ...metadata } = client
     await this.#database.write(
       this.#builder.insertInto('oauth_client').values({
         id,
@@ -34,6 +41,7 @@ export class ClientStore {
         secret_mac: secretMac ?? null,
         created_at: BigInt(nowMs),
         last_used_at: null,
+        owner_id: ownerId ?? null,
       }),
     )
   }
@@ -42,14 +50,48 @@ export class ClientStore {
     const [row] = await this.#database.read(
       this.#builder.selectFrom('oauth_client').selectAll().where('id', '=', id),
     )
-    if (!row) return undefined
-    const metadata = JSON.parse(row.metadata) as ClientMetadata
-    return { ...metadata, id: row.id, ...(row.secret_mac && { secretMac: row.secret_mac }) }
+    return row && clientOf(row)
+  }
+
+  /** Clients of users by id: `limit` of those after `afterId`, of one user or of all. */
+  async listOwned(page: {
+    limit: number
+    afterId?: string | undefined
+    ownerId?: string | undefined
+  }): Promise<OwnedClient[]> {
+    const { limit, afterId = '', ownerId } = page
+    let query = this.#builder
+      .selectFrom('oauth_client')
+      .selectAll()
+      .where('id', '>', afterId)
+      .where('owner_id', 'is not', null)
+    if (ownerId !== undefined) query = query.where('owner_id', '=', ownerId)
+    const rows = await this.#database.read(query.orderBy('id').limit(limit))
+    return rows.map((row) => ({
+      ...clientOf(row),
+      ownerId: row.owner_id ?? '',
+      createdAtMs: Number(row.created_at),
+      lastUsedAtMs: row.last_used_at === null ? undefined : Number(row.last_used_at),
+    }))
+  }
+
+  /** Removes a user's client; false where there is none, or it is not this user's. */
+  async deleteOwned(id: string, ownerId: string | undefined): Promise<boolean> {
+    let remove = this.#builder
+      .deleteFrom('oauth_client')
+      .where('id', '=', id)
+      .where('owner_id', 'is not', null)
+    if (ownerId !== undefined) remove = remove.where('owner_id', '=', ownerId)
+    const [removed] = await this.#database.write(remove)
+    return removed === 1
   }
 
   async count(): Promise<number> {
     const [row] = await this.#database.read(
-      this.#builder.selectFrom('oauth_client').select(({ fn }) => fn.countAll<bigint>().as('clients')),
+      this.#builder
+        .selectFrom('oauth_client')
+        .select(({ fn }) => fn.countAll<bigint>().as('clients'))
+        .where('owner_id', 'is', null),
     )
     return Number(row?.clients ?? 0n)
   }
@@ -63,7 +105,7 @@ export class ClientStore {
     )
   }
 
-  /** Deletes clients without any grant that have not been used since a time; those never used, since another. */
+  /** Deletes clients of nobody without any grant that have not been used since a time; those never used, since another. */
   async purge({
     unusedBeforeMs,
     idleBeforeMs,
@@ -72,10 +114,23 @@ export class ClientStore {
     idleBeforeMs: number
   }): Promise<void> {
     const granted = this.#builder.selectFrom('oauth_grant').select('client_id')
-    const remove = this.#builder.deleteFrom('oauth_client').where('id', 'not in', granted)
+    const remove = this.#builder
+      .deleteFrom('oauth_client')
+      .where('owner_id', 'is', null)
+      .where('id', 'not in', granted)
     await this.#database.write(
       remove.where('last_used_at', 'is', null).where('created_at', '<', BigInt(unusedBeforeMs)),
       remove.where('last_used_at', '<', BigInt(idleBeforeMs)),
     )
+  }
+}
+
+function clientOf(row: Tables['oauth_client']): Client {
+  const metadata = JSON.parse(row.metadata) as ClientMetadata
+  return {
+    ...metadata,
+    id: row.id,
+    ...(row.owner_id !== null && { ownerId: row.owner_id }),
+    ...(row.secret_mac && { secretMac: row.secret_mac }),
   }
 }

@@ -1,17 +1,25 @@
 // An OAuth client and its metadata: what is read of it, and which redirect URIs it may have.
+import { createPublicKey } from 'node:crypto'
+import type { JWK } from 'jose'
 import { z } from 'zod'
 import { OauthError } from './oauth-error.ts'
 
-export const authMethods = ['none', 'client_secret_basic', 'client_secret_post'] as const
+export const authMethods = ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'] as const
 export type AuthMethod = (typeof authMethods)[number]
-export const grantTypes = ['authorization_code', 'refresh_token'] as const
+/** RFC 7523, section 2.1; here with an assertion of another issuer (ID-JAG). */
+export const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+/** What a client may do that registers itself. */
+export const grantTypes = ['authorization_code', 'refresh_token', jwtBearer] as const
+export type GrantType = (typeof grantTypes)[number] | 'client_credentials'
 
 /** What a client says of itself; nobody has checked its name. */
 export interface ClientMetadata {
   readonly name: string
   readonly redirectUris: readonly string[]
-  readonly grantTypes: readonly (typeof grantTypes)[number][]
+  readonly grantTypes: readonly GrantType[]
   readonly authMethod: AuthMethod
+  /** Public keys that it signs assertions with, where that is how it authenticates. */
+  readonly keys?: readonly JWK[]
 }
 
 export interface Client extends ClientMetadata {
@@ -19,6 +27,8 @@ export interface Client extends ClientMetadata {
   readonly id: string
   /** The host that vouches for it; absent where it registered itself. */
   readonly host?: string
+  /** The user for whom it acts by itself; absent where users have to consent. */
+  readonly ownerId?: string
   /** What is kept of its secret, where it has one. */
   readonly secretMac?: Uint8Array
 }
@@ -61,10 +71,11 @@ const nameShape = z
 
 const metadataShape = z.object({
   client_name: nameShape.default('A client without a name'),
-  redirect_uris: z.array(z.string()).min(1).max(20),
+  redirect_uris: z.array(z.string()).max(20).default([]),
   grant_types: z.array(z.string()).max(20).default(['authorization_code']),
   response_types: z.array(z.string()).max(20).default(['code']),
   token_endpoint_auth_method: z.string().optional(),
+  jwks: z.object({ keys: z.array(z.record(z.string(), z.unknown())).min(1).max(10) }).optional(),
 })
 
 /**
@@ -82,12 +93,28 @@ export function readMetadata(json: unknown, usualMethod: AuthMethod): ClientMeta
         'Each of redirect_uris must be https, or http to localhost or a loopback address, without a fragment.',
       )
   const known = grantTypes.filter((type) => data.grant_types.includes(type))
-  if (!known.includes('authorization_code')) throw refused('grant_types')
-  if (!data.response_types.includes('code')) throw refused('response_types')
+  if (!known.includes('authorization_code') && !known.includes(jwtBearer)) throw refused('grant_types')
+  if (known.includes('authorization_code')) {
+    if (!data.response_types.includes('code')) throw refused('response_types')
+    if (data.redirect_uris.length === 0) throw refused('redirect_uris')
+  }
   const method = data.token_endpoint_auth_method ?? usualMethod
   const authMethod = authMethods.find((name) => name === method)
   if (!authMethod) throw refused('token_endpoint_auth_method')
-  return { name: data.client_name, redirectUris: data.redirect_uris, grantTypes: known, authMethod }
+  const client = { name: data.client_name, redirectUris: data.redirect_uris, grantTypes: known, authMethod }
+  if (authMethod !== 'private_key_jwt') return client
+  if (!data.jwks?.keys.every(isPublicKey)) throw refused('jwks')
+  return { ...client, keys: data.jwks.keys }
+}
+
+/** Whether a JWK is the public half of a pair, and nothing more. */
+export function isPublicKey(key: Readonly<Record<string, unknown>>): boolean {
+  if ('d' in key || 'k' in key) return false
+  try {
+    return createPublicKey({ key, format: 'jwk' }).type === 'public'
+  } catch {
+    return false
+  }
 }
 
 const refused = (field: string): OauthError =>

@@ -1,12 +1,15 @@
 // Which clients there are: those that registered themselves, and those that are known by their metadata's URL.
 import { timingSafeEqual } from 'node:crypto'
+import type { JWK } from 'jose'
 import type { Clock } from '../base/clock.ts'
+import { GatewayError } from '../base/errors.ts'
 import { newId, randomToken } from '../base/id.ts'
 import type { Keyring } from '../base/keyring.ts'
 import { Attempts } from './attempts.ts'
 import { isClientUrl, type ClientDocuments } from './client-documents.ts'
-import type { ClientStore } from './client-store.ts'
-import { readMetadata, type Client } from './client.ts'
+import type { ClientStore, OwnedClient } from './client-store.ts'
+import type { ClientAssertions } from './client-assertion.ts'
+import { jwtBearer, readMetadata, type AuthMethod, type Client } from './client.ts'
 import { OauthError } from './oauth-error.ts'
 
 export interface ClientsOptions {
@@ -20,6 +23,10 @@ export interface ClientsOptions {
   readonly metadataDocuments: boolean
   /** Registered clients at once. */
   readonly maxClients: number
+  /** Verifies what clients sign to prove themselves. */
+  readonly assertions: ClientAssertions
+  /** Clients that one user may have. Default 100. */
+  readonly maxOwned?: number
 }
 
 /** A new client, with its secret where it asked for one; that is shown this once. */
@@ -33,7 +40,9 @@ export interface Registered {
 export interface ClientProof {
   readonly clientId: string
   readonly secret: string | undefined
-  readonly method: 'none' | 'client_secret_basic' | 'client_secret_post'
+  readonly method: AuthMethod
+  /** What it signed, where that is how it authenticates. */
+  readonly assertion?: string
 }
 
 const hourMs = 3_600_000
@@ -74,7 +83,7 @@ export class Clients {
     if ((await store.count()) >= maxClients)
       throw new OauthError('slow_down', 'There are too many clients; try again later.', { retryAfterS: 3600 })
     const issuedAtMs = clock.now()
-    const secret = metadata.authMethod === 'none' ? undefined : `ocs_${randomToken(32)}`
+    const secret = hasSecret(metadata.authMethod) ? `ocs_${randomToken(32)}` : undefined
     const client: Client = {
       ...metadata,
       id: newId('ocl', issuedAtMs),
@@ -103,16 +112,63 @@ export class Clients {
 
   /** The client that asks the token endpoint, once it has shown who it is. */
   async authenticate(proof: ClientProof, from: { ip: string }): Promise<Client> {
-    const { keyring, store, clock } = this.#options
+    const { store, clock } = this.#options
     const client = await this.get(proof.clientId, from)
-    const mac = proof.secret === undefined ? undefined : keyring.refreshTokenMac(proof.secret)
-    const proven = client.secretMac
-      ? mac !== undefined && timingSafeEqual(mac, client.secretMac)
-      : proof.secret === undefined
-    if (!proven || proof.method !== client.authMethod)
+    const proven = isRightWay(client, proof) && (await this.#isProven(client, proof))
+    if (!proven)
       throw new OauthError('invalid_client', 'The client did not authenticate in the way that it registered.')
     if (client.host === undefined) await store.noteUse(client.id, clock.now())
     return client
+  }
+
+  /** Makes a client that acts for a user by itself; with public keys it has no secret. */
+  async createOwned(
+    ownerId: string,
+    { name, keys }: { name: string; keys?: readonly JWK[] | undefined },
+  ): Promise<Registered> {
+    const { store, keyring, clock, maxOwned = 100 } = this.#options
+    if ((await store.listOwned({ limit: maxOwned, ownerId })).length >= maxOwned)
+      throw new GatewayError('unprocessable', { detail: `You have ${maxOwned} clients; delete one first.` })
+    const issuedAtMs = clock.now()
+    const base = { id: newId('ocl', issuedAtMs), name, ownerId, redirectUris: [] }
+    const grants = { grantTypes: ['client_credentials', jwtBearer] as const }
+    if (keys) {
+      const client: Client = { ...base, ...grants, authMethod: 'private_key_jwt', keys }
+      await store.insert(client, issuedAtMs)
+      return { client, issuedAtMs }
+    }
+    const secret = `ocs_${randomToken(32)}`
+    const secretMac = keyring.refreshTokenMac(secret)
+    const client: Client = { ...base, ...grants, authMethod: 'client_secret_basic', secretMac }
+    await store.insert(client, issuedAtMs)
+    return { client, secret, issuedAtMs }
+  }
+
+  /** Clients of users by id: at most `limit` of those after `afterId`, of one user or of all. */
+  listOwned(page: {
+    limit: number
+    afterId?: string | undefined
+    ownerId?: string | undefined
+  }): Promise<OwnedClient[]> {
+    return this.#options.store.listOwned(page)
+  }
+
+  /** Whether a registered client is still there. */
+  async isThere(id: string): Promise<boolean> {
+    return (await this.#options.store.find(id)) !== undefined
+  }
+
+  /** Removes a user's client; `not_found` where there is none, or it is not this user's. */
+  async deleteOwned(id: string, ownerId: string | undefined): Promise<void> {
+    if (!(await this.#options.store.deleteOwned(id, ownerId))) throw new GatewayError('not_found')
+  }
+
+  async #isProven({ id, authMethod, keys = [], secretMac }: Client, proof: ClientProof): Promise<boolean> {
+    if (authMethod === 'private_key_jwt')
+      return this.#options.assertions.verify(proof.assertion ?? '', { id, keys })
+    if (authMethod === 'none') return proof.secret === undefined
+    const mac = this.#options.keyring.refreshTokenMac(proof.secret ?? '')
+    return secretMac !== undefined && timingSafeEqual(mac, secretMac)
   }
 
   /** Deletes clients that were not used within a day, or for 90 days, and that no grant names. */
@@ -121,3 +177,10 @@ export class Clients {
     return this.#options.store.purge({ unusedBeforeMs: nowMs - dayMs, idleBeforeMs: nowMs - 90 * dayMs })
   }
 }
+
+const hasSecret = (method: AuthMethod): boolean =>
+  method === 'client_secret_basic' || method === 'client_secret_post'
+
+/** A client of a user may send its secret in either way; one that registered itself said in which. */
+const isRightWay = ({ authMethod, ownerId }: Client, { method }: ClientProof): boolean =>
+  authMethod === method || (ownerId !== undefined && hasSecret(authMethod) && hasSecret(method))

@@ -107,6 +107,12 @@ export class GrantStore implements GrantReader {
     )
   }
 
+  async noteUse(id: string, nowMs: number): Promise<void> {
+    await this.#database.write(
+      this.#builder.updateTable('oauth_grant').set({ last_used_at: nowMs }).where('id', '=', id),
+    )
+  }
+
   async find(id: string): Promise<StoredGrant | undefined> {
     const [row] = await this.#database.read(this.#grants().where('oauth_grant.id', '=', id))
     return row && grantOf(row)
@@ -135,6 +141,39 @@ export class GrantStore implements GrantReader {
         .where('oauth_token.mac', '=', mac),
     )
     return row && grantOf(row)
+  }
+
+  /** A user's grant in use to a client for an endpoint, which nobody had to come for with a code. */
+  async findDirect(of: {
+    userId: string
+    clientId: string
+    resource: string
+    nowMs: number
+  }): Promise<StoredGrant | undefined> {
+    const [row] = await this.#database.read(
+      this.#grants()
+        .where('oauth_grant.user_id', '=', of.userId)
+        .where('oauth_grant.client_id', '=', of.clientId)
+        .where('oauth_grant.resource', '=', of.resource)
+        .where('oauth_grant.challenge', '=', '')
+        .where('oauth_grant.revoked_at', 'is', null)
+        .where('oauth_grant.expires_at', '>', BigInt(of.nowMs))
+        .orderBy('oauth_grant.id', 'desc')
+        .limit(1),
+    )
+    return row && grantOf(row)
+  }
+
+  /** Ids of the grants of a client that are in use. */
+  async listIdsOfClient(clientId: string): Promise<string[]> {
+    const rows = await this.#database.read(
+      this.#builder
+        .selectFrom('oauth_grant')
+        .select('id')
+        .where('client_id', '=', clientId)
+        .where('revoked_at', 'is', null),
+    )
+    return rows.map(({ id }) => id)
   }
 
   /** Grants that are in use, by id: `limit` of those after `afterId`, of one user or of all. */
@@ -182,14 +221,20 @@ export class GrantStore implements GrantReader {
       .where((is) => is.exists(changed))
   }
 
-  /** Deletes grants that ended before a time, with their tokens, and those whose code nobody came for. */
+  /**
+   * Deletes grants that ended before a time, with their tokens, and those whose code nobody came for; and what was used
+   * once of grants without a code, which has ended by itself since.
+   */
   async purge(beforeMs: number): Promise<void> {
     const ended = sql<boolean>`(oauth_grant.expires_at < ${beforeMs} or oauth_grant.revoked_at < ${beforeMs}
       or (oauth_grant.last_used_at is null and oauth_grant.code_expires_at < ${beforeMs}))`
+    const grantIds = this.#builder.selectFrom('oauth_grant').select('id')
     await this.#database.write(
       this.#builder
         .deleteFrom('oauth_token')
-        .where('grant_id', 'in', this.#builder.selectFrom('oauth_grant').select('id').where(ended)),
+        .where('created_at', '<', BigInt(beforeMs))
+        .where('grant_id', 'in', grantIds.where('challenge', '=', '')),
+      this.#builder.deleteFrom('oauth_token').where('grant_id', 'in', grantIds.where(ended)),
       this.#builder.deleteFrom('oauth_grant').where(ended),
     )
   }

@@ -6,7 +6,7 @@ import { newId, randomToken } from '../base/id.ts'
 import type { Keyring } from '../base/keyring.ts'
 import type { Log } from '../base/log.ts'
 import type { Revocations } from '../identity/revocations.ts'
-import type { Scope } from '../identity/scopes.ts'
+import { scopeNames, type Scope } from '../identity/scopes.ts'
 import type { Tokens } from '../identity/tokens.ts'
 import type { GrantStore, StoredGrant } from './grant-store.ts'
 import { OauthError } from './oauth-error.ts'
@@ -135,6 +135,68 @@ export class Grants {
     return this.#carryOn(grant, { parentMac: mac, scopes, refreshable: true })
   }
 
+  /**
+   * A token without anybody's consent: for a client of the user's own, or because an issuer that we trust says so. There
+   * is one grant for each user, client and endpoint; no refresh token. `once` names what may be used once only.
+   */
+  async issueDirectly(of: {
+    userId: string
+    client: { id: string; name: string }
+    resource: string
+    scopes: readonly Scope[]
+    once?: string
+  }): Promise<TokenAnswer> {
+    const { store, clock, keyring } = this.#options
+    const { userId, client, resource } = of
+    const nowMs = clock.now()
+    const wanted = { userId, clientId: client.id, resource, nowMs }
+    const grant = (await store.findDirect(wanted)) ?? (await this.#grantDirectly(of, nowMs))
+    if (!isGood(grant, nowMs)) throw badGrant('user')
+    if (of.once === undefined) {
+      await store.noteUse(grant.id, nowMs)
+      return this.#answer(grant, of.scopes)
+    }
+    const parentMac = keyring.refreshTokenMac(of.once)
+    // A repetition is refused, but ends nothing: whoever repeats it need not be who used it first.
+    return this.#carryOn(grant, {
+      parentMac,
+      scopes: of.scopes,
+      refreshable: false,
+      onRepeat: () => badGrant('assertion'),
+    })
+  }
+
+  async #grantDirectly(
+    of: { userId: string; client: { id: string; name: string }; resource: string },
+    nowMs: number,
+  ): Promise<StoredGrant | undefined> {
+    const { store, keyring, grantMs } = this.#options
+    await this.#makeRoom(of.userId, nowMs)
+    const id = newId('ogr', nowMs)
+    await store.insert({
+      id,
+      userId: of.userId,
+      clientId: of.client.id,
+      clientName: of.client.name,
+      redirectUri: '',
+      resource: of.resource,
+      scopes: scopeNames,
+      interaction: id,
+      // Of a code that nobody has, and without a challenge nobody could prove.
+      codeMac: keyring.refreshTokenMac(randomToken(32)),
+      codeExpiresAtMs: nowMs,
+      challenge: '',
+      nowMs,
+      expiresAtMs: nowMs + grantMs,
+    })
+    return store.find(id)
+  }
+
+  /** Ends every grant to a client. */
+  async revokeOfClient(clientId: string): Promise<void> {
+    for (const id of await this.#options.store.listIdsOfClient(clientId)) await this.revoke(id)
+  }
+
   /** The grant of a refresh token, whether it is still good or not. */
   findByRefreshToken(token: string): Promise<StoredGrant | undefined> {
     const { store, keyring } = this.#options
@@ -168,26 +230,33 @@ export class Grants {
 
   async #carryOn(
     grant: StoredGrant,
-    next: { parentMac: Uint8Array; scopes: readonly Scope[]; refreshable: boolean },
+    next: {
+      parentMac: Uint8Array
+      scopes: readonly Scope[]
+      refreshable: boolean
+      /** What a repetition is told where it ends nothing. */
+      onRepeat?: () => OauthError
+    },
   ): Promise<TokenAnswer> {
-    const { store, keyring, clock, tokens, lifetimeS } = this.#options
+    const { store, keyring, clock } = this.#options
     const { parentMac, scopes, refreshable } = next
     const refreshToken = `ort_${randomToken(32)}`
     const mac = keyring.refreshTokenMac(refreshToken)
     try {
       await store.insertSuccessor({ mac, parentMac, grantId: grant.id, nowMs: clock.now() })
     } catch (error) {
-      if (error instanceof GatewayError && error.code === 'conflict') return this.#endStolen(grant)
-      throw error
+      if (!(error instanceof GatewayError) || error.code !== 'conflict') throw error
+      if (next.onRepeat) throw next.onRepeat()
+      return this.#endStolen(grant)
     }
+    const answer = await this.#answer(grant, scopes)
+    return refreshable ? { ...answer, refresh_token: refreshToken } : answer
+  }
+
+  async #answer(grant: StoredGrant, scopes: readonly Scope[]): Promise<TokenAnswer> {
+    const { tokens, lifetimeS } = this.#options
     const token = await tokens.signForGrant(grant, { scopes, lifetimeS })
-    return {
-      access_token: token,
-      token_type: 'Bearer',
-      expires_in: lifetimeS,
-      ...(refreshable && { refresh_token: refreshToken }),
-      scope: scopes.join(' '),
-    }
+    return { access_token: token, token_type: 'Bearer', expires_in: lifetimeS, scope: scopes.join(' ') }
   }
 
   async #makeRoom(userId: string, nowMs: number): Promise<void> {

@@ -1,15 +1,28 @@
 // Official clients log in unaided: from a 401 through metadata, registration, login and consent to a tool call.
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Client as ModernClient, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import {
+  Client as ModernClient,
+  ClientCredentialsProvider,
+  CrossAppAccessProvider,
+  PrivateKeyJwtProvider,
+  StreamableHTTPClientTransport,
+  type OAuthClientProvider,
+} from '@modelcontextprotocol/client'
+import {
+  ClientCredentialsProvider as FirstCredentials,
+  PrivateKeyJwtProvider as FirstPrivateKey,
+} from '@modelcontextprotocol/sdk/client/auth-extensions.js'
 import { Client as FirstClient } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport as FirstTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js'
 import { consent } from '../harness/browser.ts'
+import { startIssuer, type TestIssuer } from '../harness/issuer.ts'
 import { callback, register, tokensFor } from '../harness/oauth.ts'
 import { newAuthority } from '../upstreams/certificates.ts'
 import { startBench, type Bench } from '../trust/bench.ts'
@@ -17,6 +30,7 @@ import { startBench, type Bench } from '../trust/bench.ts'
 let bench: Bench
 /** Serves the metadata of a client that is known by their URL. */
 let documents: Server
+let issuer: TestIssuer
 const folder = mkdtempSync(join(tmpdir(), 'tollbridge-oauth-'))
 const documentUrl = (): string => `https://localhost:${(documents.address() as AddressInfo).port}/client.json`
 const user = { username: 'anna', password: 'Member-passw0rd-anna' }
@@ -29,7 +43,13 @@ beforeAll(async () => {
   })
   await new Promise<void>((done) => documents.listen(0, '127.0.0.1', done))
   writeFileSync(join(folder, 'ca.pem'), authority.ca)
-  bench = await startBench({ env: { NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem') } })
+  issuer = await startIssuer()
+  const issuers = [{ issuer: issuer.url, identityAssertions: true }]
+  writeFileSync(join(folder, 'tollbridge.yaml'), JSON.stringify({ oauth: { issuers } }))
+  bench = await startBench({
+    env: { NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem') },
+    args: ['--config', join(folder, 'tollbridge.yaml')],
+  })
   await bench.gateway.admin.ok('POST', '/api/v1/bundles', {
     name: 'both',
     access: 'authenticated',
@@ -38,6 +58,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await bench.stop()
+  await issuer.stop()
   documents.closeAllConnections()
   documents.close()
   rmSync(folder, { recursive: true, force: true })
@@ -211,4 +232,77 @@ test('an official client that may only read asks for more when a call needs it, 
   await transport.finishAuth(application.back?.searchParams ?? new URLSearchParams())
   expect(await client.callTool(call)).toMatchObject({ content: [{ type: 'text' }] })
   await client.close()
+})
+
+describe('without a user there', () => {
+  const endpoint = (): URL => new URL(`${bench.gateway.url}/mcp/stub`)
+  const secondCalls = async (authProvider: OAuthClientProvider): Promise<unknown> => {
+    const client = new ModernClient(info, { versionNegotiation: { mode: { pin: '2026-07-28' } } })
+    await client.connect(new StreamableHTTPClientTransport(endpoint(), { authProvider }))
+    const answer = await client.callTool(call)
+    await client.close()
+    return answer
+  }
+  const firstCalls = async (authProvider: FirstCredentials | FirstPrivateKey): Promise<unknown> => {
+    const client = new FirstClient(info)
+    await client.connect(new FirstTransport(endpoint(), { authProvider }))
+    const answer = await client.callTool(call)
+    await client.close()
+    return answer
+  }
+  const text = { content: [{ type: 'text' }] }
+  const expectedIssuer = (): string => bench.gateway.url
+
+  test('a client of a user logs in by its secret, in both SDKs, and its calls are those of the user', async () => {
+    const made = await bench.a.ok('POST', '/api/v1/oauth/clients', { name: 'Nightly job' })
+    const options = { clientId: made.id, clientSecret: made.secret, expectedIssuer: expectedIssuer() }
+    expect(await secondCalls(new ClientCredentialsProvider(options))).toMatchObject(text)
+    expect(await firstCalls(new FirstCredentials(options))).toMatchObject(text)
+    const [grant] = (await bench.a.all('/api/v1/oauth/grants')).slice(-1)
+    expect(grant).toMatchObject({ clientId: made.id, clientName: 'Nightly job' })
+    const [newest] = (await bench.a.ok('GET', '/api/v1/billing/usage?limit=1')).items
+    expect(newest).toMatchObject({ userId: bench.a.userId, server: 'stub' })
+  })
+
+  test('a client of a user logs in by its key, in both SDKs', async () => {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const publicKeys = [{ ...publicKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig' }]
+    const made = await bench.a.ok('POST', '/api/v1/oauth/clients', { name: 'Signed job', publicKeys })
+    expect(made.secret).toBeUndefined()
+    const options = {
+      clientId: made.id,
+      privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+      algorithm: 'ES256',
+      expectedIssuer: expectedIssuer(),
+    }
+    expect(await secondCalls(new PrivateKeyJwtProvider(options))).toMatchObject(text)
+    expect(await firstCalls(new FirstPrivateKey(options))).toMatchObject(text)
+  })
+
+  test('an enterprise client logs its user in by what the identity provider asserts', async () => {
+    const made = await bench.a.ok('POST', '/api/v1/oauth/clients', { name: 'Enterprise app' })
+    const provider = new CrossAppAccessProvider({
+      clientId: made.id,
+      clientSecret: made.secret,
+      expectedIssuer: expectedIssuer(),
+      assertion: ({ authorizationServerUrl, resourceUrl, scope }) =>
+        issuer.token(
+          authorizationServerUrl,
+          {
+            sub: 'employee-7',
+            preferred_username: 'employee7',
+            client_id: made.id,
+            resource: resourceUrl,
+            jti: 'one',
+            ...(scope !== undefined && { scope }),
+          },
+          { typ: 'oauth-id-jag+jwt' },
+        ),
+    })
+    expect(await secondCalls(provider)).toMatchObject(text)
+    const users = await bench.gateway.admin.all('/api/v1/users')
+    const employee = users.find(({ username }) => username === 'employee7')
+    const usage = await bench.gateway.admin.all(`/api/v1/billing/usage?user=${employee.id}`)
+    expect(usage.length).toBeGreaterThan(0)
+  })
 })

@@ -29,6 +29,7 @@ import { Tokens } from '../../src/identity/tokens.ts'
 import { UserStore } from '../../src/identity/user-store.ts'
 import { Users } from '../../src/identity/users.ts'
 import { Authorizations } from '../../src/oauth/authorizations.ts'
+import { ClientAssertions } from '../../src/oauth/client-assertion.ts'
 import { ClientDocuments } from '../../src/oauth/client-documents.ts'
 import { ClientStore } from '../../src/oauth/client-store.ts'
 import { Clients } from '../../src/oauth/clients.ts'
@@ -144,13 +145,14 @@ async function buildIdentity(db: Database, options: TestApiOptions & { clock: Ma
 function buildOauth(db: Database, clock: ManualClock, identity: Awaited<ReturnType<typeof buildIdentity>>) {
   const { keyring, logins, grantStore: store } = identity
   const documents = new ClientDocuments({ fetchJson: () => Promise.reject(new Error('offline')), clock })
-  const features = { registration: true, metadataDocuments: true }
+  const features = { registration: true, metadataDocuments: true, identityAssertions: false }
   const clients = new Clients({
     ...features,
     store: new ClientStore(db),
     documents,
     keyring,
     clock,
+    assertions: new ClientAssertions(clock, () => [publicUrl]),
     maxClients: 10,
   })
   const lives = { lifetimeS: 600, grantMs: 30 * 86_400_000 }

@@ -10,6 +10,7 @@ import { migrate } from '../../src/db/migrate.ts'
 import { identityTables } from '../../src/db/migrations/0001-identity.ts'
 import { oauthTables } from '../../src/db/migrations/0024-oauth.ts'
 import { externalUsers } from '../../src/db/migrations/0026-external-users.ts'
+import { ownedClients } from '../../src/db/migrations/0033-owned-clients.ts'
 import { openPostgres } from '../../src/db/postgres.ts'
 import { openSqlite } from '../../src/db/sqlite.ts'
 import { Authenticator, type AuthenticatorLimits } from '../../src/identity/authenticate.ts'
@@ -99,7 +100,7 @@ export function identityOn(engine: (typeof engines)[number]) {
 /** Starts identity over an empty store; `stop` closes the store and removes the folder. */
 async function startIdentity(store: Database, folder: string, options: IdentityOptions) {
   const database = new CountingDatabase(store)
-  await migrate(database, { log, migrations: [identityTables, oauthTables, externalUsers] })
+  await migrate(database, { log, migrations: [identityTables, oauthTables, externalUsers, ownedClients] })
   const clock = new ManualClock()
   const keyring = new Keyring(derivedKeys(Buffer.from('0123456789abcdef0123456789abcdef')))
   const revocations = new Revocations(log)

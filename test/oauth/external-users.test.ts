@@ -28,6 +28,7 @@ describe.each(engines)('on %s', (engine) => {
     const terms = {
       issuer,
       keys,
+      identityAssertions: true,
       algorithms: ['ES256'] as const,
       usernameClaim: 'preferred_username',
       groupsClaim: 'groups',

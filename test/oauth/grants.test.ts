@@ -5,10 +5,12 @@ import { CredentialCheck } from '../../src/identity/credential-check.ts'
 import { KeyStore } from '../../src/identity/key-store.ts'
 import type { Principal } from '../../src/identity/principal.ts'
 import type { Revocation } from '../../src/identity/revocations.ts'
+import { ClientAssertions } from '../../src/oauth/client-assertion.ts'
 import { ClientStore } from '../../src/oauth/client-store.ts'
 import { ClientDocuments } from '../../src/oauth/client-documents.ts'
 import { Clients } from '../../src/oauth/clients.ts'
 import type { Consent, TokenAnswer } from '../../src/oauth/grants.ts'
+import { newIssuerKey } from '../harness/issuer.ts'
 import { engines, identityOn, password, publicUrl, type Identity } from '../harness/identity.ts'
 
 const dayMs = 86_400_000
@@ -68,6 +70,17 @@ describe.each(engines)('on %s', (engine) => {
     const caller = await callerOf(token)
     expect(caller).toMatchObject({ userId, via: 'oauth', resource, scopes: ['mcp:read'] })
     expect(caller?.loginId).toBeUndefined()
+  })
+
+  test('a token that names another endpoint than its grant is refused, though we signed it', async () => {
+    const { access_token: token } = await granted()
+    const grant = await it.grants.find((await callerOf(token))?.grantId ?? '')
+    if (!grant) throw new Error('the token has a grant')
+    const sign = (audience: string) =>
+      it.tokens.signForGrant({ ...grant, resource: audience }, { scopes: ['mcp:call'], lifetimeS: 60 })
+    expect(await callerOf(await sign(resource))).toBeDefined()
+    expect(await callerOf(await sign(`${publicUrl}/mcp/other`))).toBeUndefined()
+    expect(await callerOf(await sign(publicUrl))).toBeUndefined()
   })
 
   test('a token ends when it says, give or take what clocks may differ', async () => {
@@ -231,6 +244,57 @@ describe.each(engines)('on %s', (engine) => {
     expect(await it.grants.refresh(young.refresh_token, refreshing)).toBeDefined()
   })
 
+  describe('a token without a consent', () => {
+    const client = { id: 'ocl_job', name: 'Job' }
+    const scopes = ['mcp:read', 'mcp:call'] as const
+    const issue = (userId: string, more: { once?: string; resource?: string } = {}) =>
+      it.grants.issueDirectly({ userId, client, resource, scopes, ...more })
+
+    test('comes of one grant for each user, client and endpoint, until that is taken back', async () => {
+      const { id: userId } = await it.member(`user${++made}`)
+      const tokens = [await issue(userId), await issue(userId)]
+      const [first, second] = await Promise.all(tokens.map((each) => callerOf(each.access_token)))
+      expect(first?.grantId).toBe(second?.grantId)
+      const elsewhere = await callerOf((await issue(userId, { resource: `${publicUrl}/mcp` })).access_token)
+      expect(elsewhere?.grantId).not.toBe(first?.grantId)
+      await it.grants.revoke(first?.grantId ?? '')
+      expect(await callerOf(tokens[1]?.access_token ?? '')).toBeUndefined()
+      const third = await callerOf((await issue(userId)).access_token)
+      expect(third?.grantId).not.toBe(first?.grantId)
+      await it.grants.revokeOfClient(client.id)
+      expect(await it.grants.list({ limit: 10, userId })).toEqual([])
+    })
+
+    test('is given once for what counts once, also when it is asked for many times at once', async () => {
+      const { id: userId } = await it.member(`user${++made}`)
+      const all = await Promise.allSettled(Array.from({ length: 5 }, () => issue(userId, { once: 'same' })))
+      const given = all.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+      expect(given).toHaveLength(1)
+      expect(await callerOf(given[0]?.access_token ?? '')).toBeDefined()
+      await expect(issue(userId, { once: 'same' })).rejects.toMatchObject({ code: 'invalid_grant' })
+    })
+
+    test('leaves nothing behind that fills up: what counted once is forgotten when it has long ended', async () => {
+      const { id: userId } = await it.member(`user${++made}`)
+      await issue(userId, { once: 'old' })
+      await it.grants.purge()
+      await expect(issue(userId, { once: 'old' })).rejects.toMatchObject({ code: 'invalid_grant' })
+      it.clock.advance(2 * dayMs)
+      await it.grants.purge()
+      expect(await callerOf((await issue(userId, { once: 'old' })).access_token)).toBeDefined()
+    })
+
+    test('is not given for a user who is disabled or gone', async () => {
+      const { id: userId } = await it.member(`user${++made}`)
+      await issue(userId)
+      await it.users.patch(userId, { disabled: true })
+      await expect(issue(userId)).rejects.toMatchObject({ code: 'invalid_grant' })
+      await it.users.patch(userId, { disabled: false })
+      await it.users.delete(userId)
+      await expect(issue(userId)).rejects.toMatchObject({ code: 'invalid_grant' })
+    })
+  })
+
   describe('a client that registered itself', () => {
     const open = () =>
       new Clients({
@@ -241,6 +305,7 @@ describe.each(engines)('on %s', (engine) => {
         }),
         keyring: it.keyring,
         clock: it.clock,
+        assertions: new ClientAssertions(it.clock, () => [publicUrl]),
         registration: true,
         metadataDocuments: true,
         maxClients: 3,
@@ -263,6 +328,28 @@ describe.each(engines)('on %s', (engine) => {
         await expect(clients.authenticate({ ...proof, ...change }, from)).rejects.toMatchObject({
           code: 'invalid_client',
         })
+    })
+
+    test('of a user is listed and removed by its user, and does not fill up what others may register', async () => {
+      const clients = open()
+      const [mine, yours] = [await it.member(`user${++made}`), await it.member(`user${++made}`)]
+      const keys = [newIssuerKey().publicJwk]
+      const { client } = await clients.createOwned(mine.id, { name: 'Job' })
+      // Ids of one millisecond have no order.
+      it.clock.advance(1)
+      const signed = await clients.createOwned(mine.id, { name: 'Signed', keys })
+      expect(signed.secret).toBeUndefined()
+      const ids = async (ownerId: string) =>
+        (await clients.listOwned({ limit: 10, ownerId })).map(({ id }) => id)
+      expect(await ids(mine.id)).toEqual([client.id, signed.client.id])
+      expect(await ids(yours.id)).toEqual([])
+      expect((await clients.get(signed.client.id, from)).keys).toEqual(keys)
+      await expect(clients.deleteOwned(client.id, yours.id)).rejects.toMatchObject({ code: 'not_found' })
+      it.clock.advance(100 * dayMs)
+      await clients.purge()
+      expect(await ids(mine.id)).toHaveLength(2)
+      await clients.deleteOwned(client.id, mine.id)
+      expect(await ids(mine.id)).toEqual([signed.client.id])
     })
 
     test('is forgotten a day later where nobody used it, which makes room; one with a grant is not', async () => {

@@ -1,8 +1,11 @@
 // OAuth under attack: borrowed pages, redirects, codes and tokens, against a running gateway.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { Browser, consent, hiddenFields, locationOf } from '../harness/browser.ts'
-import { ApiCaller, startTestGateway, type TestGateway } from '../harness/gateway.ts'
+import { addServer, ApiCaller, startTestGateway, type TestGateway } from '../harness/gateway.ts'
 import { Authorization, callback, postForm, register, tokensFor, tryToRegister } from '../harness/oauth.ts'
 import { until } from '../harness/until.ts'
 import { startRecorder, type Recorder } from '../upstreams/recorder.ts'
@@ -61,7 +64,7 @@ describe('a consent', () => {
     expect(page.answer.text).toContain('<code>app.example</code>')
     expect(page.answer.text).toContain(`${url}/mcp/stub`)
     expect(page.answer.text).toContain('mcp:call')
-    expect(page.answer.headers['content-security-policy']).toContain("form-action 'self' https://app.example")
+    expect(login.answer.headers['content-security-policy']).toContain("form-action 'self'")
     const [cookie] = login.answer.headers['set-cookie'] ?? []
     expect(cookie).toMatch(/; HttpOnly; SameSite=Lax$/)
   })
@@ -375,6 +378,62 @@ describe('a token of OAuth', () => {
   })
 })
 
+test('an Idempotency-Key brings nobody the token of another', async () => {
+  const { id, secret } = await bench.a.ok('POST', '/api/v1/oauth/clients', { name: 'Job' })
+  const form = { grant_type: 'client_credentials', resource: `${url}/mcp/stub` }
+  const key = { 'idempotency-key': 'one' }
+  const basic = { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` }
+  const mine = await postForm(url, '/oauth/token', form, { ...key, ...basic })
+  expect(mine.status).toBe(200)
+  const theirs = await postForm(url, '/oauth/token', form, key)
+  expect([theirs.status, theirs.json.error]).toEqual([401, 'invalid_client'])
+  const secrets = []
+  for (let n = 0; n < 2; n++) {
+    const answer = await send(url, {
+      method: 'POST',
+      path: '/oauth/register',
+      headers: { 'content-type': 'application/json', ...key },
+      body: JSON.stringify({ redirect_uris: [callback] }),
+    })
+    secrets.push(answer.json.client_secret)
+  }
+  expect(new Set(secrets).size).toBe(2)
+})
+
+test('behind a proxy that puts a path before ours, the whole login works, with metadata where they are looked for', async () => {
+  const publicUrl = 'http://127.0.0.1:9/gw'
+  const gateway = await startTestGateway({ args: ['--public-url', publicUrl] })
+  try {
+    await gateway.member('anna')
+    const refused = await new McpClient({ url: gateway.url, credential: undefined }, '/mcp/x').post(
+      { jsonrpc: '2.0', id: 1, method: 'ping' },
+      jsonHeaders,
+    )
+    const metadata = '/.well-known/oauth-protected-resource/gw/mcp/x'
+    expect(refused.headers['www-authenticate']).toContain(`"http://127.0.0.1:9${metadata}"`)
+    const resource = await send(gateway.url, { path: metadata })
+    expect(resource.json).toMatchObject({
+      resource: `${publicUrl}/mcp/x`,
+      authorization_servers: [publicUrl],
+    })
+    for (const path of [
+      '/.well-known/oauth-authorization-server/gw',
+      '/.well-known/oauth-authorization-server',
+    ])
+      expect((await send(gateway.url, { path })).json).toMatchObject({
+        issuer: publicUrl,
+        token_endpoint: `${publicUrl}/oauth/token`,
+      })
+    const { id } = await register(gateway.url)
+    const more = { clientId: id, resource: `${publicUrl}/mcp/tollbridge` }
+    const { access_token: token } = await tokensFor(gateway.url, anna, more)
+    const client = new McpClient({ url: gateway.url, credential: token }, '/mcp/tollbridge')
+    expect((await client.ask('modern', { method: 'tools/list' })).status).toBe(200)
+  } finally {
+    await gateway.stop()
+  }
+})
+
 describe('metadata', () => {
   test.each(['/mcp', '/mcp/stub', '/mcp/both', '/mcp/tollbridge', '/mcp/none'])(
     'of %s are where the challenge says, name the endpoint and its issuer, and may be read by every page',
@@ -466,6 +525,45 @@ describe('the document of a client', () => {
     }
     expect(statuses.at(-1)).toBe(429)
   })
+})
+
+test('a session that was opened with a token goes on after a restart, and ends with its grant after another', async () => {
+  const data = mkdtempSync(join(tmpdir(), 'tollbridge-oauth-restart-'))
+  // Ports change from one start to the next; the name that tokens are made for does not.
+  const publicUrl = 'http://127.0.0.1:9'
+  const start = () => startTestGateway({ data, args: ['--public-url', publicUrl] })
+  const upstream = await startRecorder({ tools: ['work'] })
+  let gateway = await start()
+  try {
+    await addServer(gateway, 'stub', upstream.url)
+    await gateway.member('anna')
+    const { id } = await register(gateway.url)
+    const resource = `${publicUrl}/mcp/stub`
+    const { access_token: token } = await tokensFor(gateway.url, anna, { clientId: id, resource })
+    const opened = new McpClient({ url: gateway.url, credential: token }, '/mcp/stub')
+    expect((await opened.ask('legacy', toolCall('work'))).status).toBe(200)
+    const again = async (): Promise<number> => {
+      await gateway.stop()
+      gateway = await start()
+      const client = new McpClient({ url: gateway.url, credential: token }, '/mcp/stub')
+      client.session = opened.session
+      return (await client.ask('legacy', toolCall('work'))).status
+    }
+    expect(await again()).toBe(200)
+    const sessions = async () => {
+      const admin = await gateway.admin.all('/api/v1/sessions')
+      return admin.filter(({ status }) => status !== 'closed' && status !== 'expired').length
+    }
+    expect(await sessions()).toBe(1)
+    const [grant] = await gateway.admin.all('/api/v1/oauth/grants?user=*')
+    await gateway.admin.ok('DELETE', `/api/v1/oauth/grants/${grant.id}`)
+    await until(async () => (await sessions()) === 0)
+    expect(await again()).toBe(401)
+  } finally {
+    await gateway.stop()
+    await upstream.stop()
+    rmSync(data, { recursive: true, force: true })
+  }
 })
 
 test('where it is switched off there is no authorization server, and metadata name none', async () => {

@@ -25,7 +25,8 @@ import { oauthTables } from './0024-oauth.ts'
 import { sessionGrants } from './0025-session-grants.ts'
 import { externalUsers } from './0026-external-users.ts'
 import { dataKeyTable } from './0032-data-keys.ts'
-import { limitTable } from './0033-limits.ts'
+import { ownedClients } from './0033-owned-clients.ts'
+import { limitTable } from './0034-limits.ts'
 
 export const migrations: readonly Migration[] = [
   identityTables,
@@ -53,5 +54,6 @@ export const migrations: readonly Migration[] = [
   sessionGrants,
   externalUsers,
   dataKeyTable,
+  ownedClients,
   limitTable,
 ]

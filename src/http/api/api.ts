@@ -185,7 +185,7 @@ async function answerRoute(shared: Shared, route: Route, exchange: Exchange): Pr
     toAnswer(route, await route.handler(context), shared.checkAnswers ?? false)
   const key = request.headers['idempotency-key']
   const answer =
-    route.method === 'POST' && key !== undefined
+    route.method === 'POST' && key !== undefined && !route.keyless
       ? await shared.idempotent.run(
           {
             scope: context.principal?.userId ?? `public ${context.clientIp}`,

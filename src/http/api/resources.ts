@@ -8,6 +8,7 @@ import { subjectFinder } from './budget-subject.ts'
 import { bundleRoutes, type BundleRouteDeps } from './bundles.ts'
 import { billingRoutes, type BillingRouteDeps } from './billing-routes.ts'
 import { authorizeRoutes, type AuthorizeRouteDeps } from './oauth/authorize.ts'
+import { clientRoutes, type ClientRouteDeps } from './oauth/clients.ts'
 import { grantRoutes, type GrantRouteDeps } from './oauth/grants.ts'
 import { tokenRoutes, type TokenRouteDeps } from './oauth/token.ts'
 import { limitRoutes, type LimitRouteDeps } from './limits.ts'
@@ -30,6 +31,7 @@ export type ResourceDeps = AuthRouteDeps &
   SecretRouteDeps &
   AuthorizeRouteDeps &
   GrantRouteDeps &
+  ClientRouteDeps &
   TokenRouteDeps &
   WellKnownRouteDeps & { readonly metering: Metering }
 
@@ -47,6 +49,7 @@ export function resourceRoutes(deps: ResourceDeps): Route[] {
     ...limitRoutes(deps),
     ...secretRoutes(deps),
     ...grantRoutes(deps),
+    ...clientRoutes(deps),
     ...authorizeRoutes(deps),
     ...tokenRoutes(deps),
     ...wellKnownRoutes(deps),

@@ -73,6 +73,8 @@ export interface Route {
   readonly response?: z.ZodType
   /** Status of the usual answer. Default: 200 with a `response`, else 204. */
   readonly status?: number
+  /** Whether an Idempotency-Key means nothing here, since the answer depends on more than caller and body. */
+  readonly keyless?: boolean
   /** What a POST did stays for ever, and so must its Idempotency-Key. */
   readonly lasting?: boolean
   /** Media type of the usual answer where that is not JSON. */

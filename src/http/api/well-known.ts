@@ -3,6 +3,8 @@ import { z } from 'zod'
 import { GatewayError } from '../../base/errors.ts'
 import { scopeNames } from '../../identity/scopes.ts'
 import type { Tokens } from '../../identity/tokens.ts'
+import { authMethods, grantTypes } from '../../oauth/client.ts'
+import { issuerAlgorithms } from '../../oauth/issuers/issuer-terms.ts'
 import { defineRoute, type Context, type Route } from './route.ts'
 
 export interface WellKnownRouteDeps {
@@ -19,6 +21,8 @@ export interface WellKnownRouteDeps {
 export interface AuthorizationServerFeatures {
   readonly registration: boolean
   readonly metadataDocuments: boolean
+  /** Whether some issuer's identity assertions are taken. */
+  readonly identityAssertions: boolean
 }
 
 const jwksShape = z
@@ -59,7 +63,9 @@ const serverShape = z
     response_types_supported: z.array(z.literal('code')),
     response_modes_supported: z.array(z.literal('query')),
     grant_types_supported: z.array(z.string()),
+    authorization_grant_profiles_supported: z.array(z.string()).optional(),
     token_endpoint_auth_methods_supported: z.array(z.string()),
+    token_endpoint_auth_signing_alg_values_supported: z.array(z.string()),
     revocation_endpoint_auth_methods_supported: z.array(z.string()),
     code_challenge_methods_supported: z.array(z.literal('S256')),
     authorization_response_iss_parameter_supported: z.literal(true),
@@ -73,6 +79,9 @@ const endpointName = /^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$/
 export function wellKnownRoutes(deps: WellKnownRouteDeps): Route[] {
   return [...resourceMetadataRoutes(deps), ...serverMetadataRoutes(deps)]
 }
+
+/** As the extension for enterprise-managed authorization names it. */
+const idJagProfile = 'urn:ietf:params:oauth:grant-profile:id-jag'
 
 const common = { method: 'GET', permission: 'public' } as const
 const toEverybody = ({ setHeader }: Pick<Context, 'setHeader'>): void =>
@@ -165,7 +174,6 @@ function serverMetadataRoutes(deps: WellKnownRouteDeps): Route[] {
 
 function serverMetadata(issuer: string, features: AuthorizationServerFeatures): z.input<typeof serverShape> {
   const base = issuer.replace(/\/$/, '')
-  const authMethods = ['none', 'client_secret_basic', 'client_secret_post']
   return {
     issuer,
     authorization_endpoint: `${base}/oauth/authorize`,
@@ -177,9 +185,11 @@ function serverMetadata(issuer: string, features: AuthorizationServerFeatures): 
     scopes_supported: scopeNames,
     response_types_supported: ['code'],
     response_modes_supported: ['query'],
-    grant_types_supported: ['authorization_code', 'refresh_token'],
-    token_endpoint_auth_methods_supported: authMethods,
-    revocation_endpoint_auth_methods_supported: authMethods,
+    grant_types_supported: [...grantTypes, 'client_credentials'],
+    ...(features.identityAssertions && { authorization_grant_profiles_supported: [idJagProfile] }),
+    token_endpoint_auth_methods_supported: [...authMethods],
+    token_endpoint_auth_signing_alg_values_supported: [...issuerAlgorithms],
+    revocation_endpoint_auth_methods_supported: [...authMethods],
     code_challenge_methods_supported: ['S256'],
     authorization_response_iss_parameter_supported: true,
     client_id_metadata_document_supported: features.metadataDocuments,

@@ -8,6 +8,8 @@ export interface IssuerTerms {
   readonly issuer: string
   /** What stands for the whole gateway in `aud`; absent means that a token is for one MCP endpoint only. */
   readonly audience?: string | undefined
+  /** Whether its identity assertions (ID-JAG) are taken for grants. */
+  readonly identityAssertions: boolean
   readonly algorithms: readonly (typeof issuerAlgorithms)[number][]
   readonly usernameClaim: string
   readonly groupsClaim: string

@@ -6,9 +6,10 @@ import { GatewayError } from '../../base/errors.ts'
 import { randomToken } from '../../base/id.ts'
 import type { Log } from '../../base/log.ts'
 import type { Principal, Role } from '../../identity/principal.ts'
-import { isScope } from '../../identity/scopes.ts'
+import { isScope, type Scope } from '../../identity/scopes.ts'
 import { formatRoles, type User } from '../../identity/user-store.ts'
 import { usernameText, type Users } from '../../identity/users.ts'
+import { OauthError } from '../oauth-error.ts'
 import { isEndpoint } from '../resource.ts'
 import type { ExternalUserStore, Subject } from './external-user-store.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
@@ -26,6 +27,19 @@ export interface IssuersOptions {
 const leewayS = 60
 /** Access tokens (RFC 9068), or tokens that do not say what they are; never those that say they are something else. */
 const tokenTypes = new Set(['at+jwt', 'application/at+jwt', 'jwt', undefined])
+const assertionTypes: typeof tokenTypes = new Set(['oauth-id-jag+jwt'])
+const maxAssertionS = 3600
+
+/** What an issuer asserts of a user to one of our clients. */
+export interface Assertion {
+  readonly userId: string
+  /** Names it among all assertions: it counts once. */
+  readonly once: string
+  /** Where it says so: the endpoint that it is for, … */
+  readonly resource?: string
+  /** … and the scopes that it allows. */
+  readonly scopes?: readonly Scope[]
+}
 
 export class Issuers {
   readonly #options: IssuersOptions
@@ -65,6 +79,33 @@ export class Issuers {
     }
   }
 
+  /**
+   * What an identity assertion grants (ID-JAG; MCP, "Enterprise-Managed Authorization"). Throws OauthError
+   * `invalid_grant` where it is not one that this client may use here and now.
+   */
+  async readAssertion(assertion: string, client: { id: string }): Promise<Assertion> {
+    const terms = this.#termsOf(assertion)
+    if (!terms?.identityAssertions) throw badAssertion('its issuer is not trusted here')
+    const publicUrl = this.#options.publicUrl()
+    const claims = await this.#claimsOf(assertion, terms, assertionTypes)
+    if (!claims) throw badAssertion('it is not valid, or no longer')
+    const [aud, ...more] = [claims.aud].flat()
+    if (aud?.replace(/\/$/, '') !== publicUrl || more.length > 0)
+      throw badAssertion('it is for another audience')
+    if (claims['client_id'] !== client.id) throw badAssertion('it is for another client')
+    if (claims.jti === undefined || claims.exp - claims.iat > maxAssertionS)
+      throw badAssertion('it lives too long')
+    const user = await this.#userOf(claims, terms)
+    if (!user || user.disabled) throw badAssertion('its user may not log in')
+    const { resource, scope } = claims
+    return {
+      userId: user.id,
+      once: `${terms.issuer}\n${claims.jti}`,
+      ...(typeof resource === 'string' && { resource: resource.replace(/\/$/, '') }),
+      ...(typeof scope === 'string' && { scopes: scope.split(' ').filter(isScope) }),
+    }
+  }
+
   #termsOf(token: string): IssuersOptions['issuers'][number] | undefined {
     if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return undefined
     try {
@@ -78,10 +119,11 @@ export class Issuers {
   async #claimsOf(
     token: string,
     { issuer, algorithms, keys }: IssuersOptions['issuers'][number],
+    types = tokenTypes,
   ): Promise<Verified | undefined> {
     try {
       const { kid, typ } = decodeProtectedHeader(token)
-      if (!tokenTypes.has(typ?.toLowerCase())) return undefined
+      if (!types.has(typ?.toLowerCase())) return undefined
       const { payload } = await jwtVerify(token, await keys.find(kid), {
         issuer,
         algorithms: [...algorithms],
@@ -152,6 +194,9 @@ export class Issuers {
     return store.find(subject)
   }
 }
+
+const badAssertion = (why: string): OauthError =>
+  new OauthError('invalid_grant', `The assertion cannot be used: ${why}.`)
 
 type Verified = JWTPayload & { readonly sub: string; readonly exp: number; readonly iat: number }
 

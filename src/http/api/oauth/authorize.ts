@@ -28,7 +28,13 @@ const authorizeQuery = z.looseObject({
 /** `/oauth/authorize` and what its pages send. */
 export function authorizeRoutes(deps: AuthorizeRouteDeps): Route[] {
   const common = { permission: 'public', contentType: 'text/html', errors: [400, 404] } as const
-  const form = { method: 'POST', form: true, body: formShape, maxBodyBytes: 32 * 1024 } as const
+  const form = {
+    method: 'POST',
+    keyless: true,
+    form: true,
+    body: formShape,
+    maxBodyBytes: 32 * 1024,
+  } as const
   return [
     defineRoute({
       ...common,

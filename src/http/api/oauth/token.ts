@@ -1,21 +1,16 @@
 // Routes that OAuth clients call: tokens, their end, what a token is worth, and the registration of clients.
 import { z } from 'zod'
-import { GatewayError } from '../../../base/errors.ts'
 import type { Authenticator } from '../../../identity/authenticate.ts'
 import type { Principal } from '../../../identity/principal.ts'
-import { isScope } from '../../../identity/scopes.ts'
 import type { Client } from '../../../oauth/client.ts'
-import type { ClientProof, Clients, Registered } from '../../../oauth/clients.ts'
-import type { Grants, TokenAnswer } from '../../../oauth/grants.ts'
+import type { Registered } from '../../../oauth/clients.ts'
 import { OauthError } from '../../../oauth/oauth-error.ts'
 import { may } from '../../../policy/roles.ts'
-import { defineRoute, type Context, type Route } from '../route.ts'
-import { answerOauth, formShape, readBasic, readParams, type Params } from './form.ts'
+import { defineRoute, type Route } from '../route.ts'
+import { clientOf, exchange, offered, type Asking, type ExchangeDeps } from './exchange.ts'
+import { answerOauth, formShape, readParams } from './form.ts'
 
-export interface TokenRouteDeps {
-  /** Absent where the authorization server is off. */
-  readonly clients?: Clients | undefined
-  readonly grants?: Grants | undefined
+export interface TokenRouteDeps extends ExchangeDeps {
   readonly authenticator: Pick<Authenticator, 'authenticate'>
 }
 
@@ -56,7 +51,9 @@ const introspectionShape = z
   })
   .meta({ id: 'OauthIntrospection' })
 
-const form = { method: 'POST', form: true, body: formShape, maxBodyBytes: 32 * 1024 } as const
+// Who the client is may stand in a header, and secrets come back: no answer is kept for whoever repeats a body.
+const post = { method: 'POST', keyless: true, maxBodyBytes: 32 * 1024 } as const
+const form = { ...post, form: true, body: formShape } as const
 
 /** `/oauth/token`, `/oauth/revoke`, `/oauth/introspect` and `/oauth/register`. */
 export function tokenRoutes(deps: TokenRouteDeps): Route[] {
@@ -64,7 +61,8 @@ export function tokenRoutes(deps: TokenRouteDeps): Route[] {
     defineRoute({
       ...form,
       path: '/oauth/token',
-      summary: 'Exchanges a code or a refresh token for an access token (RFC 6749, RFC 7636, RFC 8707)',
+      summary:
+        'Exchanges a code, a refresh token, a client or an assertion for an access token (RFC 6749, RFC 7523)',
       permission: 'public',
       response: tokenShape,
       errors: [400, 401, 404],
@@ -91,14 +89,13 @@ export function tokenRoutes(deps: TokenRouteDeps): Route[] {
       handler: (context) => answerOauth(async () => introspect(deps, context)),
     }),
     defineRoute({
-      method: 'POST',
+      ...post,
       path: '/oauth/register',
       summary: 'Registers an OAuth client (RFC 7591)',
       description:
         'Members of its metadata that are not known here are ignored. What nobody uses is forgotten.',
       permission: 'public',
       body: z.record(z.string(), z.unknown()),
-      maxBodyBytes: 32 * 1024,
       response: clientShape,
       status: 201,
       errors: [400, 404, 429],
@@ -111,57 +108,12 @@ export function tokenRoutes(deps: TokenRouteDeps): Route[] {
   ]
 }
 
-function offered({ clients, grants }: TokenRouteDeps): { clients: Clients; grants: Grants } {
-  if (!clients || !grants) throw new GatewayError('not_found')
-  return { clients, grants }
-}
-
-type Asking = Pick<Context, 'headers' | 'clientIp' | 'body'>
-
-/** Who the client says it is, and what it shows for it: in the header or in the form, never in both. */
-function proofOf(params: Params, authorization: string | undefined): ClientProof {
-  const { client_id: clientId, client_secret: secret } = params
-  if (authorization === undefined) {
-    if (clientId === undefined) throw new OauthError('invalid_client', 'Send client_id.')
-    return { clientId, secret, method: secret === undefined ? 'none' : 'client_secret_post' }
-  }
-  const basic = readBasic(authorization)
-  if (!basic || secret !== undefined || (clientId !== undefined && clientId !== basic.id))
-    throw new OauthError('invalid_client', 'Authenticate in one way, by HTTP Basic or in the form.')
-  return { clientId: basic.id, secret: basic.secret, method: 'client_secret_basic' }
-}
-
-async function exchange(deps: TokenRouteDeps, { headers, clientIp, body }: Asking): Promise<TokenAnswer> {
-  const { clients, grants } = offered(deps)
-  const params = readParams(body)
-  const type = params['grant_type']
-  if (type !== 'authorization_code' && type !== 'refresh_token')
-    throw new OauthError(
-      'unsupported_grant_type',
-      'The grant_type must be authorization_code or refresh_token.',
-    )
-  const client = await clients.authenticate(proofOf(params, headers.authorization), { ip: clientIp })
-  if (!client.grantTypes.includes(type))
-    throw new OauthError('unauthorized_client', 'The client did not register this grant_type.')
-  const resource = params['resource']?.replace(/\/$/, '')
-  if (type === 'authorization_code')
-    return grants.exchange(params['code'] ?? '', {
-      clientId: client.id,
-      resource,
-      redirectUri: params['redirect_uri'],
-      verifier: params['code_verifier'],
-      refreshable: client.grantTypes.includes('refresh_token'),
-    })
-  const scopes = params['scope']?.split(' ').filter(isScope)
-  return grants.refresh(params['refresh_token'] ?? '', { clientId: client.id, resource, scopes })
-}
-
 /** A token that is not known, or not this client's, is as good as revoked (RFC 7009, section 2.2). */
-async function revoke(deps: TokenRouteDeps, { headers, clientIp, body }: Asking): Promise<undefined> {
-  const { clients, grants } = offered(deps)
-  const params = readParams(body)
+async function revoke(deps: TokenRouteDeps, asking: Asking): Promise<undefined> {
+  const { grants } = offered(deps)
+  const params = readParams(asking.body)
   const { token } = params
-  const client = await clients.authenticate(proofOf(params, headers.authorization), { ip: clientIp })
+  const client = await clientOf(deps, params, asking)
   if (token === undefined) throw new OauthError('invalid_request', 'Send token.')
   const grantId = await findGrantId(deps, client, token)
   if (grantId !== undefined) await grants.revoke(grantId)

@@ -2,7 +2,7 @@
 import type { Migration } from '../migration.ts'
 
 export const limitTable: Migration = {
-  name: '0033-limits',
+  name: '0034-limits',
   statements: ({ integer, strict }) => [
     `CREATE TABLE rate_limit (
       id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, definition TEXT NOT NULL, created_at ${integer} NOT NULL,
