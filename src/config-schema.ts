@@ -155,6 +155,9 @@ export const settingsSchema = section({
       .default(true)
       .describe('Whether a client may be known by the URL of its metadata.'),
     maxClients: whole(1, 1_000_000, 10_000).describe('Registered clients at once.'),
+    registrationsPerHour: whole(1, 1_000_000, 20).describe(
+      'Clients that one address may register; behind a proxy that is all of them.',
+    ),
     issuers: z
       .array(issuer, 'must be a list of {issuer, …}')
       .max(20, 'must have at most 20 entries')

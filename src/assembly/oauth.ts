@@ -41,6 +41,7 @@ interface OauthParts {
 export function buildOauth({ config, db, log, keyring, identity, egress, publicUrl }: OauthParts) {
   if (!hasAuthorizationServer(config)) return {}
   const { dynamicRegistration: registration, metadataDocuments, maxClients } = config.oauth
+  const { registrationsPerHour } = config.oauth
   const identityAssertions = config.oauth.issuers.some((issuer) => issuer.identityAssertions)
   const grants = new Grants({
     ...identity,
@@ -64,6 +65,7 @@ export function buildOauth({ config, db, log, keyring, identity, egress, publicU
     registration,
     metadataDocuments,
     maxClients,
+    registrationsPerHour,
     assertions,
   })
   const authorizations = new Authorizations({

@@ -23,6 +23,8 @@ export interface ClientsOptions {
   readonly metadataDocuments: boolean
   /** Registered clients at once. */
   readonly maxClients: number
+  /** Registrations from one address; default 20. */
+  readonly registrationsPerHour?: number
   /** Verifies what clients sign to prove themselves. */
   readonly assertions: ClientAssertions
   /** Clients that one user may have. Default 100. */
@@ -47,7 +49,6 @@ export interface ClientProof {
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
-const registrationsPerHour = 20
 const fetchesPerMinute = 20
 const clientText = /^ocl_[0-9a-hjkmnp-tv-z]{26}$/
 
@@ -58,12 +59,13 @@ export class Clients {
 
   constructor(options: ClientsOptions) {
     this.#options = options
-    this.#registrations = new Attempts(options.clock, { max: registrationsPerHour, windowMs: hourMs })
+    const { registrationsPerHour: max = 20 } = options
+    this.#registrations = new Attempts(options.clock, { max, windowMs: hourMs })
     this.#fetches = new Attempts(options.clock, { max: fetchesPerMinute, windowMs: 60_000 })
   }
 
   /**
-   * Registers a client (RFC 7591). `slow_down` beyond 20 an hour from one address, or where there are too many; those
+   * Registers a client (RFC 7591). `slow_down` where one address makes too many in an hour, or where there are too many; those
    * that nobody used within a day make room.
    */
   async register(json: unknown, from: { ip: string }): Promise<Registered> {

@@ -462,7 +462,10 @@ describe('metadata', () => {
 describe('the registration of clients', () => {
   let gateway: TestGateway
   beforeAll(async () => {
-    gateway = await startTestGateway({ anonymous: true, env: { TOLLBRIDGE_OAUTH_MAX_CLIENTS: '30' } })
+    gateway = await startTestGateway({
+      anonymous: true,
+      env: { TOLLBRIDGE_OAUTH_REGISTRATIONS_PER_HOUR: '7' },
+    })
   })
   afterAll(() => gateway.stop())
 
@@ -478,8 +481,8 @@ describe('the registration of clients', () => {
 
   test('is limited for one address', async () => {
     const statuses = []
-    for (let n = 0; n < 21; n++) statuses.push(await tryToRegister(gateway.url))
-    expect(statuses.slice(0, 20).map(({ status }) => status)).toEqual(Array(20).fill(201))
+    for (let n = 0; n < 8; n++) statuses.push(await tryToRegister(gateway.url))
+    expect(statuses.slice(0, 7).map(({ status }) => status)).toEqual(Array(7).fill(201))
     const last = statuses.at(-1)
     expect([last?.status, last?.json.error]).toEqual([429, 'slow_down'])
     expect(Number(last?.headers['retry-after'])).toBeGreaterThan(0)
