@@ -29,6 +29,7 @@ import { Channels } from './transports/channel/channels.ts'
 import { HttpSse } from './transports/http-sse.ts'
 import { StreamableHttp } from './transports/streamable-http.ts'
 import { WebSockets } from './transports/web-socket.ts'
+import { buildAccessRules } from './assembly/access-rules.ts'
 import { buildCalls } from './assembly/calls.ts'
 import { buildIdentity } from './assembly/identity.ts'
 import { buildAudit } from './assembly/audit.ts'
@@ -105,7 +106,19 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const { credentials } = identity
   const oauth = buildOauth({ config, db, log, keyring, identity, egress, publicUrl })
   const limits = await buildLimits({ db, metrics })
-  const foundation = { config, db, log, keyring, metrics, lifecycle, credentials, limits, publicUrl }
+  const accessRules = await buildAccessRules(db)
+  const foundation = {
+    config,
+    db,
+    log,
+    keyring,
+    metrics,
+    lifecycle,
+    credentials,
+    limits,
+    accessRules,
+    publicUrl,
+  }
   const calls = await buildCalls({ ...foundation, ...money, ...servers })
   const billing = buildBilling({ config, db, clock, log, money, lifecycle })
   const outbox = buildOutbox({ ...foundation, clock, ...money, ...servers, ...calls })
@@ -126,6 +139,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
       ...outbox,
       dataKeys,
       limits,
+      accessRules,
       ...oauth,
       publicUrl,
       publicPath: pathOf(config.publicUrl),

@@ -43,6 +43,7 @@ const stdio = 'test/trust/stdio.test.ts'
 const limits = 'test/trust/limits.test.ts'
 const logs = 'test/trust/logs.test.ts'
 const upstreamOauth = 'test/trust/upstream-oauth.test.ts'
+const accessRules = 'test/trust/access-rules.test.ts'
 const rateLimits = 'test/trust/rate-limits.test.ts'
 const sse = 'test/transports/sse.test.ts'
 const webSocket = 'test/transports/web-socket.test.ts'
@@ -222,11 +223,18 @@ const callers: Requirement[] = [
     [routes]: ['sets no field that is not its own, in any body'],
     'src/http/openapi.test.ts': ['finds request bodies that would let unknown fields through'],
   }),
-  open(
-    'A18',
-    'A tool that is hidden from a caller cannot be called by it.',
-    'Access is decided by server, not by tool, yet; no list is filtered, so nothing is hidden that could be called.',
-  ),
+  row('A18', 'A tool that is hidden from a caller cannot be called by it.', {
+    [accessRules]: [
+      'lists what it may use and no more, with every number as it was',
+      'is told that what it may not use is not there; nothing is sent and nothing billed',
+      'cannot reach it by another method, nor by a key, a repeat or another spelling of the request',
+      'plain /mcp and a bundle hide the same, and say the same of what never was',
+      'the official clients see and call what they may',
+    ],
+    'src/policy/access-rules/access-rules.test.ts': [
+      'the first rule that matches decides, as a naive reading says, and explain agrees',
+    ],
+  }),
 ]
 
 const messages: Requirement[] = [

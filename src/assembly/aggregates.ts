@@ -4,6 +4,7 @@ import type { Principal } from '../identity/principal.ts'
 import { mayUse } from '../policy/access.ts'
 import { builtInName } from '../base/built-in-name.ts'
 import { builtInServer } from '../registry/built-in-server.ts'
+import type { AccessRules } from '../policy/access-rules/access-rules.ts'
 import type { Bundle, Member } from '../registry/bundle.ts'
 import type { Bundles } from '../registry/bundles.ts'
 import type { Server } from '../registry/server.ts'
@@ -13,10 +14,21 @@ import type { Registry } from '../registry/servers.ts'
 export function aggregatesOf({
   registry,
   bundles,
+  accessRules,
 }: {
   registry: Registry
   bundles: Bundles
+  accessRules: AccessRules
 }): Aggregates<Principal> {
+  /** With what access rules keep from the caller. */
+  const guarded = (member: Member, caller: Principal): Member => {
+    const { name } = member.server
+    if (!accessRules.restricts(name)) return member
+    return {
+      ...member,
+      isPermitted: (kind, item) => accessRules.isPermitted(caller, { server: name, kind, item }),
+    }
+  }
   const isUsable = (server: Server, caller: Principal): boolean =>
     server.status !== 'inactive' && mayUse(server, caller)
   const bundleOf = ({ transport }: Server): Bundle | undefined =>
@@ -31,16 +43,20 @@ export function aggregatesOf({
     return bundle ? bundles.membersOf(bundle) : []
   }
   return {
-    members: (aggregate, caller) => all(aggregate).filter(({ server }) => isUsable(server, caller)),
+    members: (aggregate, caller) =>
+      all(aggregate)
+        .filter(({ server }) => isUsable(server, caller))
+        .map((member) => guarded(member, caller)),
     findMember: (aggregate, caller, serverName) => {
       const isOwn = serverName === builtInName && isEverything(aggregate)
       const server = isOwn ? builtInServer : registry.findByName(serverName)
       if (!server || !isUsable(server, caller)) return undefined
-      if (isEverything(aggregate)) return { server }
-      return all(aggregate).find((member) => member.server.id === server.id)
+      if (isEverything(aggregate)) return guarded({ server }, caller)
+      const member = all(aggregate).find((each) => each.server.id === server.id)
+      return member && guarded(member, caller)
     },
     onChange: (listener) => {
-      const ends = [registry.onChange(listener), bundles.onChange(listener)]
+      const ends = [registry.onChange(listener), bundles.onChange(listener), accessRules.onChange(listener)]
       return () => {
         for (const end of ends) end()
       }

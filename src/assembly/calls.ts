@@ -13,6 +13,7 @@ import { type GatewayMetrics } from '../http/metrics.ts'
 import { Breakers } from '../sessions/breakers.ts'
 import { KeptEventStore } from '../sessions/kept-event-store.ts'
 import { KeptStreams } from '../sessions/kept-streams.ts'
+import type { AccessRules } from '../policy/access-rules/access-rules.ts'
 import type { Limits } from '../policy/limits/limits.ts'
 import { PriceTags } from '../sessions/price-tags.ts'
 import { Metering } from '../sessions/metering.ts'
@@ -57,6 +58,7 @@ type CallParts = {
   readonly log: Log
   readonly keyring: Keyring
   readonly limits: Limits
+  readonly accessRules: AccessRules
   readonly credentials: CredentialCheck
   readonly publicUrl: () => string
 } & {
@@ -133,7 +135,7 @@ export async function buildCalls(parts: CallParts) {
     clock,
     version: manifest.version,
     seal: stateSeal(keyring, 'request-state'),
-    aggregates: aggregatesOf({ registry, bundles }),
+    aggregates: aggregatesOf({ registry, bundles, accessRules: parts.accessRules }),
     builtIn: buildBuiltIn({ ...parts, clock, priceTags, topUpLinks }),
     findServer: (id) => registry.findById(id),
     limits: routeLimits,
@@ -161,6 +163,7 @@ export async function buildCalls(parts: CallParts) {
     metering,
     paidCalls: payments && new PaidCalls({ payments, metering }),
     limits: parts.limits,
+    accessRules: parts.accessRules,
     breakers,
     replays: new Replays(new KeptAnswerStore(db), { maxBytes: 1024 * 1024 }),
     priceTags,

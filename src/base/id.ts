@@ -24,6 +24,7 @@ export type IdPrefix =
   | 'evt'
   | 'inc'
   | 'lim'
+  | 'acr'
   | 'whk'
   | 'ogr'
   | 'ocl'

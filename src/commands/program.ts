@@ -1,6 +1,7 @@
 // The tree of commands, and what happens to their errors.
 import { Command, CommanderError, Option } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
+import { addAccessCommands } from './people/access.ts'
 import { addAccountCommands } from './money/account.ts'
 import { addBudgetCommands } from './money/budget.ts'
 import { addBookCommands } from './prices/book.ts'
@@ -67,6 +68,7 @@ function makeProgram(io: Io): Command {
   addBundleCommands(program, io)
   addSessionCommands(program, io)
   addKeyCommands(program, io)
+  addAccessCommands(program, io)
   addLimitCommands(program, io)
   addOauthCommands(program, io)
   addSecretCommands(program, io)

@@ -45,10 +45,16 @@ describe('roles', () => {
     expect(held.filter((permission) => /:(?!read)/.test(permission))).toEqual(['keys:manage'])
   })
 
-  test("an administrator's API key manages no keys, no users and no secrets", () => {
+  test("an administrator's API key manages no keys, users, secrets and access rules", () => {
     const key = caller('admin', { via: 'key', keyId: 'key_1' })
     expect(all.filter((permission) => !may(key, permission))).toEqual([...notByKey])
-    expect([...notByKey]).toEqual(['keys:manage', 'keys:manage-all', 'users:manage', 'secrets:manage'])
+    expect([...notByKey]).toEqual([
+      'keys:manage',
+      'keys:manage-all',
+      'users:manage',
+      'access-rules:manage',
+      'secrets:manage',
+    ])
   })
 
   test('without a credential nothing is permitted, whatever roles are claimed', () => {

@@ -23,6 +23,8 @@ export const permissions = {
   'usage:read-all': ['admin', 'auditor'],
   'webhooks:read': ['admin', 'auditor'],
   'webhooks:manage': ['admin'],
+  'access-rules:read': ['admin', 'auditor'],
+  'access-rules:manage': ['admin'],
   'limits:read': ['admin', 'auditor'],
   'limits:manage': ['admin'],
   'secrets:read': ['admin', 'auditor'],
@@ -37,6 +39,7 @@ export const notByKey: ReadonlySet<Permission> = new Set<Permission>([
   'keys:manage',
   'keys:manage-all',
   'users:manage',
+  'access-rules:manage',
   'secrets:manage',
 ])
 

@@ -19,9 +19,14 @@ export interface BundleMember extends MemberView {
   readonly serverId: string
 }
 
+/** What a server offers by a name or a URI. */
+export type Noun = 'tool' | 'prompt' | 'resource'
+
 /** A server as it stands now, and what an aggregate shows of it. */
 export interface Member extends MemberView {
   readonly server: Server
+  /** Whether this caller may use something of it, by the server's own name or URI; everything where absent. */
+  readonly isPermitted?: (noun: Noun, own: string) => boolean
 }
 
 export interface Bundle {

@@ -1,6 +1,7 @@
 // What the gateway adds to an answer for its caller: prices to a list of tools, and what the call cost.
 import { isObject } from '../base/is-object.ts'
 import { exactly } from '../eras/exact-json.ts'
+import type { AccessRules } from '../policy/access-rules/access-rules.ts'
 import type { Server } from '../registry/server.ts'
 import type { UsageRecord } from '../usage/record.ts'
 import type { JsonRpcMessage, JsonRpcRequest } from '../wire/json-rpc.ts'
@@ -8,6 +9,7 @@ import type { Settlement } from '../x402/settlements.ts'
 import { withCost } from './answer.ts'
 import type { PriceTags } from './price-tags.ts'
 import type { Incoming } from './incoming.ts'
+import { withoutDenied } from './permission.ts'
 import type { Ways } from './ways.ts'
 
 /** The answer as its caller gets it; undefined where the server's bytes go through as they are. */
@@ -23,12 +25,28 @@ interface Paid {
 export interface PresenterParts {
   readonly ways: Pick<Ways, 'findMember'>
   readonly priceTags: PriceTags
+  readonly accessRules: Pick<AccessRules, 'restricts' | 'isPermitted'>
 }
 
 type Asked = Pick<Incoming, 'principal' | 'server' | 'transport'> & { readonly message: JsonRpcRequest }
 
-/** `billed` is whose call it is: the server, or a member of the aggregate. Undefined where nothing is added. */
+/**
+ * `billed` is whose call it is: the server, or a member of the aggregate. Undefined where nothing is added, and nothing
+ * left out that the caller may not use.
+ */
 export function presenterOf(asked: Asked, billed: Server, parts: PresenterParts): Present | undefined {
+  const present = additionsOf(asked, billed, parts)
+  const filter = withoutDenied(asked, parts.accessRules)
+  if (!filter) return present
+  return (answer, bytes, paid) => {
+    const filtered = filter(answer, bytes)
+    if (!filtered) return present?.(answer, bytes, paid)
+    const rest = JSON.parse(filtered.toString()) as JsonRpcMessage
+    return present?.(rest, filtered, paid) ?? filtered
+  }
+}
+
+function additionsOf(asked: Asked, billed: Server, parts: PresenterParts): Present | undefined {
   const { message, server } = asked
   const wanted = asksForReport(message)
   const showsCost = wanted || billed.reportCost

@@ -67,3 +67,12 @@ export function refuseRecorded(charge: Charge, refusal: GatewayError, reply: Rep
     failure ? reply.refuse(failure) : reply.refuse(refusal, charge.callId),
   )
 }
+
+/** Answers a request for what its caller is not to know of, free of charge, in the words of what is not there. */
+export function refuseUnknown(charge: Charge, reply: Reply, text: string): void {
+  const error = new GatewayError('not_found')
+  charge.settle(denied(error), (failure) => {
+    if (failure) reply.refuse(failure)
+    else reply.final({ status: 200, bytes: Buffer.from(text), callId: charge.callId, cost: '0' })
+  })
+}

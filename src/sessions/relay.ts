@@ -4,19 +4,18 @@ import { LinkedList } from '../base/linked-list.ts'
 import type { Log } from '../base/log.ts'
 import { isRevokedBy, type Revocation } from '../identity/revocations.ts'
 import { scopeFault } from '../identity/scopes.ts'
+import type { AccessRules } from '../policy/access-rules/access-rules.ts'
 import type { Admission, Limits } from '../policy/limits/limits.ts'
 import type { Server } from '../registry/server.ts'
 import { tell, unheard } from '../upstreams/tell.ts'
 import type { UpstreamExchange, UpstreamFailure } from '../upstreams/upstream.ts'
 import type { Ways } from './ways.ts'
-import { formatCallId } from '../base/id.ts'
 import { isResponse, type JsonRpcMessage } from '../wire/json-rpc.ts'
 import type { Breakers } from './breakers.ts'
 import { Call, type CallHost } from './call.ts'
 import { denied } from './charge.ts'
 import { Deadlines } from './deadlines.ts'
 import { isAsking, type Asking, type Incoming } from './incoming.ts'
-import type { KeptAnswer } from './kept-store.ts'
 import type { Metering } from './metering.ts'
 import { Notice } from './notice.ts'
 import { originOf } from './origin.ts'
@@ -26,8 +25,10 @@ import { presenterOf } from './presenter.ts'
 import type { PriceTags } from './price-tags.ts'
 import { reach, toOf, withSession, type To } from './reach.ts'
 import { recoverSession } from './recovery.ts'
-import { refusalAnswer, refuseRecorded } from './refusal.ts'
-import { fingerprint, repeatedAnswer, type Claim, type Replays } from './replays.ts'
+import { findUnknown } from './permission.ts'
+import { refusalAnswer, refuseRecorded, refuseUnknown } from './refusal.ts'
+import { repeatOf } from './repeat.ts'
+import { fingerprint, type Claim, type Replays } from './replays.ts'
 import type { Reply } from './reply.ts'
 import { ServerStream } from './server-stream.ts'
 import type { Session } from './session.ts'
@@ -43,6 +44,7 @@ export interface RelayOptions {
   readonly topUpQuestion?: TopUpQuestion | undefined
   /** What may come, and run at once. */
   readonly limits: Pick<Limits, 'admit'>
+  readonly accessRules: Pick<AccessRules, 'restricts' | 'isPermitted'>
   /** Calls that pay for themselves; absent where that is not configured. */
   readonly paidCalls?: PaidCalls | undefined
   readonly log: Log
@@ -213,24 +215,10 @@ export class Relay implements CallHost {
       )
       if (verdict.kind === 'run') return this.#runClaimed(incoming, reply, verdict.claim)
       if (verdict.kind === 'refuse') return this.#refuse(incoming, reply, verdict.error)
-      this.#repeat(incoming, reply, verdict.kept)
+      reply.final(repeatOf(incoming, verdict.kept, this.#options))
     } catch (cause) {
       this.#refuse(incoming, reply, new GatewayError('store_unavailable', { cause, retryAfterS: 1 }))
     }
-  }
-
-  /** A repeat costs nothing, and says so where its caller wants to know. */
-  #repeat(incoming: Asking, reply: Reply, kept: KeptAnswer): void {
-    const { message, server, principal } = incoming
-    const { accountId } = principal
-    const answer = repeatedAnswer(kept, message)
-    const member = this.#options.ways.findMember(server, principal, message)
-    const { balance, currency } = this.#options.metering.balanceOf(accountId)
-    const record = { id: kept.record, cost: 0n, currency }
-    const plain = Buffer.from(JSON.stringify(answer))
-    const present = presenterOf(incoming, member?.server ?? server, this.#options)
-    const bytes = present?.(answer, plain, { record, balance }) ?? plain
-    reply.final({ status: kept.status, bytes, callId: formatCallId(kept.record), cost: '0' })
   }
 
   #runClaimed(incoming: Asking, reply: Reply, claim: Claim): void {
@@ -262,6 +250,12 @@ export class Relay implements CallHost {
     if (admitted && 'error' in admitted) {
       claim?.finish(undefined)
       return this.#refuse(incoming, reply, admitted.error)
+    }
+    const unknown = incoming.admission ? undefined : findUnknown(incoming, this.#options.accessRules)
+    if (unknown !== undefined) {
+      admitted?.release()
+      claim?.finish(undefined)
+      return refuseUnknown(metering.prepare(origin), reply, unknown)
     }
     if (paidCalls?.isPaid(message))
       return void this.#pay(paidCalls, { incoming, member, reply, claim, admitted })

@@ -44,6 +44,8 @@ import { ServerStore } from '../../src/registry/store.ts'
 import { Sessions } from '../../src/sessions/sessions.ts'
 import { PriceTags } from '../../src/sessions/price-tags.ts'
 import { SettledCalls } from '../../src/sessions/settled.ts'
+import { AccessRules } from '../../src/policy/access-rules/access-rules.ts'
+import { AccessRuleStore } from '../../src/policy/access-rules/store.ts'
 import { Limits } from '../../src/policy/limits/limits.ts'
 import { LimitStore } from '../../src/policy/limits/store.ts'
 import { DataKeys } from '../../src/secrets/data-keys.ts'
@@ -234,11 +236,13 @@ export async function startApi(options: TestApiOptions = {}) {
   }
   const { webhooks } = openOutbox(parts)
   const limits = new Limits({ store: new LimitStore(db), clock })
+  const accessRules = new AccessRules({ store: new AccessRuleStore(db), clock })
   await webhooks.start()
   const routes = resourceRoutes({
     ...parts,
     webhooks,
     limits,
+    accessRules,
     ...buildTopUps({ config: { billing: webhookConfig }, db, clock, ledger: money.ledger }),
     publicUrl: () => publicUrl,
     onSettled: (listener) => money.settled.listen(listener),

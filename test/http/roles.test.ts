@@ -34,6 +34,7 @@ beforeAll(async () => {
   victimInvoice = draft.id
   const told = await as.admin?.ok('POST', '/api/v1/billing/webhooks', newWebhook())
   webhook = told.id
+  await as.admin?.ok('POST', '/api/v1/access-rules', { name: 'there', effect: 'deny', server: 'nowhere' })
   await as.admin?.ok('POST', '/api/v1/limits', { name: 'there', concurrent: 1 })
   victimSession = (await victim.ok('POST', '/api/v1/servers/open/sessions')).id
 })
@@ -54,6 +55,8 @@ const newServer = () => ({
 let months = 0
 const newInvoice = () => ({ accountId: victim.accountId, month: `2024-${String(++months).padStart(2, '0')}` })
 const newWebhook = () => ({ url: 'http://127.0.0.1:9/', kinds: ['call.settled'] })
+const newAccessRule = () => ({ name: `made-${++made}`, effect: 'deny', server: 'nowhere' })
+const explained = () => ({ user: victim.userId, server: 'open', item: 'x' })
 const newLimit = () => ({ name: `made-${++made}`, concurrent: 1 })
 const newBundle = () => ({ name: `made-${++made}`, members: [{ server: 'open' }] })
 /** Names of the victim's things in a path, by what they stand for. */
@@ -69,6 +72,15 @@ const pathOf = (template: string): string =>
     .replace('{account}', victim.accountId)
 
 const rows: Row[] = [
+  { ask: ['GET', '/access-rules'], status: [401, 403, 200, 403, 200, 200] },
+  { ask: ['POST', '/access-rules', newAccessRule], status: [401, 403, 403, 403, 201, 403] },
+  { ask: ['POST', '/access-rules/explain', explained], status: [401, 403, 200, 403, 200, 200] },
+  { ask: ['GET', '/access-rules/there'], status: [401, 403, 200, 403, 200, 200] },
+  {
+    ask: ['PATCH', '/access-rules/there', () => ({ active: false })],
+    status: [401, 403, 403, 403, 200, 403],
+  },
+  { ask: ['DELETE', '/access-rules/missing'], status: [401, 403, 403, 403, 404, 403] },
   { ask: ['GET', '/limits'], status: [401, 403, 200, 403, 200, 200] },
   { ask: ['POST', '/limits', newLimit], status: [401, 403, 403, 403, 201, 201] },
   { ask: ['GET', '/limits/there'], status: [401, 403, 200, 403, 200, 200] },

@@ -46,6 +46,7 @@ export async function startProcess(store: SimulatedStore, clock: Clock) {
   })
   const relay = new Relay({
     limits: { admit: () => undefined },
+    accessRules: { restricts: () => false, isPermitted: () => true },
     metering,
     breakers: new Breakers({ clock, failuresToOpen: 1e9, firstPauseMs: 1, maxPauseMs: 1 }),
     replays: new Replays(new KeptAnswerStore(store), { maxBytes: 4096 }),

@@ -184,7 +184,7 @@ export class AggregateListen implements UpstreamExchange, LegOwner {
     const { fan } = this.#host
     const exposed = new ExposedMember(member)
     const own = this.#uris.flatMap((uri) => {
-      const found = exposed.findOwn('uri', uri)
+      const found = exposed.findOwn('resource', uri)
       return found === undefined || this.#honoured?.has(uri) === false ? [] : [[found, uri] as const]
     })
     const uris = new Map(own)

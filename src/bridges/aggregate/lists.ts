@@ -11,7 +11,8 @@ import {
 } from '../../wire/json-rpc.ts'
 import { decodeCursor, encodeCursor, pageAfter, type Entry, type Part, type Position } from './cursor.ts'
 import { fanOut, metaWith, type Fan, type Heard } from './fan.ts'
-import { maxNameLength, type ExposedMember, type Kind } from './names.ts'
+import type { Noun } from '../../registry/bundle.ts'
+import { maxNameLength, type ExposedMember } from './names.ts'
 import { ownRequest, troubles, type Trouble, type Visit } from './visit.ts'
 
 interface Listing {
@@ -19,14 +20,14 @@ interface Listing {
   readonly items: string
   /** What an item goes by. */
   readonly key: string
-  readonly kind: Kind
+  readonly noun: Noun
 }
 
-const listings: Readonly<Record<string, Listing>> = {
-  'tools/list': { items: 'tools', key: 'name', kind: 'name' },
-  'prompts/list': { items: 'prompts', key: 'name', kind: 'name' },
-  'resources/list': { items: 'resources', key: 'uri', kind: 'uri' },
-  'resources/templates/list': { items: 'resourceTemplates', key: 'uriTemplate', kind: 'uri' },
+export const listings: Readonly<Record<string, Listing>> = {
+  'tools/list': { items: 'tools', key: 'name', noun: 'tool' },
+  'prompts/list': { items: 'prompts', key: 'name', noun: 'prompt' },
+  'resources/list': { items: 'resources', key: 'uri', noun: 'resource' },
+  'resources/templates/list': { items: 'resourceTemplates', key: 'uriTemplate', noun: 'resource' },
 }
 
 export const isList = (method: string): boolean => Object.hasOwn(listings, method)
@@ -178,9 +179,9 @@ function shownOf(
   const seen = new Set<string>()
   for (const item of items) {
     const own = String(item[listing.key])
-    const exposed = member.expose(listing.kind, own)
+    const exposed = member.expose(listing.noun, own)
     if (exposed === undefined) {
-      if (omitted.length < maxNotes && member.isTooLong(listing.kind, own))
+      if (omitted.length < maxNotes && member.isTooLong(listing.noun, own))
         omitted.push({ server: member.server.name, name: own.slice(0, 256), reason: tooLong })
     } else if (!seen.has(exposed)) {
       seen.add(exposed)

@@ -1,11 +1,13 @@
 // What an aggregate shows of its members and under which names: one rule for listing, calling and billing.
 import { compileGlob, type Glob } from '../../base/glob.ts'
-import type { Member } from '../../registry/bundle.ts'
+import type { Member, Noun } from '../../registry/bundle.ts'
 import type { Server } from '../../registry/server.ts'
 import type { JsonRpcMessage } from '../../wire/json-rpc.ts'
 
 /** Tools and prompts go by names, resources and templates by URIs. */
-export type Kind = 'name' | 'uri'
+type Kind = 'name' | 'uri'
+
+const kindOf = (noun: Noun): Kind => (noun === 'resource' ? 'uri' : 'name')
 
 /** Longest name of a tool (SEP-986). */
 export const maxNameLength = 128
@@ -22,8 +24,10 @@ export class ExposedMember {
   readonly #exclude: readonly Glob[]
   readonly #newNames: ReadonlyMap<string, string>
   readonly #oldNames: ReadonlyMap<string, string>
+  readonly #isPermitted: Member['isPermitted']
 
-  constructor({ server, include, exclude = [], rename = {} }: Member) {
+  constructor({ server, include, exclude = [], rename = {}, isPermitted }: Member) {
+    this.#isPermitted = isPermitted
     this.server = server
     this.#include = include?.map(compileGlob)
     this.#exclude = exclude.map(compileGlob)
@@ -32,22 +36,22 @@ export class ExposedMember {
   }
 
   /** The aggregate's name for something that is the member's; undefined where it is not shown. */
-  expose(kind: Kind, own: string): string | undefined {
-    if (!this.#shows(own)) return undefined
-    if (kind === 'uri') return this.prefixed(own)
+  expose(noun: Noun, own: string): string | undefined {
+    if (!this.#shows(noun, own)) return undefined
+    if (noun === 'resource') return this.prefixed(own)
     const name = this.#nameOf(own)
     return name === undefined || name.length > maxNameLength ? undefined : name
   }
 
   /** Shown by the patterns, but too long with the member's name before it. */
-  isTooLong(kind: Kind, own: string): boolean {
-    return kind === 'name' && this.#shows(own) && (this.#nameOf(own)?.length ?? 0) > maxNameLength
+  isTooLong(noun: Noun, own: string): boolean {
+    return noun !== 'resource' && this.#shows(noun, own) && (this.#nameOf(own)?.length ?? 0) > maxNameLength
   }
 
   /** The member's own name for what the aggregate calls so; undefined where that is nothing that it shows. */
-  findOwn(kind: Kind, exposed: string): string | undefined {
-    const own = kind === 'uri' ? this.#ownUri(exposed) : this.#ownName(exposed)
-    return own !== undefined && this.expose(kind, own) === exposed ? own : undefined
+  findOwn(noun: Noun, exposed: string): string | undefined {
+    const own = noun === 'resource' ? this.#ownUri(exposed) : this.#ownName(exposed)
+    return own !== undefined && this.expose(noun, own) === exposed ? own : undefined
   }
 
   /** A URI of the member as the aggregate names it, shown or not. */
@@ -55,7 +59,8 @@ export class ExposedMember {
     return `${uriPrefix(this.server.name)}${uri}`
   }
 
-  #shows(own: string): boolean {
+  #shows(noun: Noun, own: string): boolean {
+    if (this.#isPermitted?.(noun, own) === false) return false
     if (this.#include && !this.#include.some((glob) => glob.matches(own))) return false
     return !this.#exclude.some((glob) => glob.matches(own))
   }
@@ -95,9 +100,7 @@ const serverOfUri = (exposed: string): string =>
 
 /** What a request names: a tool, prompt, resource or template of the aggregate. */
 export interface Target {
-  readonly kind: Kind
-  /** What it is called in sentences. */
-  readonly noun: 'tool' | 'prompt' | 'resource'
+  readonly noun: Noun
   /** Undefined where the request does not say it as it should. */
   readonly exposed: string | undefined
 }
@@ -107,16 +110,15 @@ export function targetOf({ method, params }: JsonRpcMessage): Target | undefined
   const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
   switch (method) {
     case 'tools/call':
-      return { kind: 'name', noun: 'tool', exposed: text(params?.['name']) }
+      return { noun: 'tool', exposed: text(params?.['name']) }
     case 'prompts/get':
-      return { kind: 'name', noun: 'prompt', exposed: text(params?.['name']) }
+      return { noun: 'prompt', exposed: text(params?.['name']) }
     case 'resources/read':
-      return { kind: 'uri', noun: 'resource', exposed: text(params?.['uri']) }
+      return { noun: 'resource', exposed: text(params?.['uri']) }
     case 'completion/complete': {
       const ref = params?.['ref'] as Readonly<Record<string, unknown>> | null | undefined
-      if (ref?.['type'] === 'ref/resource')
-        return { kind: 'uri', noun: 'resource', exposed: text(ref['uri']) }
-      return { kind: 'name', noun: 'prompt', exposed: text(ref?.['name']) }
+      if (ref?.['type'] === 'ref/resource') return { noun: 'resource', exposed: text(ref['uri']) }
+      return { noun: 'prompt', exposed: text(ref?.['name']) }
     }
     default:
       return undefined
@@ -144,7 +146,8 @@ export type Members = readonly Member[] | ((serverName: string) => Member | unde
 export function addressOf(message: JsonRpcMessage, members: Members): Address | 'unknown' | undefined {
   const target = targetOf(message)
   if (!target) return undefined
-  const { kind, noun, exposed } = target
+  const { noun, exposed } = target
+  const kind = kindOf(noun)
   if (exposed === undefined) return 'unknown'
   const serverName = kind === 'uri' ? serverOfUri(exposed) : serverOfName(exposed)
   const found =
@@ -153,7 +156,7 @@ export function addressOf(message: JsonRpcMessage, members: Members): Address | 
       : members.find(({ server }) => server.name === serverName)
   if (!found) return 'unknown'
   const member = new ExposedMember(found)
-  const name = member.findOwn(kind, exposed)
+  const name = member.findOwn(noun, exposed)
   if (name === undefined) return 'unknown'
   return { server: found.server, member, kind, name, ...(noun === 'tool' && { tool: name }) }
 }

@@ -1,6 +1,7 @@
 // Several servers as one modern server, for one caller: lists are joined, everything else goes to the member it names.
 import { randomUUID } from 'node:crypto'
 import { readFilter } from '../../eras/change-filter.ts'
+import { unknownTarget } from '../../eras/unknown-target.ts'
 import type { Member } from '../../registry/bundle.ts'
 import type { Server } from '../../registry/server.ts'
 import type { Upstream, UpstreamExchange, UpstreamRequest, UpstreamSink } from '../../upstreams/upstream.ts'
@@ -194,17 +195,12 @@ export class AggregateWay extends StreamlessWay {
 
 /** One answer for what is not there, what is hidden and what the caller may not use (MCP, "Tools: Error Handling"). */
 function refuseUnknown(sink: UpstreamSink, message: JsonRpcRequest): UpstreamExchange {
-  const { noun = 'tool', exposed, kind = 'name' } = targetOf(message) ?? {}
+  const { noun = 'tool', exposed } = targetOf(message) ?? {}
   if (exposed === undefined)
     return new OwnExchange(sink).answerError(message, {
       code: -32602,
-      message: `The ${noun}'s ${kind === 'uri' ? 'URI' : 'name'} must be a string.`,
+      message: `The ${noun}'s ${noun === 'resource' ? 'URI' : 'name'} must be a string.`,
       status: 200,
     })
-  const shown = exposed.slice(0, 200)
-  const error =
-    noun === 'resource'
-      ? { message: `Resource not found: ${shown}`, data: { uri: shown } }
-      : { message: `Unknown ${noun}: ${shown}` }
-  return new OwnExchange(sink).answerError(message, { code: -32602, ...error, status: 200 })
+  return new OwnExchange(sink).answerError(message, { ...unknownTarget(noun, exposed), status: 200 })
 }

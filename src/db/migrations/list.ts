@@ -27,6 +27,7 @@ import { externalUsers } from './0026-external-users.ts'
 import { dataKeyTable } from './0032-data-keys.ts'
 import { ownedClients } from './0033-owned-clients.ts'
 import { limitTable } from './0034-limits.ts'
+import { accessRuleTable } from './0035-access-rules.ts'
 
 export const migrations: readonly Migration[] = [
   identityTables,
@@ -56,4 +57,5 @@ export const migrations: readonly Migration[] = [
   dataKeyTable,
   ownedClients,
   limitTable,
+  accessRuleTable,
 ]

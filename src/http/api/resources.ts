@@ -11,6 +11,7 @@ import { authorizeRoutes, type AuthorizeRouteDeps } from './oauth/authorize.ts'
 import { clientRoutes, type ClientRouteDeps } from './oauth/clients.ts'
 import { grantRoutes, type GrantRouteDeps } from './oauth/grants.ts'
 import { tokenRoutes, type TokenRouteDeps } from './oauth/token.ts'
+import { accessRuleRoutes, type AccessRuleRouteDeps } from './access-rules.ts'
 import { limitRoutes, type LimitRouteDeps } from './limits.ts'
 import { keyRoutes, type KeyRouteDeps } from './keys.ts'
 import type { Route } from './route.ts'
@@ -27,6 +28,7 @@ export type ResourceDeps = AuthRouteDeps &
   Omit<BundleRouteDeps, 'closeSessions'> &
   Omit<SessionRouteDeps, 'recordSession'> &
   Omit<BillingRouteDeps, 'findSubjects'> &
+  AccessRuleRouteDeps &
   LimitRouteDeps &
   SecretRouteDeps &
   AuthorizeRouteDeps &
@@ -46,6 +48,7 @@ export function resourceRoutes(deps: ResourceDeps): Route[] {
     ...bundleRoutes({ ...deps, closeSessions }),
     ...sessionRoutes({ ...deps, recordSession: recordSession(deps.metering) }),
     ...billingRoutes({ ...deps, findSubjects: subjectFinder(deps) }),
+    ...accessRuleRoutes(deps),
     ...limitRoutes(deps),
     ...secretRoutes(deps),
     ...grantRoutes(deps),

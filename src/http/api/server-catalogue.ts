@@ -4,6 +4,7 @@ import { GatewayError } from '../../base/errors.ts'
 import type { Principal } from '../../identity/principal.ts'
 import { outcomes } from '../../pricing/price.ts'
 import { priceInput } from '../../pricing/rule-input.ts'
+import type { AccessRules } from '../../policy/access-rules/access-rules.ts'
 import type { Server } from '../../registry/server.ts'
 import type { Registry } from '../../registry/servers.ts'
 import type { PriceTags } from '../../sessions/price-tags.ts'
@@ -19,6 +20,7 @@ export interface ServerCatalogueDeps {
   readonly registry: Registry
   readonly catalogues: Pick<Catalogues, 'get' | 'test'>
   readonly priceTags: PriceTags
+  readonly accessRules: Pick<AccessRules, 'isPermitted'>
 }
 
 const object = z.record(z.string(), z.unknown())
@@ -110,7 +112,11 @@ async function listTools(
 ): Promise<Handshake['tools']> {
   if (server.status === 'inactive') throw new GatewayError('server_inactive')
   const { ok, tools, error } = await deps.catalogues.get(server)
-  if (ok) return tools
+  if (ok) {
+    const isShown = ({ name: item }: { readonly name: string }): boolean =>
+      deps.accessRules.isPermitted(principal, { server: server.name, kind: 'tool', item })
+    return seesInside(server, principal) ? tools : tools.filter(isShown)
+  }
   const detail = seesInside(server, principal) ? error?.message : undefined
   throw new GatewayError('upstream_unavailable', detail === undefined ? {} : { detail })
 }
