@@ -7,7 +7,7 @@ import type { Drive, Generator } from './drive.ts'
 import { canPin, cpuNs, hasWrk, machineBusyNs, ownCpuNs, rssBytes } from './processes.ts'
 import { cellsOf, ratiosOf, shortReport, writeReport } from './report.ts'
 import type { Ratios, Sample } from './report.ts'
-import { startTarget, startUpstream, targetNames } from './targets.ts'
+import { startTarget, startUpstream, targetNames, usualTargets } from './targets.ts'
 import type { Target, TargetName, Upstream } from './targets.ts'
 import { modes } from './upstream.ts'
 import type { Mode } from './upstream.ts'
@@ -18,7 +18,7 @@ const help = `Usage: npm run bench -- [options]
   --seconds S          length of one measurement (default 1; wrk takes whole seconds)
   --connections LIST   default 1,16,64,256
   --answers LIST       of ${modes.join(', ')} (default: all)
-  --targets LIST       of ${targetNames.join(', ')} (default: all)
+  --targets LIST       of ${targetNames.join(', ')} (default: all but the last)
   --generator G        wrk or own (default: wrk where it is installed)
   --quick              3 rounds, json-1k, 1, 16 and 64 connections
   --repeats N          how often a measurement is repeated that strangers disturbed (default 2, quick and gate 0)
@@ -184,7 +184,7 @@ function planOf(): Plan {
     targets: chosen(
       values.targets,
       targetNames,
-      values.gate ? ['byte-proxy', 'sdk-proxy', 'tollbridge'] : targetNames,
+      values.gate ? ['byte-proxy', 'sdk-proxy', 'tollbridge'] : usualTargets,
     ),
     generator: chosen(values.generator, ['wrk', 'own'], ['own'])[0] ?? 'own',
   }

@@ -1,12 +1,14 @@
 // The ways from the load to the fixed upstream that one bench run compares.
 import { join } from 'node:path'
 import type { Endpoint } from './drive.ts'
-import { startMeteredGateway } from './gateway.ts'
+import { startMeteredGateway, type MeteredGateway } from './gateway.ts'
 import { measuredCore, otherCore, startScript } from './processes.ts'
 import { modes } from './upstream.ts'
 import type { Mode } from './upstream.ts'
 
-export const targetNames = ['direct', 'byte-proxy', 'sdk-proxy', 'tollbridge', 'tollbridge-process'] as const
+export const usualTargets = ['direct', 'byte-proxy', 'sdk-proxy', 'tollbridge', 'tollbridge-process'] as const
+/** `tollbridge-policy` is `tollbridge` with access rules and limits that every call has to pass. */
+export const targetNames = [...usualTargets, 'tollbridge-policy'] as const
 export type TargetName = (typeof targetNames)[number]
 
 export interface Target {
@@ -41,21 +43,42 @@ async function startProxy(name: 'byte-proxy' | 'sdk-proxy', upstream: Upstream):
 }
 
 async function startTollbridge(
-  name: 'tollbridge' | 'tollbridge-process',
+  name: 'tollbridge' | 'tollbridge-process' | 'tollbridge-policy',
   upstream: Upstream,
 ): Promise<Target> {
-  const env = { TOLLBRIDGE_DURABILITY: name === 'tollbridge' ? 'disk' : 'process' }
+  const env = { TOLLBRIDGE_DURABILITY: name === 'tollbridge-process' ? 'process' : 'disk' }
   const servers = modes.map((mode) => {
     const transport = { type: 'streamable-http', url: `${upstream.url}/${mode}` }
     return { name: `bench-${mode}`, transport }
   })
   const gateway = await startMeteredGateway(env, servers)
+  if (name === 'tollbridge-policy') await addPolicy(gateway)
   return {
     name,
     pid: gateway.pid,
     endpoint: (mode) => ({ url: `${gateway.url}/mcp/bench-${mode}`, token: gateway.key }),
     stop: () => gateway.stop(),
   }
+}
+
+/** Ten rules of which the last one matches, and three limits that never refuse. */
+async function addPolicy({ admin }: MeteredGateway): Promise<void> {
+  for (let n = 0; n < 9; n++) {
+    const rule = { name: `deny-${n}`, effect: 'deny', server: 'bench-*', item: `secret-${n}-*` }
+    await admin.ok('POST', '/api/v1/access-rules', rule)
+  }
+  await admin.ok('POST', '/api/v1/access-rules', {
+    name: 'allow',
+    effect: 'allow',
+    who: { roles: ['member'] },
+  })
+  const rate = { calls: 1_000_000, seconds: 1 }
+  for (const [name, per] of [
+    ['users', ['user']],
+    ['tools', ['key', 'tool']],
+    ['all', []],
+  ] as const)
+    await admin.ok('POST', '/api/v1/limits', { name, per, rate, concurrent: 10_000 })
 }
 
 /** Starts one way to the upstream. */

@@ -82,7 +82,7 @@ describe('who writes which table', () => {
 
   test.each(rows)('$table is written by $owner alone', ({ table, owner }) => {
     const writes = new RegExp(
-      `(?:insertInto|updateTable|deleteFrom|replaceInto)\\('${table}'|name: '${table}',\\s+mode:|(?:insert into|delete from) ${table}\\b`,
+      `(?:insertInto|updateTable|deleteFrom|replaceInto)\\('${table}'|new NamedStore\\(db, '${table}'|name: '${table}',\\s+mode:|(?:insert into|delete from) ${table}\\b`,
     )
     const writers = sources.filter(({ text }) => writes.test(text)).map(({ folder }) => folder)
     expect([...new Set(writers)]).toEqual([owner])

@@ -2,10 +2,10 @@
 import { systemClock as clock } from '../base/clock.ts'
 import type { Database } from '../db/database.ts'
 import { AccessRules } from '../policy/access-rules/access-rules.ts'
-import { AccessRuleStore } from '../policy/access-rules/store.ts'
+import { accessRuleStore } from '../policy/named-store.ts'
 
 export async function buildAccessRules(db: Database): Promise<AccessRules> {
-  const accessRules = new AccessRules({ store: new AccessRuleStore(db), clock })
+  const accessRules = new AccessRules({ store: accessRuleStore(db), clock })
   await accessRules.load()
   return accessRules
 }

@@ -3,7 +3,7 @@ import { systemClock as clock } from '../base/clock.ts'
 import type { Database } from '../db/database.ts'
 import type { MetricRegistry } from '../http/metric.ts'
 import { Limits } from '../policy/limits/limits.ts'
-import { LimitStore } from '../policy/limits/store.ts'
+import { limitStore } from '../policy/named-store.ts'
 
 interface LimitParts {
   readonly db: Database
@@ -17,7 +17,7 @@ export async function buildLimits({ db, metrics }: LimitParts): Promise<Limits> 
     'limit',
   )
   const limits = new Limits({
-    store: new LimitStore(db),
+    store: limitStore(db),
     clock,
     onRefused: ({ name }) => refused.with(name).inc(),
   })

@@ -246,7 +246,7 @@ export class Relay implements CallHost {
     const { paidCalls, metering } = this.#options
     const origin = originOf(incoming, message.method, member)
     const admitted = incoming.admission ?? this.#options.limits.admit(origin)
-    if (admitted && !incoming.admission) reply.limited?.(admitted.states)
+    if (admitted?.state && !incoming.admission) reply.limited?.(admitted.state)
     if (admitted && 'error' in admitted) {
       claim?.finish(undefined)
       return this.#refuse(incoming, reply, admitted.error)

@@ -3,8 +3,7 @@ import type { GatewayError } from '../base/errors.ts'
 import type { LimitState } from '../policy/limits/counter.ts'
 import type { UpstreamMessage } from '../upstreams/upstream.ts'
 
-/** Of all limits with a rate that are for a message. */
-export type LimitStates = readonly LimitState[]
+export type { LimitState }
 
 /** The final answer of a message, already durable. */
 export interface FinalAnswer {
@@ -35,8 +34,8 @@ export interface Absence {
 export interface Reply {
   /** There where messages are kept for a client that has gone: they may still be given. */
   readonly absence?: Absence | undefined
-  /** Where the limits stand that are for this message; told first. Only HTTP has a place for it. */
-  limited?(states: LimitStates): void
+  /** Where the tightest limit stands that is for this message; told first. Only HTTP has a place for it. */
+  limited?(state: LimitState): void
   /** The answer will be a stream: its head goes out at once. Has no effect on transports that always stream. */
   stream(head: { readonly callId: string; readonly sessionToken?: string }): void
   /** One message (or bare event) before the final answer; goes out at once. False while the client reads too slowly. */

@@ -3,7 +3,7 @@ import type { GatewayError } from '../base/errors.ts'
 import type { UpstreamMessage } from '../upstreams/upstream.ts'
 import { hasEventId } from './answer.ts'
 import type { KeptStream } from './kept-stream.ts'
-import type { Absence, FinalAnswer, LimitStates, Reply } from './reply.ts'
+import type { Absence, FinalAnswer, LimitState, Reply } from './reply.ts'
 
 type Head = Parameters<Reply['stream']>[0]
 
@@ -42,8 +42,8 @@ export class ResumableReply implements Reply {
     return kept && own && { maxMs: own.maxAwayMs, missed: () => kept.lose() }
   }
 
-  limited(states: LimitStates): void {
-    this.#reply.limited?.(states)
+  limited(state: LimitState): void {
+    this.#reply.limited?.(state)
   }
 
   stream(head: Head): void {

@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import type { GatewayError } from '../base/errors.ts'
 import { stepUpChallenge } from '../identity/scopes.ts'
-import type { FinalAnswer, LimitStates, Reply } from '../sessions/reply.ts'
+import type { FinalAnswer, LimitState, Reply } from '../sessions/reply.ts'
 import { formatEvent } from '../wire/sse-frame.ts'
 import type { RequestId } from '../wire/json-rpc.ts'
 import { rateLimitHeaders } from './rate-limit-headers.ts'
@@ -34,8 +34,8 @@ export class HttpReply implements Reply {
     this.#id = id
   }
 
-  limited(states: LimitStates): void {
-    this.#limits = rateLimitHeaders(states)
+  limited(state: LimitState): void {
+    this.#limits = rateLimitHeaders(state)
   }
 
   stream({ callId, sessionToken }: StreamHead): void {

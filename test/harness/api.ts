@@ -45,9 +45,7 @@ import { Sessions } from '../../src/sessions/sessions.ts'
 import { PriceTags } from '../../src/sessions/price-tags.ts'
 import { SettledCalls } from '../../src/sessions/settled.ts'
 import { AccessRules } from '../../src/policy/access-rules/access-rules.ts'
-import { AccessRuleStore } from '../../src/policy/access-rules/store.ts'
 import { Limits } from '../../src/policy/limits/limits.ts'
-import { LimitStore } from '../../src/policy/limits/store.ts'
 import { DataKeys } from '../../src/secrets/data-keys.ts'
 import { DataKeyStore } from '../../src/secrets/data-key-store.ts'
 import { SessionStore } from '../../src/sessions/store.ts'
@@ -60,6 +58,7 @@ import { ApiCaller } from './gateway.ts'
 import { openInvoices } from './invoices.ts'
 import { buildMetering } from './metering.ts'
 import { openOutbox } from './outbox.ts'
+import { accessRuleStore, limitStore } from '../../src/policy/named-store.ts'
 
 export const password = 'correct horse battery'
 export const publicUrl = 'http://gateway.test'
@@ -235,8 +234,8 @@ export async function startApi(options: TestApiOptions = {}) {
     ...openInvoices({ ...money, db, clock }),
   }
   const { webhooks } = openOutbox(parts)
-  const limits = new Limits({ store: new LimitStore(db), clock })
-  const accessRules = new AccessRules({ store: new AccessRuleStore(db), clock })
+  const limits = new Limits({ store: limitStore(db), clock })
+  const accessRules = new AccessRules({ store: accessRuleStore(db), clock })
   await webhooks.start()
   const routes = resourceRoutes({
     ...parts,

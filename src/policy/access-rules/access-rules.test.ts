@@ -6,7 +6,8 @@ import { roles } from '../../identity/principal.ts'
 import { nouns, type Caller, type Thing } from './access-rule.ts'
 import { accessRuleInput, type AccessRuleInput } from './access-rule-input.ts'
 import { AccessRules } from './access-rules.ts'
-import type { AccessRuleStore } from './store.ts'
+import type { NamedStore } from '../named-store.ts'
+import type { AccessRule } from './access-rule.ts'
 
 const seed = Number(process.env['TOLLBRIDGE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 console.log(`access rules seed ${seed} (TOLLBRIDGE_TEST_SEED)`)
@@ -16,7 +17,7 @@ const noStore = {
   insert: () => Promise.resolve(),
   update: () => Promise.resolve(),
   remove: () => Promise.resolve(),
-} as unknown as AccessRuleStore
+} as unknown as NamedStore<AccessRule>
 
 const userOf = (letter: string): string => `usr_${letter.repeat(26)}`
 const keyOf = (letter: string): string => `key_${letter.repeat(26)}`

@@ -5,14 +5,17 @@ import { compileGlob, type Glob } from '../../base/glob.ts'
 import { newId } from '../../base/id.ts'
 import type { AccessRule, Caller, Thing } from './access-rule.ts'
 import type { AccessRuleInput } from './access-rule-input.ts'
-import type { AccessRuleStore } from './store.ts'
+import type { NamedStore } from '../named-store.ts'
 
 export interface AccessRulesOptions {
-  readonly store: AccessRuleStore
+  readonly store: NamedStore<AccessRule>
   readonly clock: Clock
   /** Default 1000. */
   readonly maxRules?: number
 }
+
+/** Decisions for one caller. */
+const maxRemembered = 1000
 
 /** Why a rule is not for a caller and a thing. */
 export type Mismatch = 'active' | 'time' | 'server' | 'kind' | 'item' | 'who'
@@ -44,6 +47,10 @@ export class AccessRules {
   #ordered: readonly Compiled[] = []
   /** The active ones by name of server, made when they are first asked for. */
   readonly #ofServer = new Map<string, readonly Compiled[]>()
+  /** What was decided, by caller and thing; callers are the same object from call to call. */
+  #decided = new WeakMap<Caller, Map<string, boolean>>()
+  /** Some rule begins or ends by itself, so that decisions do not last. */
+  #isTimed = false
   readonly #listeners = new Set<() => void>()
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -63,6 +70,18 @@ export class AccessRules {
 
   isPermitted(caller: Caller, thing: Thing): boolean {
     if (this.#ordered.length === 0) return true
+    if (this.#isTimed) return this.#decide(caller, thing)
+    const own = this.#decided.get(caller) ?? new Map<string, boolean>()
+    const key = `${thing.server} ${thing.kind} ${thing.item}`
+    const known = own.get(key)
+    if (known !== undefined) return known
+    const decision = this.#decide(caller, thing)
+    if (own.size >= maxRemembered) own.clear()
+    this.#decided.set(caller, own.set(key, decision))
+    return decision
+  }
+
+  #decide(caller: Caller, thing: Thing): boolean {
     const nowMs = this.#options.clock.now()
     for (const compiled of this.#for(thing.server))
       if (mismatchOf(compiled, { caller, thing, nowMs }) === undefined)
@@ -150,6 +169,8 @@ export class AccessRules {
         keys: rule.who?.keys && new Set(rule.who.keys),
       }))
     this.#ofServer.clear()
+    this.#decided = new WeakMap()
+    this.#isTimed = this.list().some(({ fromMs, untilMs }) => fromMs !== undefined || untilMs !== undefined)
     for (const listener of this.#listeners) listener()
   }
 

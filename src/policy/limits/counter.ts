@@ -12,7 +12,9 @@ export interface Bucket {
 
 /** Where a limit stands after a call, or at its refusal. */
 export interface LimitState {
-  readonly limit: Limit
+  /** Name, calls and seconds as the `RateLimit-Policy` header has them. */
+  readonly policy: string
+  readonly name: string
   /** Calls that may still come at once. */
   readonly remaining: number
   /** Until all of `burst` may come at once again, in seconds, rounded up. */
@@ -28,6 +30,7 @@ export class LimitCounter {
   readonly limit: Limit
   readonly #globs: readonly (readonly ['server' | 'tool' | 'method', Glob])[]
   readonly #gcra: Gcra | undefined
+  readonly #policy: string
   readonly #buckets = new Map<string, Bucket>()
 
   constructor(limit: Limit) {
@@ -38,14 +41,18 @@ export class LimitCounter {
       return pattern === undefined ? [] : [[name, compileGlob(pattern)] as const]
     })
     this.#gcra = rate && new Gcra(rate)
+    this.#policy = `"${limit.name}";q=${rate?.calls};w=${rate?.seconds}`
+  }
+
+  isFor({ userId, keyId, accountId }: LimitedCall): boolean {
+    const { user, key, account } = this.limit.match
+    if (user !== undefined && user !== userId) return false
+    if (key !== undefined && key !== keyId) return false
+    return account === undefined || account === accountId
   }
 
   /** A member that is named asks for a value: `{"tool": "*"}` is for calls of tools, and not for `initialize`. */
-  matches(call: LimitedCall): boolean {
-    const { user, key, account } = this.limit.match
-    if (user !== undefined && user !== call.userId) return false
-    if (key !== undefined && key !== call.keyId) return false
-    if (account !== undefined && account !== call.accountId) return false
+  isOf(call: Pick<LimitedCall, 'server' | 'tool' | 'method'>): boolean {
     for (const [name, glob] of this.#globs) {
       const text = call[name]
       if (text === undefined || !glob.matches(text)) return false
@@ -81,7 +88,8 @@ export class LimitCounter {
     if (!this.#gcra) return undefined
     const aheadUs = Math.max(0, bucket.arrivalUs - nowUs)
     return {
-      limit: this.limit,
+      policy: this.#policy,
+      name: this.limit.name,
       remaining: this.#gcra.remaining(bucket.arrivalUs, nowUs),
       resetS: Math.ceil(aheadUs / 1_000_000),
     }

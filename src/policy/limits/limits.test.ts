@@ -6,7 +6,8 @@ import { Gcra } from './gcra.ts'
 import type { LimitedCall } from './limit.ts'
 import { limitInput } from './limit-input.ts'
 import { Limits, type Admission, type Limited } from './limits.ts'
-import type { LimitStore } from './store.ts'
+import type { NamedStore } from '../named-store.ts'
+import type { Limit } from './limit.ts'
 
 const seed = Number(process.env['TOLLBRIDGE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 console.log(`limits seed ${seed} (TOLLBRIDGE_TEST_SEED)`)
@@ -16,7 +17,7 @@ const noStore = {
   insert: () => Promise.resolve(),
   update: () => Promise.resolve(),
   remove: () => Promise.resolve(),
-} as unknown as LimitStore
+} as unknown as NamedStore<Limit>
 
 async function open(...inputs: object[]) {
   const clock = new ManualClock()
@@ -101,7 +102,7 @@ describe('a rate', () => {
     for (const remaining of [2, 1, 0]) {
       const answer = limits.admit(ada)
       expect(isRefused(answer)).toBe(false)
-      expect(answer?.states).toMatchObject([{ remaining }])
+      expect(answer?.state).toMatchObject({ remaining })
     }
     const refused = limits.admit(ada)
     if (!isRefused(refused)) throw new Error('it was let through')
@@ -109,7 +110,7 @@ describe('a rate', () => {
     expect(refused.error.message).toBe(
       'The limit limit-0 is 60 calls in 60 s for each user. Try again in 1 s.',
     )
-    expect(refused.states).toMatchObject([{ remaining: 0, resetS: 3 }])
+    expect(refused.state).toMatchObject({ remaining: 0, resetS: 3 })
     clock.advance(999)
     expect(isRefused(limits.admit(ada))).toBe(true)
     clock.advance(1)

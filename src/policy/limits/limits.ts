@@ -5,10 +5,10 @@ import { newId } from '../../base/id.ts'
 import { LimitCounter, type Bucket, type LimitState } from './counter.ts'
 import type { Limit, LimitedCall } from './limit.ts'
 import type { LimitInput } from './limit-input.ts'
-import type { LimitStore } from './store.ts'
+import type { NamedStore } from '../named-store.ts'
 
 export interface LimitsOptions {
-  readonly store: LimitStore
+  readonly store: NamedStore<Limit>
   readonly clock: Clock
   /** Hears of each refusal. */
   readonly onRefused?: (limit: Limit) => void
@@ -18,21 +18,32 @@ export interface LimitsOptions {
 
 /** A call that may run. `release` when it has ended, however it did. */
 export interface Admission {
-  readonly states: readonly LimitState[]
+  /** Of the limit that has least left; absent where none has a rate. */
+  readonly state: LimitState | undefined
   release(): void
 }
 
 /** A call that may not run now. */
 export interface Limited {
   readonly error: GatewayError
-  readonly states: readonly LimitState[]
+  readonly state: LimitState | undefined
 }
+
+interface Asked {
+  readonly counter: LimitCounter
+  readonly bucket: Bucket
+}
+
+/** Different calls whose limits are remembered. */
+const maxRemembered = 10_000
 
 export class Limits {
   readonly #options: LimitsOptions
   readonly #counters = new Map<string, LimitCounter>()
   /** Those that are active. */
   #active: readonly LimitCounter[] = []
+  /** Active ones by server, method and tool. */
+  readonly #matching = new Map<string, readonly LimitCounter[]>()
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: LimitsOptions) {
@@ -103,10 +114,10 @@ export class Limits {
   admit(call: LimitedCall): Admission | Limited | undefined {
     if (this.#active.length === 0) return undefined
     const nowUs = Math.floor(this.#options.clock.monotonicMs() * 1000)
-    const asked: { counter: LimitCounter; bucket: Bucket }[] = []
+    const asked: Asked[] = []
     let refusal: { counter: LimitCounter; waitUs: number | undefined } | undefined
-    for (const counter of this.#active) {
-      if (!counter.matches(call)) continue
+    for (const counter of this.#of(call)) {
+      if (!counter.isFor(call)) continue
       const bucket = counter.bucketOf(call, nowUs)
       asked.push({ counter, bucket })
       const waitUs = counter.waitUs(bucket, nowUs)
@@ -114,15 +125,29 @@ export class Limits {
     }
     if (asked.length === 0) return undefined
     if (!refusal) for (const { counter, bucket } of asked) counter.take(bucket, nowUs)
-    const states = asked.flatMap(({ counter, bucket }) => counter.stateOf(bucket, nowUs) ?? [])
-    if (refusal) this.#options.onRefused?.(refusal.counter.limit)
-    if (refusal) return { error: refusalOf(refusal.counter.limit, refusal.waitUs), states }
+    const state = tightest(asked, nowUs)
+    if (refusal) {
+      const { limit } = refusal.counter
+      this.#options.onRefused?.(limit)
+      return { error: refusalOf(limit, refusal.waitUs), state }
+    }
     let released = false
     const release = (): void => {
       if (!released) for (const { bucket } of asked) bucket.running--
       released = true
     }
-    return { states, release }
+    return { state, release }
+  }
+
+  /** Those whose globs match; the same few questions come again and again. */
+  #of(call: LimitedCall): readonly LimitCounter[] {
+    const key = `${call.server} ${call.method} ${call.tool ?? ''}`
+    const known = this.#matching.get(key)
+    if (known) return known
+    const own = this.#active.filter((counter) => counter.isOf(call))
+    if (this.#matching.size >= maxRemembered) this.#matching.clear()
+    this.#matching.set(key, own)
+    return own
   }
 
   #keep(limit: Limit): void {
@@ -132,6 +157,7 @@ export class Limits {
 
   #refresh(): void {
     this.#active = [...this.#counters.values()].filter(({ limit }) => limit.active)
+    this.#matching.clear()
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -139,6 +165,15 @@ export class Limits {
     this.#turn = turn.catch(() => {})
     return turn
   }
+}
+
+function tightest(asked: readonly Asked[], nowUs: number): LimitState | undefined {
+  let least: LimitState | undefined
+  for (const { counter, bucket } of asked) {
+    const state = counter.stateOf(bucket, nowUs)
+    if (state && (!least || state.remaining < least.remaining)) least = state
+  }
+  return least
 }
 
 /** One sentence that a model can act on. */
