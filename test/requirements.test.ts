@@ -3,6 +3,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { requirements } from './requirements.ts'
+import { securityPage } from './security-page.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const sources = new Map<string, string | undefined>()
@@ -67,6 +68,10 @@ describe('the manifest of promises', () => {
       }),
     )
     expect(missing).toEqual([])
+  })
+
+  test('is published: docs/security.md is up to date (npm run security-page)', () => {
+    expect(readFileSync(join(root, 'docs/security.md'), 'utf8')).toBe(securityPage())
   })
 
   test('names every file of security and fault tests', () => {
