@@ -3,11 +3,12 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compileGlob } from './glob.ts'
 import { commonText, includes } from './glob-sets.ts'
+import { runs } from '../../test/harness/fuzz.ts'
 
 const seed = Date.now() & 0x7fffffff
 const check = (property: fc.IPropertyWithHooks<[string, string]>): void => {
   console.log(`fast-check seed ${seed}`)
-  fc.assert(property, { seed, numRuns: 2000 })
+  fc.assert(property, { seed, numRuns: runs(2000) })
 }
 
 const alphabet = ['a', 'b', '/', 'z']

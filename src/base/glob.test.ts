@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compileGlob, globClass, globProblem, maxGlobLength } from './glob.ts'
+import { runs } from '../../test/harness/fuzz.ts'
 
 const seed = Date.now() & 0x7fffffff
 
@@ -51,7 +52,7 @@ test('every pattern agrees with the naive definition, but for a lone star that m
       const expected = /^\*+$/.test(pattern) || naive(pattern, text)
       expect(compileGlob(pattern).matches(text)).toBe(expected)
     }),
-    { seed, numRuns: 20_000 },
+    { seed, numRuns: runs(20_000) },
   )
 })
 

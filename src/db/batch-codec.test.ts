@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { HotBatch, type HotTable, type HotValue } from './batch.ts'
 import { BatchEncoder, decodeBatch } from './batch-codec.ts'
 import { storableText } from './parameters.ts'
+import { runs } from '../../test/harness/fuzz.ts'
 
 const seed = Number(process.hrtime.bigint() % 2_147_483_647n)
 
@@ -70,7 +71,7 @@ describe('a batch', () => {
           expect(receiver.take(encoder.encode(batchOf(rows)))).toEqual(wanted)
         }
       }),
-      { seed, numRuns: 300 },
+      { seed, numRuns: runs(300) },
     )
   })
 

@@ -6,6 +6,7 @@ import { formatMoney, splitByPayer, taxesOf } from './amounts.ts'
 import { findFormatProblem, formatNumber, seriesYear } from './numbering.ts'
 import { periodWords } from './lines.ts'
 import { closedMonths, findMonth } from './periods.ts'
+import { runs } from '../../test/harness/fuzz.ts'
 
 const currencies = ['USD', 'JPY', 'KWD', 'CLF'] as const
 const partsOf = (amounts: readonly bigint[]): Part[] =>
@@ -32,7 +33,7 @@ describe('the rounded lines', () => {
           expect(exact - amount).toBeLessThan(unit)
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 

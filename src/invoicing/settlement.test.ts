@@ -15,6 +15,7 @@ import {
   taxOn,
   type Credit,
 } from './settlement.ts'
+import { runs } from '../../test/harness/fuzz.ts'
 
 const cent = 10_000_000n
 
@@ -86,7 +87,7 @@ test('whatever is credited before and after the payment, the debt ends at zero a
       expect(rounding < cent && rounding > -cent).toBe(true)
       expect([...ends.values()].reduce((sum, value) => sum + value, 0n)).toBe(0n)
     }),
-    { numRuns: 1000 },
+    { numRuns: runs(1000) },
   )
 })
 

@@ -15,6 +15,7 @@ import type { AccountMode } from './account.ts'
 import type { Hold } from './hold.ts'
 import { Ledger } from './ledger.ts'
 import { LedgerStore } from './store.ts'
+import { runs } from '../../test/harness/fuzz.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tollbridge-ledger-'))
 const clock = new ManualClock()
@@ -331,7 +332,7 @@ describe('a wallet', () => {
           pair.check()
           for (const hold of pair.holds) ledger.release(hold)
         }),
-        { seed, numRuns: 60 },
+        { seed, numRuns: runs(60) },
       )
     },
   )

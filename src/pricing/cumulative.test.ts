@@ -6,6 +6,7 @@ import { parseDecimal, rateScale } from '../base/money.ts'
 import type { Price, Quantities, Tiers } from './price.ts'
 import { quote } from './quote.ts'
 import { breakdown, compilePrice, rate, worstCase } from './rating.ts'
+import { runs } from '../../test/harness/fuzz.ts'
 
 const Exact = Decimal.clone({ precision: 200, rounding: Decimal.ROUND_HALF_UP })
 const seed = Math.floor(Math.random() * 2 ** 31)
@@ -121,7 +122,7 @@ function play(price: Price, calls: readonly Quantities[]): { costs: bigint[]; co
 
 const sumOf = (costs: readonly bigint[]): bigint => costs.reduce((sum, cost) => sum + cost, 0n)
 const assertAll = <Values extends [unknown, ...unknown[]]>(property: fc.IProperty<Values>): void =>
-  fc.assert(property, { seed, numRuns: 300 })
+  fc.assert(property, { seed, numRuns: runs(300) })
 
 describe('the calls of a period', () => {
   test('cost together what an oracle of decimals makes of their quantities, rounded once', () => {

@@ -5,11 +5,12 @@ import { formatAmount, parseDecimal } from '../base/money.ts'
 import type { Price, Quantities } from './price.ts'
 import { quote } from './quote.ts'
 import { breakdown, compilePrice, rate, worstCase } from './rating.ts'
+import { runs } from '../../test/harness/fuzz.ts'
 
 const seed = Date.now() & 0x7fffffff
 const check = <Value>(property: fc.IPropertyWithHooks<Value>): void => {
   console.log(`fast-check seed ${seed}`)
-  fc.assert(property, { seed, numRuns: 500 })
+  fc.assert(property, { seed, numRuns: runs(500) })
 }
 
 const amountOf = (price: Price, quantities: Quantities): string =>

@@ -6,6 +6,7 @@ import { openMoney, type Money } from '../../test/harness/money.ts'
 import { compilePrice, rate } from '../pricing/rating.ts'
 import type { Price } from '../pricing/price.ts'
 import type { Charge } from './charge.ts'
+import { runs } from '../../test/harness/fuzz.ts'
 
 const seed = Math.floor(Math.random() * 2 ** 31)
 console.log(`fast-check seed ${seed}`)
@@ -150,7 +151,7 @@ test.each(Object.entries(prices))(
           expect(charged <= BigInt(credit) * nano).toBe(true)
         },
       ),
-      { seed, numRuns: 400, interruptAfterTimeLimit: 8000, markInterruptAsFailure: false },
+      { seed, numRuns: runs(400), interruptAfterTimeLimit: 8000, markInterruptAsFailure: false },
     )
   },
   20_000,

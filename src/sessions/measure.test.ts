@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { UsageReport } from '../registry/server.ts'
 import type { JsonRpcMessage } from '../wire/json-rpc.ts'
 import { maxCostOf, measureOf } from './measure.ts'
+import { runs } from '../../test/harness/fuzz.ts'
 
 const report: UsageReport = {
   tokens: { key: 'x/tokens', max: 1000 },
@@ -119,6 +120,6 @@ test('whatever a server says, it throws nothing and stays within the maximum', (
       expect(Number.isInteger(taken.tokens ?? 0)).toBe(true)
       expect((taken.upstreamCost ?? 0n) >= 0n && (taken.upstreamCost ?? 0n) <= maxCostOf(report)).toBe(true)
     }),
-    { seed, numRuns: 1000 },
+    { seed, numRuns: runs(1000) },
   )
 })

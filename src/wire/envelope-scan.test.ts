@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { scanEnvelope, type EnvelopeFault } from './envelope-scan.ts'
+import { runs } from '../../test/harness/fuzz.ts'
 
 const top = ['jsonrpc', 'id', 'method', 'params']
 const inner = ['name', 'uri', 'arguments', '_meta', 'taskId']
@@ -131,7 +132,7 @@ describe('the scan of an envelope', () => {
           else expect(expected).toContain(found)
         },
       ),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 
@@ -146,7 +147,7 @@ describe('the scan of an envelope', () => {
         ),
         (bytes) => void scanEnvelope(bytes, 8),
       ),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
   })
 

@@ -1,7 +1,9 @@
 // Guarantees of the SSE parser and writer: bytes are kept, limits hold, and chunk borders change nothing.
+import { createParser } from 'eventsource-parser'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { formatEvent, SseParser, type SseEvent } from './sse-frame.ts'
+import { runs } from '../../test/harness/fuzz.ts'
 
 /** Cuts the bytes at the given places and parses them. */
 function parse(bytes: Buffer, cuts: readonly number[] = [], maxEventBytes = 1 << 20) {
@@ -95,7 +97,28 @@ describe('the parser', () => {
         const sorted = cuts.toSorted((a, b) => a - b)
         expect(parse(Buffer.from(text), sorted).events.map(plain)).toEqual(reference(text))
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
+    )
+  })
+
+  test('agrees with the parser that the official clients use, on all that has data', () => {
+    fc.assert(
+      fc.property(stream, (start) => {
+        // A CR at the very end waits there for its LF.
+        const text = `${start}\n\n`
+        const theirs: Pick<Plain, 'data' | 'id' | 'event'>[] = []
+        const parser = createParser({
+          onEvent: ({ data, id, event }) => theirs.push({ data, id, event: event || undefined }),
+        })
+        // The clients decode first, and decoding removes a byte order mark.
+        parser.feed(new TextDecoder().decode(Buffer.from(text)))
+        const ours = parse(Buffer.from(text)).events.map(plain)
+        const withData = ours.filter(({ data }) => data !== undefined)
+        expect(withData.map(({ data, id, event }) => ({ data, id, event: event || undefined }))).toEqual(
+          theirs,
+        )
+      }),
+      { numRuns: runs(2000) },
     )
   })
 
@@ -106,7 +129,7 @@ describe('the parser', () => {
         const cuts = Array.from({ length: bytes.length }, (_, i) => i)
         expect(parse(bytes, cuts).events.map(plain)).toEqual(reference(text))
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 
@@ -181,7 +204,7 @@ describe('the writer', () => {
         expect(events[0]?.data?.toString()).toBe(expected)
         expect(events[0]).toMatchObject({ id: '9', event: 'message' })
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
   })
 

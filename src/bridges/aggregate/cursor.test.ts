@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { decodeCursor, encodeCursor, pageAfter, type Part } from './cursor.ts'
+import { runs } from '../../../test/harness/fuzz.ts'
 
 const seed = Date.now() & 0x7fffffff
 
@@ -34,7 +35,7 @@ test('a walk sees every item once and in order', () => {
       } while (cursor !== undefined)
       expect(seen).toEqual(parts.flatMap(({ entries }) => entries.map(({ exposed }) => exposed)))
     }),
-    { seed, numRuns: 1000 },
+    { seed, numRuns: runs(1000) },
   )
 })
 

@@ -5,6 +5,7 @@ import type { Member, Noun } from '../../registry/bundle.ts'
 import { aggregateServer } from '../../registry/bundle-server.ts'
 import type { JsonRpcMessage } from '../../wire/json-rpc.ts'
 import { addressOf, ExposedMember } from './names.ts'
+import { runs } from '../../../test/harness/fuzz.ts'
 
 const seed = Date.now() & 0x7fffffff
 
@@ -67,7 +68,7 @@ test('what is listed can be called and is exactly that; no two things have one n
         }
       },
     ),
-    { seed, numRuns: 2000 },
+    { seed, numRuns: runs(2000) },
   )
 })
 
@@ -89,7 +90,7 @@ test('what can be called is listed: a name that leads somewhere is the one that 
         if (typeof found === 'object') expect(found.member.expose(noun, found.name)).toBe(name)
       },
     ),
-    { seed, numRuns: 5000 },
+    { seed, numRuns: runs(5000) },
   )
 })
 

@@ -15,6 +15,7 @@ import {
 } from './listening.ts'
 import { isLogFor, logLevelOf, lowestLevel } from './logs.ts'
 import { checkState, requestDigest, stateText } from './state.ts'
+import { runs } from '../../../test/harness/fuzz.ts'
 
 const seed = Date.now() % 2 ** 31
 console.log(`seed ${seed}`)
@@ -246,7 +247,7 @@ describe('requestState', () => {
       }),
       {
         seed,
-        numRuns: 500,
+        numRuns: runs(500),
         examples: [
           [
             { a: 1, b: 2 },

@@ -12,6 +12,7 @@ import {
   type AnswerContext,
 } from './calls.ts'
 import { discoverResult, initializeParams, readInitializeResult } from './server.ts'
+import { runs } from '../../../test/harness/fuzz.ts'
 
 const seed = Date.now() % 2 ** 31
 console.log(`seed ${seed}`)
@@ -168,7 +169,7 @@ describe('a request', () => {
           expect(legacy.id).toBe(id)
         },
       ),
-      { seed, numRuns: 300 },
+      { seed, numRuns: runs(300) },
     )
   })
 
@@ -260,7 +261,7 @@ describe('an answer', () => {
         const { _meta: __, ...own } = result
         expect(rest).toEqual({ resultType: 'complete', ...own })
       }),
-      { seed, numRuns: 300 },
+      { seed, numRuns: runs(300) },
     )
   })
 

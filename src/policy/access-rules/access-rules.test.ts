@@ -8,6 +8,7 @@ import { accessRuleInput, type AccessRuleInput } from './access-rule-input.ts'
 import { AccessRules } from './access-rules.ts'
 import type { NamedStore } from '../named-store.ts'
 import type { AccessRule } from './access-rule.ts'
+import { runs } from '../../../test/harness/fuzz.ts'
 
 const seed = Number(process.env['TOLLBRIDGE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 console.log(`access rules seed ${seed} (TOLLBRIDGE_TEST_SEED)`)
@@ -91,7 +92,7 @@ test('the first rule that matches decides, as a naive reading says, and explain 
         }
       },
     ),
-    { seed, numRuns: 500 },
+    { seed, numRuns: runs(500) },
   )
 })
 

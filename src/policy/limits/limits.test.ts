@@ -8,6 +8,7 @@ import { limitInput } from './limit-input.ts'
 import { Limits, type Admission, type Limited } from './limits.ts'
 import type { NamedStore } from '../named-store.ts'
 import type { Limit } from './limit.ts'
+import { runs } from '../../../test/harness/fuzz.ts'
 
 const seed = Number(process.env['TOLLBRIDGE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 console.log(`limits seed ${seed} (TOLLBRIDGE_TEST_SEED)`)
@@ -65,7 +66,7 @@ describe('a rate', () => {
           arrivalUs = gcra.take(arrivalUs, nowUs)
         }
       }),
-      { seed, numRuns: 500 },
+      { seed, numRuns: runs(500) },
     )
   })
 
@@ -93,7 +94,7 @@ describe('a rate', () => {
             }
         },
       ),
-      { seed, numRuns: 100 },
+      { seed, numRuns: runs(100) },
     )
   })
 

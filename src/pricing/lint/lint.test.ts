@@ -7,6 +7,7 @@ import { withDrafts } from '../drafts/preview.ts'
 import type { RuleDraft } from '../drafts/store.ts'
 import { causedBy } from './caused.ts'
 import { lint, lintInTurns } from './lint.ts'
+import { runs } from '../../../test/harness/fuzz.ts'
 
 const seed = Date.now() & 0x7fffffff
 const nowMs = 3
@@ -170,7 +171,7 @@ describe('over random rules', () => {
           }
         }
       }),
-      { seed, numRuns: 800 },
+      { seed, numRuns: runs(800) },
     )
     // A generator that never makes one would prove nothing.
     console.log(`hidden ${seen.shadowed}, ties ${seen.ambiguous}`)

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ResponseHead } from './response-head.ts'
 import { ResponseParser } from './response-parser.ts'
+import { runs } from '../../../test/harness/fuzz.ts'
 
 interface Outcome {
   status: number | undefined
@@ -292,7 +293,7 @@ test('any bytes give the same however they are cut', () => {
       expect(parse(bytes, sorted).reusable).toBe(reusable)
       if (reusable !== undefined) expect(parse(bytes, sorted)).toMatchObject({ status, body })
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   )
 })
 
@@ -345,7 +346,7 @@ describe('Node’s own client', () => {
         taken++
         expect(theirs).toEqual({ status, body })
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
     expect(taken).toBeGreaterThan(100)
   })
