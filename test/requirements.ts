@@ -43,6 +43,7 @@ const stdio = 'test/trust/stdio.test.ts'
 const limits = 'test/trust/limits.test.ts'
 const logs = 'test/trust/logs.test.ts'
 const upstreamOauth = 'test/trust/upstream-oauth.test.ts'
+const definitions = 'test/trust/definitions.test.ts'
 const accessRules = 'test/trust/access-rules.test.ts'
 const rateLimits = 'test/trust/rate-limits.test.ts'
 const sse = 'test/transports/sse.test.ts'
@@ -631,21 +632,50 @@ const reach: Requirement[] = [
 ]
 
 const content: Requirement[] = [
-  open('A53', 'Descriptions that would steer a model are flagged.', 'Tool descriptions are not scanned yet.'),
+  row(
+    'A53',
+    'Descriptions that would steer a model are flagged.',
+    {
+      [definitions]: [
+        'what a tool hides or says to the model is flagged, with escapes; no reference in it is fetched',
+      ],
+      'src/policy/definition-flags.test.ts': ['%s is flagged', 'honest definitions have no flags'],
+    },
+    'What is flagged is shown to operators; an access rule hides it, nothing does so by itself.',
+  ),
   open(
     'A54',
     'A tool that changes after it was approved is held back.',
     'Tools are not approved or pinned yet.',
   ),
-  open(
+  row(
     'A55',
     'Tools of equal or confusable names are told apart.',
-    'Names are prefixed by their server (docs/aggregation.md), so equal ones differ; names that only look alike are not told apart.',
+    {
+      [definitions]: [
+        'what a tool hides or says to the model is flagged, with escapes; no reference in it is fetched',
+      ],
+      'src/policy/definition-flags.test.ts': [
+        'a name that looks like another one is flagged on both sides; one of other case is not',
+      ],
+      'src/bridges/aggregate/names.test.ts': [
+        'what is listed can be called and is exactly that; no two things have one name',
+      ],
+    },
+    'Names are compared within a server; over servers they are told apart by the prefix alone.',
   ),
-  open(
+  row(
     'A56',
     'A hostile schema costs nothing.',
-    'Schemas are forwarded and never compiled; their size and depth have no test yet.',
+    {
+      [definitions]: [
+        'what a tool hides or says to the model is flagged, with escapes; no reference in it is fetched',
+      ],
+      'src/policy/definition-flags.test.ts': [
+        'whatever a server lists, flags are few, print, and take little time',
+      ],
+    },
+    'Schemas are forwarded and never compiled; too deep or too large ones are flagged, not left out.',
   ),
   row(
     'A57',

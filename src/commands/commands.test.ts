@@ -163,8 +163,8 @@ describe('a client command', () => {
   test('shows the tools of a server with their prices', async () => {
     const price = { name: 'basic', currency: 'USD', price: { perCall: '0.01' }, billOn: ['success', 'error'] }
     const items = [
-      { name: 'forecast', price },
-      { name: 'echo', price: null },
+      { name: 'forecast', price, flags: [] },
+      { name: 'echo', price: null, flags: [] },
     ]
     answer = () => ({ status: 200, body: { items, nextCursor: null } })
     expect((await cli('server tools weather --key k')).out.split('\n')).toEqual([

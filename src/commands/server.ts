@@ -2,6 +2,7 @@
 import { type Command } from 'commander'
 import { CliError, confirm, type Io } from './io.ts'
 import { addServerAdd } from './server-add.ts'
+import type { Column } from './table.ts'
 import { clientOf, examples, segment, showList, showThing, wantsJson, words } from './show.ts'
 
 export interface ShownServer {
@@ -76,6 +77,8 @@ export function addServerCommands(program: Command, io: Io): void {
 
 interface ShownTool {
   readonly name: string
+  /** What to look at in its definition. */
+  readonly flags: readonly { readonly kind: string; readonly at: string }[]
   /** Null where no rule prices a call of it. */
   readonly price: {
     readonly name: string
@@ -92,7 +95,7 @@ function addTools(server: Command, io: Io): void {
     .addHelpText('after', examples('server tools weather', 'server tools weather --json'))
     .action(async (name: string, _options: object, command: Command) => {
       const rows = await clientOf(io, command).list<ShownTool>(`/servers/${segment(name)}/tools`)
-      const columns = [
+      const columns: Column<ShownTool>[] = [
         { title: 'TOOL', value: (row: ShownTool) => row.name },
         {
           title: 'PRICE',
@@ -101,9 +104,14 @@ function addTools(server: Command, io: Io): void {
         { title: 'BILLED ON', value: ({ price }: ShownTool) => price?.billOn.join(', ') },
         { title: 'RULE', value: ({ price }: ShownTool) => price?.name },
       ]
+      if (rows.some(({ flags }) => flags.length > 0))
+        columns.push({ title: 'LOOK AT', value: ({ flags }) => flagsIn(flags) })
       showList(io, command, { rows, columns, none: `${name} has no tools.` })
     })
 }
+
+const flagsIn = (flags: ShownTool['flags']): string =>
+  flags.map(({ kind, at }) => `${kind} at ${at}`).join(', ') || '-'
 
 const targetOf = ({ url, command, args }: ShownServer['transport']): string =>
   url ?? [command, ...(args ?? [])].join(' ')

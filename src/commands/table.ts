@@ -8,7 +8,7 @@ export interface Column<Row> {
   value(row: Row): Cell
 }
 
-/** The rows under a heading. Control characters are shown as `?`: names come from other people. */
+/** The rows under a heading. What does not print is shown as `?`: names come from other people. */
 export function formatTable<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
   const cells = [
     columns.map(({ title }) => title),
@@ -38,6 +38,10 @@ export function formatFields(thing: Readonly<Record<string, unknown>>): string {
 const plain = (value: unknown): Cell =>
   typeof value === 'object' && value !== null ? JSON.stringify(value) : (value as Cell)
 
-const show = (cell: Cell): string =>
+/** What steers a terminal, and what no one sees. */
+const unprintable =
   // eslint-disable-next-line no-control-regex
-  cell === undefined || cell === null ? '-' : String(cell).replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '?')
+  /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]/gu
+
+const show = (cell: Cell): string =>
+  cell === undefined || cell === null ? '-' : String(cell).replaceAll(unprintable, '?')

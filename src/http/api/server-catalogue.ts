@@ -5,6 +5,7 @@ import type { Principal } from '../../identity/principal.ts'
 import { outcomes } from '../../pricing/price.ts'
 import { priceInput } from '../../pricing/rule-input.ts'
 import type { AccessRules } from '../../policy/access-rules/access-rules.ts'
+import { flagKinds, flagsOf } from '../../policy/definition-flags.ts'
 import type { Server } from '../../registry/server.ts'
 import type { Registry } from '../../registry/servers.ts'
 import type { PriceTags } from '../../sessions/price-tags.ts'
@@ -58,7 +59,15 @@ const toolPriceShape = z
   .nullable()
   .describe('What a call of yours costs now; null where no rule prices it.')
 
-const pricedToolShape = toolShape.extend({ price: toolPriceShape }).meta({ id: 'PricedTool' })
+const flagsShape = z
+  .array(z.strictObject({ kind: z.enum(flagKinds), at: z.string(), shown: z.string() }))
+  .describe(
+    'What to look at in the definition before a model does: where it is, with what does not print escaped.',
+  )
+
+const pricedToolShape = toolShape
+  .extend({ price: toolPriceShape, flags: flagsShape })
+  .meta({ id: 'PricedTool' })
 
 /** `/servers/{id}/test-connection` and `/servers/{id}/tools`. */
 export function serverCatalogueRoutes(deps: ServerCatalogueDeps): Route[] {
@@ -90,10 +99,15 @@ export function serverCatalogueRoutes(deps: ServerCatalogueDeps): Route[] {
         const server = getSeen(deps.registry, params.id, principal)
         const from = Number(decodeCursor(query.cursor, 1)?.[0] ?? 0)
         const tools = await listTools(deps, server, principal)
+        const names = tools.map(({ name }) => name)
         const rows = tools.map((tool, place) => ({ tool, place })).slice(from, from + query.limit + 1)
         return makePage(rows, query.limit, {
           positionOf: ({ place }) => [place + 1],
-          show: ({ tool }) => ({ ...tool, price: priceOf(deps, { server, tool: tool.name, principal }) }),
+          show: ({ tool }) => ({
+            ...tool,
+            price: priceOf(deps, { server, tool: tool.name, principal }),
+            flags: flagsOf({ ...tool }, names),
+          }),
         })
       },
     }),
