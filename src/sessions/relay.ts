@@ -245,13 +245,15 @@ export class Relay implements CallHost {
     const billed = member?.server ?? server
     const { paidCalls, metering } = this.#options
     const origin = originOf(incoming, message.method, member)
-    const admitted = incoming.admission ?? this.#options.limits.admit(origin)
-    if (admitted?.state && !incoming.admission) reply.limited?.(admitted.state)
+    // A call that has paid was let in before its payment was taken.
+    const isIn = incoming.begun !== undefined
+    const admitted = isIn ? incoming.admission : this.#options.limits.admit(origin)
+    if (admitted?.state && !isIn) reply.limited?.(admitted.state)
     if (admitted && 'error' in admitted) {
       claim?.finish(undefined)
       return this.#refuse(incoming, reply, admitted.error)
     }
-    const unknown = incoming.admission ? undefined : findUnknown(incoming, this.#options.accessRules)
+    const unknown = isIn ? undefined : findUnknown(incoming, this.#options.accessRules)
     if (unknown !== undefined) {
       admitted?.release()
       claim?.finish(undefined)

@@ -398,6 +398,36 @@ describe('besides', () => {
     expect(movedBy(payer)).toHaveLength(1)
   })
 
+  test('a rule or a limit that comes while a payment is verified does not touch the call that was let in', async () => {
+    const { member, client, payer } = await caller('modern')
+    const required = await asked(client)
+    const payment = payer.pay(required)
+    facilitator.meanwhile = async () => {
+      const who = { users: [member.userId] }
+      await gateway.admin.ok('POST', '/api/v1/access-rules', { name: 'sudden', effect: 'deny', who })
+      const match = { user: member.userId }
+      await gateway.admin.ok('POST', '/api/v1/limits', {
+        name: 'sudden',
+        match,
+        concurrent: 1,
+        rate: { calls: 1, seconds: 3600 },
+      })
+    }
+    expect((await call(client, payment))._meta['x402/payment-response']).toMatchObject({ success: true })
+    expect(movedBy(payer)).toHaveLength(1)
+    await gateway.admin.ok('DELETE', '/api/v1/access-rules/sudden')
+    // It is not on the limit's count, since it was let in before there was one; the next two are.
+    expect((await call(client, payer.pay(required)))._meta['x402/payment-response']).toMatchObject({
+      success: true,
+    })
+    expect((await call(client, payer.pay(required))).structuredContent).toMatchObject({
+      code: 'rate_limited',
+    })
+    await gateway.admin.ok('DELETE', '/api/v1/limits/sudden')
+    expect(movedBy(payer)).toHaveLength(2)
+    expect((await accountOf(member)).held).toBe('0')
+  })
+
   test('a call that outgrows its payment is cut, and no more than the payment is settled', async () => {
     const { member, client, payer } = await caller('modern')
     const required = await asked(client)

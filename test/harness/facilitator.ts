@@ -122,6 +122,8 @@ export class TestFacilitator {
   readonly manners: Record<Path, Manner> = { '/verify': 'well', '/settle': 'well' }
   /** Whether it tells again what it has settled, where the same is asked for again. */
   isIdempotent = true
+  /** Done while the next payment is being verified. */
+  meanwhile: (() => Promise<unknown>) | undefined
   readonly moved: Moved[] = []
   readonly asked: {
     readonly path: string
@@ -188,6 +190,9 @@ export class TestFacilitator {
     for await (const chunk of request) text += String(chunk)
     const body = JSON.parse(text) as Asked
     this.asked.push({ path, authorization: request.headers.authorization, body })
+    const meanwhile = this.meanwhile
+    if (path === '/verify') this.meanwhile = undefined
+    if (path === '/verify') await meanwhile?.()
     const manner = this.manners[path]
     if (manner === 'failing') return void say(500, { error: 'out of order' })
     if (manner === 'hanging') return
