@@ -23,7 +23,7 @@ const open = (id: string, promise: string, why: string): Requirement => row(id, 
 
 const oneNode = 'Only one node can run yet.'
 const noUpstreamOauth =
-  'OAuth towards servers is not built; the gateway opens no authorization URL of anybody.'
+  'Towards servers only client credentials are built; the gateway opens no authorization URL of anybody.'
 const noConsole = 'The web console is not built; the pages there are hold no text of servers.'
 
 const tokens = 'test/trust/tokens.test.ts'
@@ -284,7 +284,6 @@ const messages: Requirement[] = [
       [channelLimits]: ['a batch is answered by one array, in its revision only'],
       'src/wire/batch.test.ts': ['of more messages than allowed is refused, however many more'],
     },
-    'Rate limits are not built, so that a batch of 100 cannot be shown to use up 100 of them.',
   ),
   row('A22', 'A key makes no keys and no users, whoever owns it.', {
     [tokens]: ['a key makes no keys and no users, whoever owns it and whatever it asks for'],
@@ -408,7 +407,7 @@ const messages: Requirement[] = [
   open(
     'A32',
     'Callers with credentials of their own at a server never share a connection there.',
-    'A server has one credential for all its callers; credentials per user need OAuth towards servers, which is not built.',
+    'A server has one credential for all its callers; credentials per user need the authorization code grant towards servers, which is not built.',
   ),
   row('A33', "Nobody cancels somebody else's call.", {
     [sessions]: ["is not cancelled by another's cancellation"],

@@ -149,7 +149,10 @@ test('limits stay over a restart, change at once, and are refused where they say
 
 describe('a batch', () => {
   test('counts as each of its messages', async () => {
-    const { gateway, key } = await stage({ match: { tool: '*' }, rate: { calls: 3, seconds: 3600 } })
+    const { upstream, gateway, key, accountId } = await stage({
+      match: { tool: '*' },
+      rate: { calls: 30, seconds: 86_400 },
+    })
     const url = `${gateway.url}/mcp/stub`
     const headers = {
       authorization: `Bearer ${key}`,
@@ -173,7 +176,7 @@ describe('a batch', () => {
       headers: session,
       body: JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' }),
     })
-    const calls = Array.from({ length: 10 }, (_, id) => ({
+    const calls = Array.from({ length: 100 }, (_, id) => ({
       jsonrpc: '2.0',
       id,
       method: 'tools/call',
@@ -184,6 +187,8 @@ describe('a batch', () => {
     ).json()) as {
       result: { isError?: boolean }
     }[]
-    expect(answers.filter(({ result }) => result.isError === true)).toHaveLength(7)
+    expect(answers.filter(({ result }) => result.isError === true)).toHaveLength(70)
+    expect(upstream.calls()).toHaveLength(30)
+    await expectFree(gateway, accountId, 30)
   })
 })
