@@ -1,4 +1,4 @@
-// Prices, accounts and budgets as a file: exported from one gateway, reviewed, changed and applied to another.
+// Prices, accounts, budgets, access rules and limits as a file: exported from one gateway, reviewed, changed and applied to another.
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runCli } from '../../src/commands/program.ts'
 import { recordingIo } from '../harness/cli.ts'
@@ -118,4 +118,54 @@ test('an account of a user who is not there, or another kind or currency, is ref
     code: 1,
     talk: expect.stringContaining('kind of accounts "acme" cannot be changed'),
   })
+})
+
+test('access rules and limits are in the file, with names of users, and a member that goes is gone', async () => {
+  for (const gateway of [first, second]) await gateway.member('carol')
+  const carolAt = async (gateway: TestGateway): Promise<string> =>
+    (await gateway.admin.all('/api/v1/users')).find(({ username }) => username === 'carol').id
+  const user = await carolAt(first)
+  const { id: key } = await first.admin.ok('POST', '/api/v1/keys', { name: 'k' })
+  const rule = (body: object) =>
+    first.admin.ok('POST', '/api/v1/access-rules', { effect: 'deny', server: 'crm', ...body })
+  await rule({
+    name: 'carol-no',
+    item: 'delete*',
+    kind: 'tool',
+    who: { users: [user], roles: ['auditor'] },
+    until: '2030-01-01T00:00:00+01:00',
+  })
+  await rule({ name: 'one-key', who: { keys: [key] } })
+  const limit = (body: object) => first.admin.ok('POST', '/api/v1/limits', body)
+  await limit({
+    name: 'slow',
+    match: { user, server: 'crm' },
+    rate: { calls: 5, seconds: 60 },
+    concurrent: 2,
+  })
+  const { out: file } = await cli(first, 'export')
+  expect(file).not.toMatch(/usr_|key_|one-key/)
+  expect((await cli(first, 'import plan - --check --prune', file)).code).toBe(0)
+
+  expect(await cli(second, 'import apply - --yes', file)).toMatchObject({ code: 0 })
+  expect((await cli(second, 'import plan - --check', file)).code).toBe(0)
+  const other = await carolAt(second)
+  expect(await second.admin.ok('GET', '/api/v1/access-rules/carol-no')).toMatchObject({
+    who: { users: [other], roles: ['auditor'] },
+    until: '2029-12-31T23:00:00.000Z',
+  })
+  const [before = '', limits = ''] = file.split('\nlimits:')
+  const edited = limits
+    .replace(/\n\s+server: crm/, '')
+    .replace('calls: 5', 'calls: 9')
+    .replace('burst: 5', 'burst: 3')
+  const changed = `${before}\nlimits:${edited}`
+  const plan = await cli(second, 'import plan -', changed)
+  expect(plan.out).toContain('rate.calls: 5 → 9')
+  expect((await cli(second, 'import apply - --yes', changed)).code).toBe(0)
+  expect((await cli(second, 'import plan - --check', changed)).code).toBe(0)
+  const { match, rate } = await second.admin.ok('GET', '/api/v1/limits/slow')
+  expect([match, rate]).toEqual([{ user: other }, { calls: 9, seconds: 60, burst: 3 }])
+  const bad = 'tollbridge: 1\naccessRules:\n  - { name: x, effect: deny, who: { users: [nobody] } }\n'
+  expect((await cli(second, 'import apply - --yes', bad)).talk).toContain('nobody is called "nobody"')
 })

@@ -28,7 +28,7 @@ export function addDeclaredCommands(program: Command, io: Io): void {
   program
     .command('export')
     .description(
-      'write prices, accounts with their plans, and budgets as a file to review, keep and apply elsewhere',
+      'write prices, accounts with their plans, budgets, access rules and limits as a file to review and apply elsewhere',
     )
     .option('-o, --out <file>', 'write there instead of to standard output')
     .addHelpText('after', examples('export > prices.yaml', 'export --out prices.yaml'))

@@ -9,7 +9,7 @@ import { normalised } from './plan.ts'
 
 const version = '1'
 /** Members that are not text. Everything else stays as it is written: `perCall: 0.10` is "0.10". */
-const numbers = new Set(['priority', 'rollingSeconds'])
+const numbers = new Set(['priority', 'rollingSeconds', 'calls', 'seconds', 'burst', 'concurrent'])
 const switches = new Set(['active'])
 const maxBytes = 4 * 1024 * 1024
 

@@ -18,6 +18,8 @@ export interface Kind {
   readonly members: Readonly<Record<string, unknown>>
   /** Members that cannot be changed: another value is another thing. */
   readonly fixed?: readonly string[]
+  /** Members whose own members the API changes one by one, so that one that goes has to be said. */
+  readonly merged?: readonly string[]
   /** Members that are left as they are where the file does not say them. */
   readonly left?: readonly string[]
   /** How members are written that can be written in several ways, so that only what differs is a difference. */

@@ -2,6 +2,7 @@
 import { accountKind } from './account-kind.ts'
 import { budgetKind } from './budget-kind.ts'
 import type { Item, Kind } from './kind.ts'
+import { accessRuleKind, limitKind } from './policy-kinds.ts'
 
 const named = (item: Item): string => String(item['name'])
 
@@ -32,4 +33,4 @@ const ruleKind: Kind = {
 }
 
 /** In the order in which they are made; they are removed the other way round. */
-export const kinds: readonly Kind[] = [bookKind, ruleKind, accountKind, budgetKind]
+export const kinds: readonly Kind[] = [bookKind, ruleKind, accountKind, budgetKind, accessRuleKind, limitKind]

@@ -106,9 +106,18 @@ function stepsFor(
     if (kind.fixed?.includes(member))
       faults.push(`${member} of ${kind.name} "${name}" cannot be changed; declare it under another name.`)
   if (changed.length === 0) return []
-  const body = Object.fromEntries(changed.map((member) => [member, to[member] ?? null]))
+  const bodyOf = (member: string): unknown =>
+    kind.merged?.includes(member) ? withGone(from[member], to[member]) : (to[member] ?? null)
+  const body = Object.fromEntries(changed.map((member) => [member, bodyOf(member)]))
   const differences = changed.flatMap((member) => differencesOf(member, from[member], to[member]))
   return [{ act: 'change', kind, name, id: kind.idOf(there), body, differences }]
+}
+
+/** A merge patch (RFC 7396): what is no longer there is null. */
+function withGone(from: unknown, to: unknown): unknown {
+  if (!isObject(from) || !isObject(to)) return to ?? null
+  const gone = Object.keys(from).filter((name) => to[name] === undefined)
+  return { ...to, ...Object.fromEntries(gone.map((name) => [name, null])) }
 }
 
 function byName(kind: Kind, items: readonly Item[]): Map<string, Item[]> {
