@@ -2,6 +2,8 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { closeStore, startCalls, toolCall, type Calls, type CallsOptions } from '../../test/harness/calls.ts'
 import { until } from '../../test/harness/until.ts'
+import type { KeptAnswerStore } from './kept-store.ts'
+import { Replays } from './replays.ts'
 
 let calls: Calls
 const start = async (options: CallsOptions = {}): Promise<Calls> => (calls = await startCalls(options))
@@ -49,6 +51,19 @@ describe('idempotency', () => {
     await first.done()
     expect((await calls.ask(toolCall(3, { name: 'u' }), keyed).done()).json.error?.code).toBe(40901)
     expect(calls.upstream.sent.length).toBe(1)
+  })
+
+  test('another request that is only being looked up keeps no repeat from its answer', async () => {
+    const kept = { fingerprint: 'right', record: 1n, status: 200, bytes: Buffer.from('{}') }
+    const waiting: (() => void)[] = []
+    const findKept = () => new Promise((found) => waiting.push(() => found(kept)))
+    const replays = new Replays({ findKept } as unknown as KeptAnswerStore, { maxBytes: 100 })
+    const [wrong, right] = [replays.claim('acc', 'k', 'wrong'), replays.claim('acc', 'k', 'right')]
+    for (const kind of ['refuse', 'repeat'] as const) {
+      await until(() => waiting.length === 1, 'it is looked up')
+      waiting.pop()?.()
+      expect((await (kind === 'refuse' ? wrong : right)).kind).toBe(kind)
+    }
   })
 
   test('a call that was never sent frees its key', async () => {

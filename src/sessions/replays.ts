@@ -19,6 +19,10 @@ export type Verdict =
 
 interface InFlight {
   readonly fingerprint: string
+  /** False while it is only being looked up whether the key is free. */
+  runs: boolean
+  /** It is known whether it runs. */
+  readonly looked: Promise<void>
   readonly done: Promise<void>
 }
 
@@ -45,22 +49,29 @@ export class Replays {
   async claim(accountId: string, key: string, print: string): Promise<Verdict> {
     const name = `${accountId} ${key}`
     for (let running = this.#inFlight.get(name); running; running = this.#inFlight.get(name)) {
-      if (running.fingerprint !== print)
-        return { kind: 'refuse', error: new GatewayError('idempotency_conflict') }
-      await running.done
+      const isOther = running.fingerprint !== print
+      // The key may be this one's already, and the other may be looked up only to be refused.
+      if (isOther && !running.runs) await running.looked
+      else if (isOther) return { kind: 'refuse', error: new GatewayError('idempotency_conflict') }
+      else await running.done
     }
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const own: InFlight = { fingerprint: print, done: promise }
+    const [looked, done] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const own: InFlight = { fingerprint: print, runs: false, looked: looked.promise, done: done.promise }
     const end = () => {
       if (this.#inFlight.get(name) === own) this.#inFlight.delete(name)
-      resolve()
+      looked.resolve()
+      done.resolve()
     }
     this.#inFlight.set(name, own)
     const kept = await this.#store.findKept(accountId, key).catch((error: unknown) => {
       end()
       throw error
     })
-    if (!kept) return { kind: 'run', claim: this.#claim({ accountId, key, fingerprint: print }, end) }
+    if (!kept) {
+      own.runs = true
+      looked.resolve()
+      return { kind: 'run', claim: this.#claim({ accountId, key, fingerprint: print }, end) }
+    }
     end()
     if (kept.fingerprint !== print) return { kind: 'refuse', error: new GatewayError('idempotency_conflict') }
     if (kept.bytes === null) {
