@@ -7,7 +7,7 @@ import { modes } from './upstream.ts'
 import type { Mode } from './upstream.ts'
 
 export const usualTargets = ['direct', 'byte-proxy', 'sdk-proxy', 'tollbridge', 'tollbridge-process'] as const
-/** `tollbridge-policy` is `tollbridge` with access rules and limits that every call has to pass. */
+/** `tollbridge-policy` is `tollbridge` with access rules, limits and a quota that every call has to pass. */
 export const targetNames = [...usualTargets, 'tollbridge-policy'] as const
 export type TargetName = (typeof targetNames)[number]
 
@@ -61,7 +61,7 @@ async function startTollbridge(
   }
 }
 
-/** Ten rules of which the last one matches, and three limits that never refuse. */
+/** Ten rules of which the last one matches, three limits, one also of bytes, and a quota: none of them ever refuses. */
 async function addPolicy({ admin }: MeteredGateway): Promise<void> {
   for (let n = 0; n < 9; n++) {
     const rule = { name: `deny-${n}`, effect: 'deny', server: 'bench-*', item: `secret-${n}-*` }
@@ -78,7 +78,15 @@ async function addPolicy({ admin }: MeteredGateway): Promise<void> {
     ['tools', ['key', 'tool']],
     ['all', []],
   ] as const)
-    await admin.ok('POST', '/api/v1/limits', { name, per, rate, concurrent: 10_000 })
+    await admin.ok('POST', '/api/v1/limits', {
+      name,
+      per,
+      rate,
+      concurrent: 10_000,
+      ...(name === 'users' && { bandwidth: { bytes: 2 ** 40, seconds: 1 } }),
+    })
+  const quota = { scope: { user: '*' }, amount: '100000000', unit: 'calls', window: 'day' }
+  await admin.ok('POST', '/api/v1/billing/budgets', quota)
 }
 
 /** Starts one way to the upstream. */

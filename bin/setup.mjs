@@ -6,8 +6,10 @@ import {
   existsSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
@@ -30,10 +32,49 @@ const lockHash = (root) =>
     .update(readFileSync(lockPath(root)))
     .digest('hex')
 
-/** Whether the packages of the lock file are installed; reads two small files. */
+/** Where the hash of the sources is kept that the console was built of. */
+const builtPath = (root) => join(root, 'node_modules', '.tollbridge-console')
+
+/** Of everything that the console is built of; undefined where there is no console. */
+function consoleHash(root) {
+  const folder = join(root, 'console')
+  if (!existsSync(folder)) return undefined
+  const hash = createHash('sha256').update(lockHash(root))
+  const names = readdirSync(folder, { recursive: true }).map(String).sort()
+  for (const name of names)
+    if (!name.startsWith('dist') && statSync(join(folder, name)).isFile())
+      hash.update(`${name}\n`).update(readFileSync(join(folder, name)))
+  return hash.digest('hex')
+}
+
+function isBuilt(root) {
+  const wanted = consoleHash(root)
+  try {
+    const isThere = existsSync(join(root, 'console', 'dist', 'index.html'))
+    return wanted === undefined || (isThere && readFileSync(builtPath(root), 'utf8') === wanted)
+  } catch {
+    return false
+  }
+}
+
+/** Builds the console where its sources have changed. Returns what is wrong, or undefined. */
+function buildConsole(root) {
+  if (isBuilt(root)) return undefined
+  const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js')
+  const build = spawnSync(pinnedNode(root), [vite, 'build', 'console', '--logLevel', 'error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  })
+  if (build.status !== 0) return 'the console could not be built; the messages above say why'
+  writeFileSync(builtPath(root), consoleHash(root))
+  return undefined
+}
+
+/** Whether the packages of the lock file are installed and the console is built of its sources as they are. */
 export function isInstalled(root) {
   try {
-    return readFileSync(stampPath(root), 'utf8') === lockHash(root) && existsSync(pinnedNode(root))
+    const isThere = readFileSync(stampPath(root), 'utf8') === lockHash(root) && existsSync(pinnedNode(root))
+    return isThere && isBuilt(root)
   } catch {
     return false
   }
@@ -64,7 +105,7 @@ export function setUp(root) {
     const fault = judgeNode(root)
     if (fault) return fault
     writeFileSync(stampPath(root), lockHash(root))
-    return undefined
+    return buildConsole(root)
   } finally {
     unlock()
   }

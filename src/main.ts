@@ -1,4 +1,6 @@
 // The whole gateway, built in reading order: store, identity, registry, money, calls, HTTP. Nothing happens at import.
+import { join } from 'node:path'
+import type { IncomingMessage } from 'node:http'
 import manifest from '../package.json' with { type: 'json' }
 import { verify } from './billing/verify.ts'
 import { systemClock as clock } from './base/clock.ts'
@@ -6,19 +8,18 @@ import { GatewayError } from './base/errors.ts'
 import { Lifecycle } from './base/lifecycle.ts'
 import { createLog, type Log } from './base/log.ts'
 import type { RunnableConfig } from './commands/settings.ts'
-import { isLoopback } from './config.ts'
+import { isReachedLocallyOnly } from './config/reach.ts'
 import type { Database } from './db/database.ts'
 import { openDatabase, type OpenOptions } from './db/open.ts'
 import { lockStore } from './db/store-lock.ts'
 import { prepareDemo, type Demo } from './demo.ts'
-import { createApi } from './http/api/api.ts'
 import { gatewayRoutes } from './http/api/routes.ts'
 import { resourceRoutes } from './http/api/resources.ts'
+import { clientAddresses } from './http/client-address.ts'
+import { openConsole } from './http/console-files.ts'
 import { findCredential } from './http/credential.ts'
 import { McpEndpoints } from './http/mcp.ts'
 import { createMetrics, watchProcess } from './http/metrics.ts'
-import { originCheck } from './http/origins.ts'
-import { HttpServer } from './http/server.ts'
 import { StoredIdempotency } from './idempotency/store.ts'
 import { isRevokedBy, Revocations } from './identity/revocations.ts'
 import { usualScope } from './identity/scopes.ts'
@@ -29,14 +30,16 @@ import { Channels } from './transports/channel/channels.ts'
 import { HttpSse } from './transports/http-sse.ts'
 import { StreamableHttp } from './transports/streamable-http.ts'
 import { WebSockets } from './transports/web-socket.ts'
-import { buildAccessRules } from './assembly/access-rules.ts'
+import { buildPolicy } from './assembly/policy.ts'
 import { buildCalls } from './assembly/calls.ts'
 import { buildIdentity } from './assembly/identity.ts'
 import { buildAudit } from './assembly/audit.ts'
+import { buildAuditLog } from './assembly/audit-log.ts'
 import { buildBilling } from './assembly/invoicing.ts'
 import { buildOutbox } from './assembly/outbox.ts'
 import { buildOauth } from './assembly/oauth.ts'
 import { buildLimits } from './assembly/limits.ts'
+import { buildListeners } from './assembly/listeners.ts'
 import { buildMoney } from './assembly/money.ts'
 import { openDataKeys, watchSealed } from './assembly/secrets.ts'
 import { buildServers } from './assembly/servers.ts'
@@ -47,6 +50,8 @@ import { buildTopUps } from './assembly/top-ups.ts'
 export interface Gateway {
   /** Base URL, with the port that it got. */
   readonly url: string
+  /** The same of the administration's own listener, where it has one. */
+  readonly adminUrl?: string
   /** Drains, closes everything and resolves; a second call waits for the first. */
   stop(): Promise<void>
   /** The admin's password where this start made it. */
@@ -85,8 +90,9 @@ interface BuildOptions {
 }
 
 async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<Gateway> {
-  const address = { url: '' }
+  const address: { url: string; adminUrl: string | undefined } = { url: '', adminUrl: undefined }
   const publicUrl = () => config.publicUrl?.replace(/\/$/, '') ?? address.url
+  const adminUrl = () => config.admin.publicUrl?.replace(/\/$/, '') ?? address.adminUrl ?? publicUrl()
   const metrics = createMetrics(manifest.version)
   lifecycle.onStop('process metrics', watchProcess(metrics.registry))
   const { data: dataDir, databaseUrl, durability } = config
@@ -96,17 +102,18 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   lifecycle.onStop('store', () => db.close())
   const dataKeys = await openDataKeys({ config, db, clock, log })
   const { keyring } = dataKeys
+  const auditLog = buildAuditLog({ config, db, keyring, clock, log, lifecycle })
 
   const money = await buildMoney({ config, db, clock, log, metrics, lifecycle })
-  const retention = await buildUpkeep({ config, db, clock, log, lifecycle })
+  const retention = await buildUpkeep({ config, db, keyring, clock, log, lifecycle })
   const { ledger } = money
-  const servers = await buildServers({ config, db, log, keyring, ledger, lifecycle })
+  const servers = await buildServers({ config, db, log, keyring, ledger, lifecycle, publicUrl })
   const { egress } = servers
-  const identity = buildIdentity({ config, db, log, keyring, ledger, egress, publicUrl })
+  const identity = buildIdentity({ config, db, log, keyring, ledger, egress, publicUrl, adminUrl })
   const { credentials } = identity
   const oauth = buildOauth({ config, db, log, keyring, identity, egress, publicUrl })
   const limits = await buildLimits({ db, metrics })
-  const accessRules = await buildAccessRules(db)
+  const { accessRules, definitions, permissions } = await buildPolicy({ db, log, lifecycle, ...servers })
   const foundation = {
     config,
     db,
@@ -116,8 +123,9 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
     lifecycle,
     credentials,
     limits,
-    accessRules,
+    permissions,
     publicUrl,
+    refusals: auditLog.audit.refusals,
   }
   const calls = await buildCalls({ ...foundation, ...money, ...servers })
   const billing = buildBilling({ config, db, clock, log, money, lifecycle })
@@ -138,10 +146,13 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
       ...billing,
       ...outbox,
       dataKeys,
+      ...auditLog,
       limits,
       accessRules,
+      definitions,
       ...oauth,
       publicUrl,
+      adminUrl,
       publicPath: pathOf(config.publicUrl),
       onSettled: (listener) => calls.settled.listen(listener),
       findAccountId: (userId) => findAccountId(identity.users, userId),
@@ -154,8 +165,9 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
       isDraining: () => draining.now,
       timeoutMs: stepMs,
     },
-    metrics: { registry: metrics.registry, token: config.metrics.token, open: isLoopback(config.host) },
+    metrics: { registry: metrics.registry, token: config.metrics.token, open: isReachedLocallyOnly(config) },
     publicUrl,
+    adminUrl,
   })
   const idempotency = new StoredIdempotency(db, {
     seal: keyring,
@@ -163,29 +175,17 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
     clock,
   })
   const sweep = setInterval(
-    () => void sweepOld([identity.logins, oauth.grants, oauth.clients], idempotency, log),
+    () => void sweepOld([identity.logins, oauth.grants, oauth.clients, calls.tasks], idempotency, log),
     hourMs,
   )
   lifecycle.onStop('sweep', () => clearInterval(sweep))
-  const api = await createApi({
-    routes,
-    log,
-    idempotency,
-    maxBodyBytes: config.http.maxBodyBytes,
-    maxDepth: config.http.maxDepth,
-    allowedOrigins: config.http.allowedOrigins,
-    authenticate: (request) => {
-      const credential = findCredential(request)
-      return credential === undefined ? undefined : identity.authenticator.authenticate(credential)
-    },
-  })
   const streamableHttp = new StreamableHttp({
     relay: calls.relay,
     sessions: calls.sessions,
     resumption: calls.resumption,
     maxBodyBytes: config.http.maxBodyBytes,
     maxDepth: config.http.maxDepth,
-    paramMismatch: (server, message, headers) => calls.paramChecks.mismatch(server, message, headers),
+    paramMismatch: (...call) => calls.paramChecks.mismatch(...call),
   })
   const channelOptions = {
     channels,
@@ -199,32 +199,45 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const httpSse = new HttpSse(channelOptions)
   const webSockets = new WebSockets(channelOptions)
   const scope = oauth.authorizationServer || identity.issuers ? usualScope : undefined
-  const endpoints = { streamableHttp, httpSse, webSockets, publicUrl, scope }
-  const mcp = new McpEndpoints({ ...identity, ...servers, ...calls, ...endpoints })
-  const originFault = originCheck({ ...config.http, host: config.host, publicUrl: config.publicUrl })
-  const http = new HttpServer({ limits: config.http, originFault, mcp, api: api.handle })
+  const clientAddress = clientAddresses(config.http.trustedProxies)
+  const endpoints = { streamableHttp, httpSse, webSockets, publicUrl, scope, clientAddress }
+  const { refusals } = auditLog.audit
+  const mcp = new McpEndpoints({ ...identity, ...servers, ...calls, ...endpoints, refusals })
+  const api = {
+    idempotency,
+    audit: auditLog.audit,
+    authenticate: (request: IncomingMessage) => {
+      const credential = findCredential(request)
+      return credential === undefined ? undefined : identity.authenticator.authenticate(credential)
+    },
+    authenticateBrowser: (secret: string) => identity.authenticator.authenticateBrowser(secret),
+    publicUrl: adminUrl,
+    clientAddress,
+    console: openConsole(join(import.meta.dirname, '..', 'console', 'dist'), publicUrl),
+  }
+  const listeners = await buildListeners({ config, log, routes, mcp, refusals, api })
 
   const first = await identity.users.ensureAdmin(config.adminPassword)
   const demo = config.demo
     ? await prepareDemo({ dataDir: config.data, ...money, ...identity, ...servers })
     : undefined
-  const port = await http.listen(config.host, config.port)
-  address.url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
+  Object.assign(address, await listeners.listen())
   await outbox.start()
   watchSealed({ ...foundation, ...identity, ...outbox, dataKeys })
-  lifecycle.onStop('http', () => http.close(stepMs))
-  lifecycle.onStop('api', () => api.close())
+  lifecycle.onStop('http', () => listeners.close(stepMs))
+  lifecycle.onStop('api', () => listeners.closeApi())
   channels.start()
   lifecycle.onStop('channels', () => channels.stop())
   lifecycle.onStop('sessions', () => calls.sessions.stop())
   lifecycle.onStop('calls', async () => {
     draining.now = true
-    api.endStreams()
+    listeners.endStreams()
     await calls.relay.drain(config.shutdown.drainMs)
   })
-  log.info({ url: address.url, engine: db.engine }, 'the gateway is ready')
+  log.info({ ...address, engine: db.engine }, 'the gateway is ready')
   return {
     url: address.url,
+    ...(address.adminUrl !== undefined && { adminUrl: address.adminUrl }),
     stop: () => lifecycle.stop(),
     ...(first.password !== undefined && { firstPassword: first.password }),
     ...(demo && { demo }),
@@ -256,7 +269,7 @@ async function findAccountId(users: Users, userId: string): Promise<string | und
 /** Path of a public URL, without the slash at its end. */
 const pathOf = (url = 'http://localhost'): string => new URL(url).pathname.replace(/\/$/, '')
 
-/** Forgets ended logins, grants and clients, and old idempotency keys of the API. */
+/** Forgets ended logins, grants and clients, old tasks, and old idempotency keys of the API. */
 async function sweepOld(
   parts: readonly ({ purge(): Promise<void> } | undefined)[],
   idempotency: StoredIdempotency,

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { errorCodes } from '../src/base/errors.ts'
-import { configJsonSchema } from '../src/config.ts'
+import { configJsonSchema } from '../src/config/description.ts'
 import { migrations } from '../src/db/migrations/list.ts'
 import { tableRows } from './harness/markdown.ts'
 
@@ -151,4 +151,11 @@ describe('links', () => {
     for (const [, target = ''] of read(path).matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g))
       if (!/^https?:/.test(target)) expect(existsSync(join(root, dirname(path), target)), target).toBe(true)
   })
+})
+
+test('the types of the console are those of docs/openapi.json (npm run console:types)', async () => {
+  const { consoleTypes } = await import('../bin/console-types/types.ts')
+  const made = consoleTypes(join(root, 'docs/openapi.json'))
+  const plain = (text: string): string => text.replaceAll(/[\s;|()'",]+/g, '')
+  expect(plain(read('console/src/api/types.ts'))).toBe(plain(made))
 })

@@ -4,8 +4,8 @@ import type { Principal } from '../identity/principal.ts'
 import { mayUse } from '../policy/access.ts'
 import { builtInName } from '../base/built-in-name.ts'
 import { builtInServer } from '../registry/built-in-server.ts'
-import type { AccessRules } from '../policy/access-rules/access-rules.ts'
-import type { Bundle, Member } from '../registry/bundle.ts'
+import type { Permissions } from '../policy/permissions.ts'
+import type { Bundle, Member, Noun } from '../registry/bundle.ts'
 import type { Bundles } from '../registry/bundles.ts'
 import type { Server } from '../registry/server.ts'
 import type { Registry } from '../registry/servers.ts'
@@ -14,19 +14,21 @@ import type { Registry } from '../registry/servers.ts'
 export function aggregatesOf({
   registry,
   bundles,
-  accessRules,
+  permissions,
 }: {
   registry: Registry
   bundles: Bundles
-  accessRules: AccessRules
+  permissions: Permissions
 }): Aggregates<Principal> {
-  /** With what access rules keep from the caller. */
+  /** With what is kept from the caller. */
   const guarded = (member: Member, caller: Principal): Member => {
-    const { name } = member.server
-    if (!accessRules.restricts(name)) return member
+    const { server } = member
     return {
       ...member,
-      isPermitted: (kind, item) => accessRules.isPermitted(caller, { server: name, kind, item }),
+      shows: (noun, key, items) => permissions.shows(caller, server, { noun, key, items }),
+      ...(permissions.restricts(server) && {
+        isPermitted: (kind: Noun, item: string) => permissions.isPermitted(caller, server, { kind, item }),
+      }),
     }
   }
   const isUsable = (server: Server, caller: Principal): boolean =>
@@ -56,7 +58,7 @@ export function aggregatesOf({
       return member && guarded(member, caller)
     },
     onChange: (listener) => {
-      const ends = [registry.onChange(listener), bundles.onChange(listener), accessRules.onChange(listener)]
+      const ends = [registry.onChange(listener), bundles.onChange(listener), permissions.onChange(listener)]
       return () => {
         for (const end of ends) end()
       }

@@ -5,12 +5,15 @@ import { type Log } from '../base/log.ts'
 import type { RunnableConfig } from '../commands/settings.ts'
 import type { Database } from '../db/database.ts'
 import { Authenticator } from '../identity/authenticate.ts'
+import { BrowserSessions } from '../identity/browser-sessions.ts'
 import { CredentialCheck } from '../identity/credential-check.ts'
 import { KeyStore } from '../identity/key-store.ts'
 import { Keys } from '../identity/keys.ts'
 import { Lockout } from '../identity/lockout.ts'
 import { LoginStore } from '../identity/login-store.ts'
 import { Logins } from '../identity/logins.ts'
+import { Passkeys } from '../identity/passkeys/passkeys.ts'
+import { PasskeyStore } from '../identity/passkeys/store.ts'
 import { Passwords } from '../identity/passwords.ts'
 import { Revocations } from '../identity/revocations.ts'
 import { Tokens } from '../identity/tokens.ts'
@@ -19,7 +22,7 @@ import { Users } from '../identity/users.ts'
 import { GrantStore } from '../oauth/grant-store.ts'
 import { Ledger } from '../ledger/ledger.ts'
 import type { Egress } from '../upstreams/egress.ts'
-import { buildIssuers } from './issuers.ts'
+import { buildIssuers, buildOidcLogins } from './issuers.ts'
 
 const hourMs = 3_600_000
 
@@ -31,9 +34,12 @@ interface IdentityParts {
   readonly ledger: Ledger
   readonly egress: Egress
   readonly publicUrl: () => string
+  /** Where browsers log in. */
+  readonly adminUrl: () => string
 }
 
-export function buildIdentity({ config, db, log, keyring, ledger, egress, publicUrl }: IdentityParts) {
+export function buildIdentity({ adminUrl, publicUrl, ...parts }: IdentityParts) {
+  const { config, db, log, keyring, ledger, egress } = parts
   const revocations = new Revocations(log)
   const userStore = new UserStore(db)
   const loginStore = new LoginStore(db)
@@ -72,7 +78,14 @@ export function buildIdentity({ config, db, log, keyring, ledger, egress, public
     lifetimeS: config.auth.accessTokenMinutes * 60,
   })
   const issuers = buildIssuers({ config, db, log, users, egress, publicUrl })
-  const authenticator = new Authenticator({ tokens, keys, issuers, revocations, clock })
+  const browserSessions = new BrowserSessions({
+    store: loginStore,
+    keyring,
+    clock,
+    lifetimeMs: config.auth.sessionHours * hourMs,
+  })
+  const authenticator = new Authenticator({ tokens, keys, issuers, browserSessions, revocations, clock })
+  const oidcLogins = buildOidcLogins({ config, keyring, issuers, egress, publicUrl, adminUrl })
   const logins = new Logins({
     store: loginStore,
     userStore,
@@ -88,5 +101,24 @@ export function buildIdentity({ config, db, log, keyring, ledger, egress, public
     lifetimeMs: config.auth.refreshTokenDays * 24 * hourMs,
   })
   const credentials = new CredentialCheck({ keyStore, loginStore, grants: grantStore, clock })
-  return { revocations, grantStore, issuers, users, keys, tokens, authenticator, logins, credentials }
+  return {
+    revocations,
+    grantStore,
+    issuers,
+    users,
+    keys,
+    tokens,
+    authenticator,
+    browserSessions,
+    oidcLogins,
+    passkeys: new Passkeys({
+      store: new PasskeyStore(db),
+      users,
+      sealer: keyring,
+      clock,
+      publicUrl: adminUrl,
+    }),
+    logins,
+    credentials,
+  }
 }

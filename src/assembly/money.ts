@@ -21,6 +21,7 @@ import { Periods } from '../pricing/periods.ts'
 import { buildPrices } from './prices.ts'
 import { paymentChargeRow } from '../x402/store.ts'
 import { keptRow } from '../sessions/kept-store.ts'
+import { taskOwnerRow } from '../sessions/tasks/store.ts'
 import { Dimensions } from '../usage/dimensions.ts'
 import { Meters, meterRows, oldestPeriodMs } from '../usage/meters.ts'
 import { UsageQueries } from '../usage/queries.ts'
@@ -129,8 +130,10 @@ export function commitRows(extras: readonly CommitExtra[]) {
   const kept = extras.filter((extra) => 'fingerprint' in extra)
   const counts = extras.filter((extra) => 'meter' in extra)
   const payments = extras.filter((extra) => 'settles' in extra)
+  const tasks = extras.filter((extra) => 'taskId' in extra)
   const entries = extras.filter(
-    (extra): extra is FundsEntry => !('fingerprint' in extra || 'meter' in extra || 'settles' in extra),
+    (extra): extra is FundsEntry =>
+      !('fingerprint' in extra || 'meter' in extra || 'settles' in extra || 'taskId' in extra),
   )
   const told = entries.filter((entry) => 'body' in entry).map(outboxRow)
   return [
@@ -139,5 +142,6 @@ export function commitRows(extras: readonly CommitExtra[]) {
     ...kept.map(keptRow),
     ...meterRows(counts),
     ...payments.map(paymentChargeRow),
+    ...tasks.map(taskOwnerRow),
   ]
 }

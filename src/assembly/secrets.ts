@@ -11,7 +11,9 @@ import type { Webhooks } from '../outbox/webhooks.ts'
 import { serverCredentials } from '../registry/store.ts'
 import { DataKeyStore } from '../secrets/data-key-store.ts'
 import { DataKeys, type SealedTexts } from '../secrets/data-keys.ts'
+import { payloadTexts } from '../payloads/store.ts'
 import { upstreamSessionIds } from '../sessions/store.ts'
+import { registeredClients, userTokens } from '../upstreams/oauth/user-token-store.ts'
 import { takenPayments } from '../x402/store.ts'
 
 const hourMs = 3_600_000
@@ -38,7 +40,15 @@ interface SealedParts {
 
 /** Seals anew what retired keys have sealed: now, should a rotation have been cut off, and every hour. */
 export function watchSealed({ db, dataKeys, webhooks, revocations, log, lifecycle }: SealedParts): void {
-  const columns = [serverCredentials, upstreamSessionIds, keptAnswers, takenPayments]
+  const columns = [
+    userTokens,
+    registeredClients,
+    serverCredentials,
+    upstreamSessionIds,
+    keptAnswers,
+    takenPayments,
+    payloadTexts,
+  ]
   // Webhooks keep their sealed secrets in memory as well, so they do it themselves.
   const ofWebhooks: SealedTexts = {
     holds: 'secrets of webhooks',

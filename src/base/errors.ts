@@ -106,6 +106,25 @@ export const errorCodes = {
     fault: 'caller',
     sentence: 'The token does not allow this; ask the user for a token with the scopes in `scope`.',
   },
+  authorization_required: {
+    status: 403,
+    rpc: 40306,
+    fault: 'caller',
+    sentence: 'Your user has to let the gateway use this MCP server as them; open the link and try again.',
+  },
+  tool_held: {
+    status: 403,
+    rpc: 40304,
+    fault: 'caller',
+    sentence:
+      'This tool is held back until its definition is approved; use another one, or ask an administrator.',
+  },
+  arguments_denied: {
+    status: 403,
+    rpc: 40305,
+    fault: 'caller',
+    sentence: 'An access rule does not allow these arguments; change them.',
+  },
   origin_denied: {
     status: 403,
     rpc: 40301,
@@ -210,6 +229,12 @@ export const errorCodes = {
     fault: 'caller',
     sentence: 'The request is well formed but cannot be carried out; see the detail.',
   },
+  quota_exhausted: {
+    status: 429,
+    rpc: 42903,
+    fault: 'caller',
+    sentence: 'The quota of calls is used up; wait for its reset or ask for an increase.',
+  },
   rate_limited: {
     status: 429,
     rpc: 42900,
@@ -260,6 +285,13 @@ export const errorCodes = {
     fault: 'gateway',
     sentence: 'The usage store is unavailable, so no call can be accepted; try again shortly.',
   },
+  audit_unavailable: {
+    status: 503,
+    rpc: 50308,
+    fault: 'gateway',
+    sentence:
+      'This was done, but is not in the audit log yet; do not repeat it: read what is there, and try later what else you need.',
+  },
   store_refused: {
     status: 503,
     rpc: 50304,
@@ -268,7 +300,7 @@ export const errorCodes = {
   },
   issuer_unavailable: {
     status: 503,
-    rpc: 50305,
+    rpc: 50307,
     fault: 'upstream',
     sentence: 'The issuer of the token cannot be reached, so it cannot be verified; try again shortly.',
   },

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { lockFolder } from './folder-lock.ts'
+import { isFolderLocked, lockFolder } from './folder-lock.ts'
 
 const fresh = (): string => {
   const folder = mkdtempSync(join(tmpdir(), 'tollbridge-lock-'))
@@ -16,12 +16,15 @@ test.runIf(process.platform === 'linux')(
   'a second taker of a folder is refused, until the first gives it back',
   async () => {
     const folder = fresh()
+    expect(await isFolderLocked(folder)).toBe(false)
     const release = await lockFolder(folder)
+    expect(await isFolderLocked(folder)).toBe(true)
     await expect(lockFolder(folder)).rejects.toMatchObject({ code: 'store_refused' })
     await (
       await lockFolder(fresh())
     )()
     await release()
+    expect(await isFolderLocked(folder)).toBe(false)
     await (
       await lockFolder(folder)
     )()

@@ -1,6 +1,6 @@
 // One gateway a data folder: a lock that ends with the process, however it ends.
 import { mkdirSync, statSync } from 'node:fs'
-import { createServer, type Server } from 'node:net'
+import { connect, createServer, type Server } from 'node:net'
 import { GatewayError } from './errors.ts'
 
 /**
@@ -12,11 +12,28 @@ import { GatewayError } from './errors.ts'
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   if (process.platform !== 'linux') return () => Promise.resolve()
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const { dev, ino } = statSync(folder)
   const server = createServer((socket) => socket.destroy())
-  await listen(server, `\0tollbridge-${dev}-${ino}`)
+  await listen(server, nameOf(folder))
   server.unref()
   return () => new Promise((resolve) => server.close(() => resolve()))
+}
+
+/** Whether another process has a folder that is there, without getting in the way of one that wants it. */
+export function isFolderLocked(folder: string): Promise<boolean> {
+  if (process.platform !== 'linux') return Promise.resolve(false)
+  return new Promise((resolve) => {
+    const socket = connect(nameOf(folder))
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+function nameOf(folder: string): string {
+  const { dev, ino } = statSync(folder)
+  return `\0tollbridge-${dev}-${ino}`
 }
 
 function listen(server: Server, name: string): Promise<void> {

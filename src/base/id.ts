@@ -28,6 +28,9 @@ export type IdPrefix =
   | 'whk'
   | 'ogr'
   | 'ocl'
+  | 'aud'
+  | 'idn'
+  | 'psk'
 
 /** A new id: 48 bits of milliseconds, then 80 random bits, so ids sort by the time they were made (ULID layout). */
 export function newId(prefix: IdPrefix, nowMs: number = Date.now()): string {

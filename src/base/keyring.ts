@@ -19,7 +19,7 @@ export interface SigningJwk {
 }
 
 /** What keyed hashes are made of. These keys never change: what was hashed cannot be hashed anew. */
-export const macPurposes = ['api-key', 'refresh-token', 'fingerprint'] as const
+export const macPurposes = ['api-key', 'refresh-token', 'fingerprint', 'audit'] as const
 type MacPurpose = (typeof macPurposes)[number]
 
 /** Keys of 32 bytes each; the first of a list is used, those after it only open or verify what they once made. */
@@ -111,6 +111,11 @@ export class Keyring {
   /** What is stored of a request under an idempotency key: bodies hold passwords, so a plain hash could be guessed. */
   fingerprintMac(text: string): Buffer {
     return this.#hmac('fingerprint', text)
+  }
+
+  /** Signs a mark of the audit log's chain: who can only write to the store cannot make it. */
+  auditMac(text: string): Buffer {
+    return this.#hmac('audit', text)
   }
 
   /** What is stored of a refresh token. */

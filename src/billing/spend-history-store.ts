@@ -3,7 +3,14 @@ import { sql, type RawBuilder } from 'kysely'
 import { CallIds } from '../base/id.ts'
 import type { Database } from '../db/database.ts'
 import { PlainSql } from '../db/plain-sql.ts'
-import type { Budget, BudgetSpend, ScopeKind } from '../ledger/budgets/budget.ts'
+import {
+  callUnit,
+  countedMethod,
+  oneCall,
+  type Budget,
+  type BudgetSpend,
+  type ScopeKind,
+} from '../ledger/budgets/budget.ts'
 import { frameOf } from '../ledger/budgets/window.ts'
 import { partSeparator } from '../usage/batch.ts'
 import { rollupMs } from '../usage/record.ts'
@@ -73,15 +80,29 @@ export const perRecord = ({ scope, window }: Budget): boolean =>
 export const spentBy = (budget: Budget, span: Span): RawBuilder<Row> =>
   perRecord(budget) ? recordsOf(budget, span) : rollupsOf(budget, span)
 
+/** In money, what calls cost; in calls, how many ran. */
+const sumOf = (currency: string, calls: RawBuilder<unknown>) =>
+  currency === callUnit ? sql`cast(sum(${calls}) as bigint) * ${sql.lit(Number(oneCall))}` : sql`sum(r.cost)`
+
+const factsOf = (currency: string) =>
+  currency === callUnit
+    ? sql`join dimension m on m.id = r.method join dimension o on o.id = r.outcome`
+    : sql`join dimension c on c.id = r.currency`
+
+const countsFor = (currency: string) =>
+  currency === callUnit
+    ? sql`m.value = ${countedMethod} and o.value <> 'denied'`
+    : sql`c.value = ${currency} and r.cost <> 0`
+
 /** Sums by subject out of the rollups of a window that is one bucket. */
 function rollupsOf({ scope, currency, window, timeZone }: Budget, { fromMs, endMs }: Span): RawBuilder<Row> {
   const bucket = frameOf(window, timeZone).bucketOf(fromMs)
   return sql<Row>`
-    select 1 as side, d.value as text, ${sql.lit(bucket)} as bucket, sum(r.cost) as amount
+    select 1 as side, d.value as text, ${sql.lit(bucket)} as bucket, ${sumOf(currency, sql`r.calls`)} as amount
     from usage_rollup r join dimension d on d.id = r.${sql.raw(columns[scope.kind])}
-      join dimension c on c.id = r.currency
+      ${factsOf(currency)}
     where r.bucket >= ${BigInt(Math.floor(fromMs / rollupMs))}
-      and r.bucket < ${BigInt(Math.floor((endMs ?? Number.MAX_SAFE_INTEGER) / rollupMs))} and c.value = ${currency} and r.cost <> 0
+      and r.bucket < ${BigInt(Math.floor((endMs ?? Number.MAX_SAFE_INTEGER) / rollupMs))} and ${countsFor(currency)}
     group by d.value`
 }
 
@@ -94,10 +115,10 @@ function recordsOf({ scope, currency, window, timeZone }: Budget, { fromMs, endM
       ? sql.lit(frame.bucketOf(fromMs))
       : sql`(${atMs} / ${sql.lit(frame.sliceMs)}) * ${sql.lit(frame.sliceMs)}`
   return sql<Row>`
-    select 1 as side, d.value as text, ${bucket} as bucket, sum(r.cost) as amount
+    select 1 as side, d.value as text, ${bucket} as bucket, ${sumOf(currency, sql`1`)} as amount
     from usage_record r join dimension d on d.id = r.${sql.raw(columns[scope.kind])}
-      join dimension c on c.id = r.currency
+      ${factsOf(currency)}
     where r.id >= ${CallIds.firstAt(fromMs)}
-      and r.id < ${endMs === undefined ? 2n ** 63n - 1n : CallIds.firstAt(endMs)} and c.value = ${currency} and r.cost <> 0
+      and r.id < ${endMs === undefined ? 2n ** 63n - 1n : CallIds.firstAt(endMs)} and ${countsFor(currency)}
     group by 2, 3`
 }

@@ -5,6 +5,7 @@ import { isObject } from '../base/is-object.ts'
 import type { Json } from '../eras/json-object.ts'
 import type { Server, ServerTransport } from '../registry/server.ts'
 import type { Catalogues } from '../upstreams/catalogue.ts'
+import { isPersonal, personOf, type UpstreamCaller } from '../upstreams/caller.ts'
 import type { Upstreams } from '../upstreams/pool.ts'
 import type { Upstream } from '../upstreams/upstream.ts'
 import type { JsonRpcMessage } from '../wire/json-rpc.ts'
@@ -54,12 +55,7 @@ export interface RouteLimits {
 /** A modern caller's conversation with a server, seen as one of several principals. */
 type AnyConversation = Conversation & { seenBy(principalTag: string): Upstream }
 
-/** Whose session or call it is; the caller's own type passes through to whoever asks for members. */
-interface AnyCaller {
-  readonly userId: string
-}
-
-export class Routes<Caller extends AnyCaller> {
+export class Routes<Caller extends UpstreamCaller> {
   readonly #options: RoutesOptions<Caller>
   readonly #aggregates: AggregateRoutes<Caller>
   readonly #verdicts: EraVerdicts
@@ -82,13 +78,13 @@ export class Routes<Caller extends AnyCaller> {
       ...options,
       maxMemoryBytes: limits.maxMemoryBytes,
       way: (server, caller, message) => this.forModern(server, caller, message),
-      toolSchema: (server, tool, fresh) => this.#toolSchema(server, tool, fresh),
+      toolSchema: (server, tool, asked) => this.#toolSchema(server, tool, asked),
     })
   }
 
   /** Sees to `Ways.shared`. */
-  shared(server: Server): Upstream {
-    return this.#options.upstreams.for(server)
+  shared(server: Server, caller: UpstreamCaller): Upstream {
+    return this.#options.upstreams.for(server, caller)
   }
 
   /** Sees to `Ways.forSession`. */
@@ -100,11 +96,11 @@ export class Routes<Caller extends AnyCaller> {
     if (server.transport.type === 'aggregate') return this.#aggregates.forSession(server, session.principal)
     if (server.transport.type === 'built-in') return this.#builtInSession(session.principal)
     if (server.sharing !== 'session')
-      return this.#joinShared(server, { id: session.id, userId: session.principal.userId })
-    const own = this.#legacyWay(server, session.id)
+      return this.#joinShared(server, { id: session.id, caller: session.principal })
+    const own = this.#legacyWay(server, session.id, session.principal)
     const revision = findRevision(initialize.params?.['protocolVersion'])
     if (!revision || revision === newestRevision) return own
-    return new OlderClient(() => own ?? this.shared(this.#current(server)), revision)
+    return new OlderClient(() => own ?? this.shared(this.#current(server), session.principal), revision)
   }
 
   /** Sees to `Ways.forModern`. */
@@ -127,9 +123,9 @@ export class Routes<Caller extends AnyCaller> {
     })
   }
 
-  #modernWay(server: Server, caller: AnyCaller, message: JsonRpcMessage): Upstream {
+  #modernWay(server: Server, caller: UpstreamCaller, message: JsonRpcMessage): Upstream {
     const { modern } = this.#verdicts.find(server)
-    if (isShared(server) && modern) return this.shared(server)
+    if (isShared(server) && modern) return this.shared(server, caller)
     if (modern !== undefined) return this.#conversation(server, caller, message)
     const way = this.#findModernWay(server, caller, message)
     return new ModernWay(server.transport.type, way)
@@ -170,12 +166,12 @@ export class Routes<Caller extends AnyCaller> {
   }
 
   /** Undefined where the session takes the shared pool of an HTTP server, which needs nothing in between. */
-  #legacyWay(server: Server, sessionId: string): Upstream | undefined {
+  #legacyWay(server: Server, sessionId: string, caller: UpstreamCaller): Upstream | undefined {
     const { legacy, modern } = this.#verdicts.find(server)
-    const own = isShared(server) ? undefined : this.#options.upstreams.open(server, { sessionId })
+    const own = isShared(server) ? undefined : this.#options.upstreams.open(server, { sessionId, caller })
     if (legacy) return own
-    const way = () => own ?? this.shared(this.#current(server))
-    const bridge = (discovered: DiscoverResult) => this.#bridgeLegacy(server, way, discovered)
+    const way = () => own ?? this.shared(this.#current(server), caller)
+    const bridge = (discover: DiscoverResult) => this.#bridgeLegacy(server, way, { discover, caller })
     if (legacy === false && modern) return bridge(modern)
     return new LegacyWay({
       way,
@@ -189,22 +185,27 @@ export class Routes<Caller extends AnyCaller> {
     })
   }
 
-  #bridgeLegacy(server: Server, way: () => Upstream, discover: DiscoverResult): Upstream {
+  #bridgeLegacy(
+    server: Server,
+    way: () => Upstream,
+    { discover, caller }: { discover: DiscoverResult; caller: UpstreamCaller },
+  ): Upstream {
     return new LegacyOverModern({
       way,
       discover,
-      toolSchema: (tool, fresh) => this.#toolSchema(server, tool, fresh),
+      toolSchema: (tool, fresh) => this.#toolSchema(server, tool, { fresh, caller }),
       onEraDoubt: () => this.#verdicts.forget(server.id),
     })
   }
 
-  #joinShared(server: Server, tenant: { readonly id: string; readonly userId: string }): Upstream {
+  #joinShared(server: Server, { id, caller }: { id: string; caller: UpstreamCaller }): Upstream {
     const { clock, version, limits } = this.#options
-    const owner = server.sharing === 'user' ? tenant.userId : 'all'
+    const owner = server.sharing === 'user' ? ownerOf(server, caller) : 'all'
     const key = `${server.id} ${server.revision} ${owner}`
-    return this.#shared.join(key, { id: tenant.id }, () => ({
+    return this.#shared.join(key, { id }, () => ({
       transport: server.transport.type,
-      open: () => this.#legacyWay(this.#current(server), key) ?? this.shared(this.#current(server)),
+      open: () =>
+        this.#legacyWay(this.#current(server), key, caller) ?? this.shared(this.#current(server), caller),
       clock,
       version,
       openTimeoutMs: server.timeouts.connectMs + server.timeouts.callMs,
@@ -212,39 +213,39 @@ export class Routes<Caller extends AnyCaller> {
     }))
   }
 
-  async #findModernWay(server: Server, caller: AnyCaller, message: JsonRpcMessage): Promise<Upstream> {
+  async #findModernWay(server: Server, caller: UpstreamCaller, message: JsonRpcMessage): Promise<Upstream> {
     try {
       if (isShared(server)) {
-        const modern = await this.#discover(server, this.shared(server))
+        const modern = await this.#discover(server, this.shared(server, caller))
         this.#verdicts.learn(server, { modern })
-      } else await this.#learnByVisit(server)
+      } else await this.#learnByVisit(server, caller)
     } catch {
       // The server is in trouble: the message meets the same, and its caller is told of it.
-      return isShared(server) ? this.shared(server) : this.#conversation(server, caller, message)
+      return isShared(server) ? this.shared(server, caller) : this.#conversation(server, caller, message)
     }
     return this.#modernWay(server, caller, message)
   }
 
   /** A connection or a child of its own finds out, since on a session's a question too many may end it. */
-  async #learnByVisit(server: Server): Promise<void> {
-    const { era, error } = await this.#options.catalogues.get(server)
+  async #learnByVisit(server: Server, caller: UpstreamCaller): Promise<void> {
+    const { era, error } = await this.#options.catalogues.get(server, caller)
     if (era === undefined) throw new Error(error?.message ?? 'the server does not say what it is')
     this.#verdicts.learn(server, era === 'modern' ? { modern: {} } : { modern: false, legacy: true })
   }
 
   /** What is shared by the callers of one conversation: the server, whose it is, and what its client can do. */
-  #conversation(server: Server, caller: AnyCaller, message: JsonRpcMessage): Upstream {
-    const owner = server.sharing === 'server' ? undefined : caller.userId
+  #conversation(server: Server, caller: UpstreamCaller, message: JsonRpcMessage): Upstream {
+    const owner = server.sharing === 'server' ? undefined : ownerOf(server, caller)
     const capabilities = metaObject(message, metaKeys.clientCapabilities) ?? {}
     const key = [server.id, server.revision, owner ?? 'all', digest(capabilities)].join(' ')
     const tag: ConversationTag = {
       serverId: server.id,
       revision: server.revision,
-      ...(owner !== undefined && { userId: owner }),
+      ...(owner !== undefined && { userId: caller.userId }),
     }
     const client = { capabilities, clientInfo: metaObject(message, metaKeys.clientInfo) ?? {} }
     return this.#conversations
-      .get(key, tag, () => this.#converse(server, { key, userId: caller.userId, client }))
+      .get(key, tag, () => this.#converse(server, { key, caller, client }))
       .seenBy(caller.userId)
   }
 
@@ -252,9 +253,13 @@ export class Routes<Caller extends AnyCaller> {
     server: Server,
     {
       key,
-      userId,
+      caller,
       client,
-    }: { key: string; userId: string; client: { readonly capabilities: Json; readonly clientInfo: Json } },
+    }: {
+      key: string
+      caller: UpstreamCaller
+      client: { readonly capabilities: Json; readonly clientInfo: Json }
+    },
   ): AnyConversation {
     const { clock, seal, upstreams } = this.#options
     const transport = server.transport.type
@@ -262,15 +267,15 @@ export class Routes<Caller extends AnyCaller> {
     if (this.#verdicts.find(server).modern)
       return new ModernConnection({
         transport,
-        open: () => upstreams.open(this.#current(server), { sessionId }),
+        open: () => upstreams.open(this.#current(server), { sessionId, caller }),
       })
     return new ModernOverLegacy({
       transport,
       open: () =>
         server.sharing === 'session'
-          ? upstreams.open(this.#current(server), { sessionId })
-          : this.#joinShared(this.#current(server), { id: sessionId, userId }),
-      caller: { ...client, principalTag: userId },
+          ? upstreams.open(this.#current(server), { sessionId, caller })
+          : this.#joinShared(this.#current(server), { id: sessionId, caller }),
+      caller: { ...client, principalTag: caller.userId },
       seal,
       clock,
       handshakeTimeoutMs: server.timeouts.connectMs + server.timeouts.callMs,
@@ -289,10 +294,14 @@ export class Routes<Caller extends AnyCaller> {
     return asking
   }
 
-  async #toolSchema(server: Server, tool: string, fresh: boolean): Promise<unknown> {
+  async #toolSchema(
+    server: Server,
+    tool: string,
+    { fresh, caller }: { fresh: boolean; caller: UpstreamCaller },
+  ): Promise<unknown> {
     const { catalogues } = this.#options
     if (fresh) catalogues.invalidate(server.id)
-    const { tools } = await catalogues.get(this.#current(server))
+    const { tools } = await catalogues.get(this.#current(server), caller)
     return tools.find(({ name }) => name === tool)?.inputSchema
   }
 
@@ -316,6 +325,10 @@ function metaObject(message: JsonRpcMessage, key: string): Json | undefined {
   const value = isObject(meta) ? meta[key] : undefined
   return isObject(value) ? value : undefined
 }
+
+/** Who shares a conversation: one user, and no longer than what the server is told of the user is the same. */
+const ownerOf = (server: Server, caller: UpstreamCaller): string =>
+  isPersonal(server) ? digest(personOf(caller)) : caller.userId
 
 /** The same text for the same capabilities, in whatever order a client writes them; ids are its beginning. */
 function digest(value: unknown): string {

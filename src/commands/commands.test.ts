@@ -1,15 +1,13 @@
 // The command line against a gateway of its own: exit codes, what goes where, and logins.
-import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { SecretFile, secretPath } from '../base/secret-file.ts'
 import { recordingIo } from '../../test/harness/cli.ts'
 import { credentialsPath } from './credentials.ts'
-import { examine, examineNode } from './doctor.ts'
 import type { Io } from './io.ts'
 import { runCli } from './program.ts'
 import { formatTable } from './table.ts'
@@ -163,8 +161,8 @@ describe('a client command', () => {
   test('shows the tools of a server with their prices', async () => {
     const price = { name: 'basic', currency: 'USD', price: { perCall: '0.01' }, billOn: ['success', 'error'] }
     const items = [
-      { name: 'forecast', price, flags: [] },
-      { name: 'echo', price: null, flags: [] },
+      { name: 'forecast', price, flags: [], held: null },
+      { name: 'echo', price: null, flags: [], held: null },
     ]
     answer = () => ({ status: 200, body: { items, nextCursor: null } })
     expect((await cli('server tools weather --key k')).out.split('\n')).toEqual([
@@ -357,34 +355,6 @@ describe('a login', () => {
     answer = () => ({ status: 204 })
     expect((await cli('logout')).code).toBe(0)
     expect((await cli('me')).talk).toContain('Not logged in')
-  })
-})
-
-describe('doctor', () => {
-  const find = async (flags: Record<string, string>) =>
-    Object.fromEntries((await examine(flags, {})).map(({ name, ok, found }) => [name, { ok, found }]))
-
-  test('finds nothing wrong with a fresh machine and changes nothing', async () => {
-    const data = join(home, 'new', 'data')
-    const findings = await find({ data, port: '0' })
-    expect(Object.values(findings).map(({ ok }) => ok)).toEqual([true, true, true, true, true, true])
-    expect(existsSync(data)).toBe(false)
-  })
-
-  test('names each fault with what to do', async () => {
-    SecretFile.open(home)
-    chmodSync(secretPath(home), 0o604)
-    writeFileSync(join(home, 'tollbridge.db'), 'this is no database, whatever its name says. '.repeat(100))
-    const findings = await find({ data: home, port: String((server.address() as AddressInfo).port) })
-    expect(findings['secret']).toMatchObject({ ok: false, found: expect.stringContaining('chmod 600') })
-    expect(findings['port']).toMatchObject({ ok: false, found: expect.stringContaining('in use') })
-    expect(findings['store']).toMatchObject({ ok: false })
-    expect(examineNode('20.1.0')).toMatchObject({ ok: false })
-  })
-
-  test('exits 78 for a fault of the configuration, 1 for another', async () => {
-    expect((await cli('doctor --port x')).code).toBe(78)
-    expect((await cli(`doctor --data ${home} --port ${(server.address() as AddressInfo).port}`)).code).toBe(1)
   })
 })
 

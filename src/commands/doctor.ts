@@ -5,12 +5,13 @@ import { dirname } from 'node:path'
 import { parseMasterSecret } from '../base/master-secret.ts'
 import { silentLog } from '../base/log.ts'
 import { secretPath } from '../base/secret-file.ts'
-import { loadConfig, type Config, type ConfigFlags } from '../config.ts'
+import { loadConfig, type Config } from '../config/config.ts'
+import type { ConfigFlags } from '../config/leaves.ts'
 import { readSchemaState } from '../db/migrate.ts'
 import { openStore, sqliteFile } from '../db/open.ts'
 
 export interface Finding {
-  readonly name: 'node' | 'config' | 'data' | 'secret' | 'port' | 'store'
+  readonly name: 'node' | 'config' | 'data' | 'secret' | 'port' | 'adminPort' | 'store'
   readonly ok: boolean
   /** One sentence: what is, and where that is a fault what to do. */
   readonly found: string
@@ -36,6 +37,7 @@ export async function examine(
     examineData(config.data),
     examineSecret(config),
     await examinePort(config, running),
+    ...(await examineAdminPort(config, running)),
     await examineStore(config, running),
   ]
 }
@@ -91,16 +93,32 @@ async function isGateway({ host, port }: Config): Promise<boolean> {
 async function examinePort(config: Config, running: boolean): Promise<Finding> {
   const where = `${config.host}:${config.port}`
   if (running) return fine('port', `a gateway runs at ${where}`)
-  const code = await new Promise<string | undefined>((resolve) => {
-    const probe = createServer()
-      .once('error', (error: NodeJS.ErrnoException) => resolve(error.code))
-      .listen(config.port, config.host, () => probe.close(() => resolve(undefined)))
-  })
+  const code = await tryListening(config.port, config.host)
   if (code === undefined) return fine('port', `${where} is free`)
   if (code === 'EADDRINUSE')
     return fault('port', `${where} is in use; stop what listens there, or pass --port`)
   return fault('port', `${where} cannot be listened on (${code}); pass another --host or --port`)
 }
+
+/** Nothing where administration has no listener of its own. */
+async function examineAdminPort({ admin }: Config, running: boolean): Promise<Finding[]> {
+  const { host, port } = admin
+  if (port === undefined) return []
+  const where = `${host}:${port}`
+  const code = running ? undefined : await tryListening(port, host)
+  if (code === undefined) return [fine('adminPort', running ? `is ${where}` : `${where} is free`)]
+  return [
+    fault('adminPort', `${where} cannot be listened on (${code}); set another admin.host or admin.port`),
+  ]
+}
+
+/** The code of what goes wrong; undefined where nothing does. */
+const tryListening = (port: number, host: string): Promise<string | undefined> =>
+  new Promise((resolve) => {
+    const probe = createServer()
+      .once('error', (error: NodeJS.ErrnoException) => resolve(error.code))
+      .listen(port, host, () => probe.close(() => resolve(undefined)))
+  })
 
 async function examineStore(config: Config, running: boolean): Promise<Finding> {
   const file = sqliteFile(config.data)

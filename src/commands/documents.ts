@@ -1,5 +1,5 @@
 // The documents that are generated from the code and published with it; a test compares them with the files.
-import { configJsonSchema } from '../config.ts'
+import { configJsonSchema } from '../config/description.ts'
 import { resourceRoutes } from '../http/api/resources.ts'
 import { describedRoutes, documentOf } from '../http/api/routes.ts'
 import type { OpenApiDocument } from '../http/openapi.ts'

@@ -1,6 +1,7 @@
 // Commands about this machine's gateway: config, doctor, migrate, verify, healthcheck.
 import type { Command } from 'commander'
-import { configJsonSchema, describeConfig, type ConfigFlags } from '../config.ts'
+import { configJsonSchema, describeConfig } from '../config/description.ts'
+import type { ConfigFlags } from '../config/leaves.ts'
 import { gatewayUrl, type ClientOptions } from './client.ts'
 import { CliError, type Io } from './io.ts'
 import { clientOf, examples, showList, showThing, wantsJson } from './show.ts'

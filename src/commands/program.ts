@@ -2,10 +2,11 @@
 import { Command, CommanderError, Option } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
 import { addAccessCommands } from './people/access.ts'
+import { addAuditCommands } from './people/audit.ts'
 import { addAccountCommands } from './money/account.ts'
 import { addBudgetCommands } from './money/budget.ts'
 import { addBookCommands } from './prices/book.ts'
-import { addBundleCommands } from './bundle.ts'
+import { addBundleCommands } from './servers/bundle.ts'
 import { addConnectCommand } from './connect/connect.ts'
 import { addDeclaredCommands } from './declared/commands.ts'
 import { addGrantCommands } from './money/grant.ts'
@@ -18,8 +19,9 @@ import { addLocalCommands } from './local.ts'
 import { addLoginCommands } from './people/login.ts'
 import { addRuleCommands } from './prices/rule.ts'
 import { addSecretCommands } from './people/secret.ts'
+import { addBackupCommands } from './store/backup-commands.ts'
 import { addServeCommand } from './serve.ts'
-import { addServerCommands } from './server.ts'
+import { addServerCommands } from './servers/server.ts'
 import { addSessionCommands } from './people/session.ts'
 import { addUserCommands } from './people/user.ts'
 import { addUsageCommands } from './usage.ts'
@@ -72,6 +74,7 @@ function makeProgram(io: Io): Command {
   addLimitCommands(program, io)
   addOauthCommands(program, io)
   addSecretCommands(program, io)
+  addAuditCommands(program, io)
   addUsageCommands(program, io)
   addRuleCommands(program, io)
   addBookCommands(program, io)
@@ -83,6 +86,7 @@ function makeProgram(io: Io): Command {
   addWebhookCommands(program, io)
   addConnectCommand(program, io)
   addLocalCommands(program, io)
+  addBackupCommands(program, io)
   for (const group of program.commands) addLongNames(group)
   return program
 }

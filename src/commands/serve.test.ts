@@ -1,12 +1,13 @@
 // Serving until a signal: what is printed at the start, one stop for one Ctrl-C, and why a gateway does not start.
 import { EventEmitter } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { recordingIo } from '../../test/harness/cli.ts'
 import { SecretFile, secretPath } from '../base/secret-file.ts'
-import { loadConfig, type Config } from '../config.ts'
+import { loadConfig, type Config } from '../config/config.ts'
 import { CliError } from './io.ts'
 import { runCli } from './program.ts'
 import { runGateway, type StartGateway } from './serve.ts'
@@ -28,7 +29,7 @@ describe('serve', () => {
     const running = runGateway(io, runnable, { start, signals })
     await expect.poll(() => out.at(-1)).toBe('ready http://127.0.0.1:8123')
     expect(out.join('\n')).toContain('password once')
-    expect(out).toContain('Home           http://127.0.0.1:8123/')
+    expect(out).toContain('Console        http://127.0.0.1:8123/')
     expect(stopped).toBe(0)
     signals.emit('SIGTERM')
     await running
@@ -56,6 +57,34 @@ describe('serve', () => {
     const running = runGateway(recordingIo({}).io, runnable, { start, signals: new EventEmitter() })
     await expect(running).rejects.toThrow(CliError)
     await expect(running).rejects.toThrow(/127\.0\.0\.1:8080 is in use.*--port/)
+  })
+
+  test('names the listener of administration, and its settings where it cannot be had', async () => {
+    const { io, out } = recordingIo({})
+    const signals = new EventEmitter()
+    const urls = { url: 'http://127.0.0.1:8123', adminUrl: 'http://127.0.0.1:8124' }
+    const start: StartGateway = () => Promise.resolve({ ...urls, stop: () => Promise.resolve() })
+    const running = runGateway(io, runnable, { start, signals })
+    await expect.poll(() => out.at(-1)).toBe(`ready ${urls.url}`)
+    expect(out).toContain(`API reference  ${urls.adminUrl}/docs`)
+    expect(out.join('\n')).toContain(`npx tollbridge login --url ${urls.adminUrl},`)
+    signals.emit('SIGTERM')
+    await running
+    const taken = createServer()
+    await new Promise<void>((listening) => taken.listen(0, '127.0.0.1', listening))
+    const home = mkdtempSync(join(tmpdir(), 'tollbridge-home-'))
+    try {
+      const { port } = taken.address() as AddressInfo
+      const env = { TOLLBRIDGE_ADMIN_PORT: String(port), TOLLBRIDGE_LOG_LEVEL: 'silent' }
+      const failing = recordingIo(env)
+      expect(await runCli(['serve', '--data', home, '--port', '0'], failing.io)).not.toBe(0)
+      expect(failing.talk.join()).toContain(
+        `127.0.0.1:${port} is in use; stop what listens there, or set admin.port`,
+      )
+    } finally {
+      taken.close()
+      rmSync(home, { recursive: true, force: true })
+    }
   })
 
   test('exits 78 where the secret file can be read by others', async () => {

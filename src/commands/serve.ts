@@ -1,7 +1,7 @@
 // `serve`: runs the gateway until it is told to stop.
 import type { EventEmitter } from 'node:events'
 import type { Command } from 'commander'
-import type { ConfigFlags } from '../config.ts'
+import type { ConfigFlags } from '../config/leaves.ts'
 import { CliError, type Io } from './io.ts'
 import { examples } from './show.ts'
 import { readConfig, withConfigFlags, withSecret, type RunnableConfig } from './settings.ts'
@@ -9,6 +9,8 @@ import { readConfig, withConfigFlags, withSecret, type RunnableConfig } from './
 interface RunningGateway {
   /** Base URL, with the port that it got. */
   readonly url: string
+  /** The same of the administration's own listener, where it has one. */
+  readonly adminUrl?: string
   stop(): Promise<void>
   /** The admin's password where this start made it. */
   readonly firstPassword?: string
@@ -53,17 +55,24 @@ export async function runGateway(
   }
 }
 
+/** What Node says of an address that cannot be listened on. */
+type ListenError = NodeJS.ErrnoException & { readonly address?: string; readonly port?: number }
+
 async function start(config: RunnableConfig, startGateway: StartGateway): Promise<RunningGateway> {
   try {
     return await startGateway(config)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    const where = `${config.host}:${config.port}`
+    const { code, address: host = config.host, port = config.port } = error as ListenError
+    const where = `${host}:${port}`
+    // Only the public listener has flags.
+    const isAdmin = host === config.admin.host && port === config.admin.port
+    const [hostOption, portOption] = isAdmin
+      ? ['set admin.host', 'set admin.port']
+      : ['pass --host', 'pass --port']
     if (code === 'EADDRINUSE')
-      throw new CliError(`${where} is in use; stop what listens there, or pass --port`)
-    if (code === 'EACCES') throw new CliError(`${where} may not be listened on; pass a port above 1023`)
-    if (code === 'EADDRNOTAVAIL')
-      throw new CliError(`${config.host} is no address of this machine; pass --host`)
+      throw new CliError(`${where} is in use; stop what listens there, or ${portOption}`)
+    if (code === 'EACCES') throw new CliError(`${where} may not be listened on; ${portOption} above 1023`)
+    if (code === 'EADDRNOTAVAIL') throw new CliError(`${host} is no address of this machine; ${hostOption}`)
     throw error
   }
 }
@@ -72,14 +81,18 @@ function announce(io: Io, gateway: RunningGateway): void {
   if (gateway.firstPassword !== undefined) {
     io.out(`First start: user admin, password ${gateway.firstPassword} (shown this once)`)
   }
-  io.out(`Home           ${gateway.url}/`)
-  io.out(`API reference  ${gateway.url}/docs`)
+  const { adminUrl = gateway.url } = gateway
+  io.out(`Console        ${adminUrl}/`)
+  io.out(`API reference  ${adminUrl}/docs`)
   if (gateway.demo) {
     io.out(`Demo           ${gateway.url}/mcp/${gateway.demo.server} with the API key ${gateway.demo.key}`)
     io.out(
-      `Next           npx tollbridge server tools ${gateway.demo.server} --url ${gateway.url} --key ${gateway.demo.key}`,
+      `Next           npx tollbridge server tools ${gateway.demo.server} --url ${adminUrl} --key ${gateway.demo.key}`,
     )
-  } else io.out('Next           npx tollbridge login, then npx tollbridge server add NAME URL')
+  } else {
+    const at = gateway.adminUrl === undefined ? '' : ` --url ${adminUrl}`
+    io.out(`Next           npx tollbridge login${at}, then npx tollbridge server add NAME URL`)
+  }
   io.out(`ready ${gateway.url}`)
 }
 

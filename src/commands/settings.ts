@@ -2,7 +2,8 @@
 import type { Command } from 'commander'
 import type { MasterSecrets } from '../base/master-secret.ts'
 import { SecretFile, secretPath } from '../base/secret-file.ts'
-import { loadConfig, type Config, type ConfigFault, type ConfigFlags } from '../config.ts'
+import { loadConfig, type Config, type ConfigFault } from '../config/config.ts'
+import type { ConfigFlags } from '../config/leaves.ts'
 import { CliError, type Io } from './io.ts'
 
 /** A configuration whose master secret is there, from the environment or the data folder. */

@@ -75,6 +75,13 @@ export function addUsageCommands(program: Command, io: Io): void {
     .action(async (id: string, _options: object, command: Command) =>
       showThing(io, command, await clientOf(io, command).get(`/billing/usage/${segment(id)}`)),
     )
+  usage
+    .command('payload <id>')
+    .description('show what a call was asked and answered, where that is kept; for auditors')
+    .addHelpText('after', examples('usage payload use_01j…', 'usage payload use_01j… --json'))
+    .action(async (id: string, _options: object, command: Command) =>
+      showThing(io, command, await clientOf(io, command).get(`/billing/usage/${segment(id)}/payload`)),
+    )
   withFilters(usage.command('export').description('write records, oldest first, to standard output'))
     .addOption(
       new Option('--format <format>', 'what to write')

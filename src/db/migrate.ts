@@ -67,7 +67,9 @@ export async function migrate(db: Database, options: MigrateOptions): Promise<st
   const done: string[] = []
   for (const migration of migrations.filter(({ name }) => state.missing.includes(name))) {
     if (!(await applyOne(db, migration, { clock, migrations }))) continue
-    log.info({ migration: migration.name }, 'the schema was brought up one step')
+    // Of a new store nobody needs to know the steps.
+    const level = state.applied.length === 0 ? 'debug' : 'info'
+    log[level]({ migration: migration.name }, 'the schema was brought up one step')
     done.push(migration.name)
   }
   if (done.length > 0 && db.engine === 'sqlite') await settle(db)

@@ -8,6 +8,7 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readSync,
   rmSync,
   statSync,
@@ -39,9 +40,22 @@ export function prepareSqliteFile(file: string): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   if (!existsSync(file)) {
     if (existsSync(`${file}-wal`)) throw damaged(file, 'the file is gone, but its write-ahead log is there')
+    refuseHalfRestored(file)
     createSqliteFile(file)
   }
   checkHeader(file)
+}
+
+/** Stands in the names of what a restore has not put in place yet. */
+export const restoringSuffix = '.restoring-'
+
+/** A new and empty store in place of the one that was to be restored would look like a loss of everything. */
+function refuseHalfRestored(file: string): void {
+  const begun = readdirSync(dirname(file)).find((name) => name.startsWith(basename(file) + restoringSuffix))
+  if (begun === undefined) return
+  throw new SqliteRefusal(
+    `A restore into this folder was cut off; run it again, or remove ${begun} to begin with an empty store.`,
+  )
 }
 
 /** Written under another name and linked into place: an empty or half-made file can only be damage. */

@@ -1,7 +1,10 @@
-// Our classification of a POST against the official SDK's, over every combination of bodies and headers.
+// Our classification of a POST against the official SDK's, over every combination of bodies and headers, and random ones.
 import { classifyInboundRequest } from '@modelcontextprotocol/server'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { runs } from '../../test/harness/fuzz.ts'
 import { errorCodes } from '../base/errors.ts'
+import { decodeHeaderValue, encodeHeaderValue, mirroredName } from '../wire/headers.ts'
 import type { JsonRpcMessage } from '../wire/json-rpc.ts'
 import { classify, type McpHeaders } from './classify.ts'
 
@@ -91,6 +94,9 @@ const claimOf = ({ message }: Case): unknown =>
 const isWhole = ({ message }: Case): boolean =>
   Object.hasOwn((message.params?.['_meta'] as object | undefined) ?? {}, capabilitiesKey)
 
+/** Revisions are dates; what is none stands behind or before them as text does. */
+const isBefore = (claim: unknown): boolean => typeof claim === 'string' && claim < modern
+
 /** Where we decide otherwise on purpose. Each must happen, so that the list stays true. */
 const wanted: Record<string, (asked: Case, our: Verdict, their: Verdict) => boolean> = {
   'required mirrors are part of our verdict; the SDK checks them in its next step': (asked, our, their) =>
@@ -105,7 +111,8 @@ const wanted: Record<string, (asked: Case, our: Verdict, their: Verdict) => bool
     our,
   ) =>
     asked.message.method === 'initialize' &&
-    claimOf(asked) === modern &&
+    typeof claimOf(asked) === 'string' &&
+    !isBefore(claimOf(asked)) &&
     !isWhole(asked) &&
     (our === 'modern' || our === -32020),
   'a claim of a legacy revision is legacy traffic; the SDK routes it on and refuses the version later': (
@@ -113,7 +120,7 @@ const wanted: Record<string, (asked: Case, our: Verdict, their: Verdict) => bool
     our,
     their,
   ) =>
-    claimOf(asked) === legacy &&
+    isBefore(claimOf(asked)) &&
     our === 'legacy' &&
     (their === 'modern' || their === -32020 || their === -32602),
   'a claim that is no version is refused, whatever the method; the SDK reads an initialize as legacy': (
@@ -178,5 +185,115 @@ describe('classification', () => {
     expect(classify(message, headers)).toMatchObject({ kind: 'reject', code: 'header_mismatch' })
     expect(classify(message, { ...headers, name: '=?base64?ZGVhcg==?=' })).toMatchObject({ era: 'modern' })
     expect(classify(message, { ...headers, name: 'DEAR' })).toMatchObject({ kind: 'reject' })
+  })
+})
+
+describe('classification of random messages', () => {
+  const seed = Date.now() % 2 ** 31
+  console.log(`fast-check seed ${seed}`)
+
+  const date = fc.tuple(
+    fc.integer({ min: 2023, max: 2029 }),
+    fc.constantFrom('01-01', '07-27', '07-28', '11-25'),
+  )
+  const version = fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom(modern, legacy) },
+    { weight: 2, arbitrary: date.map(([year, day]) => `${year}-${day}`) },
+    { weight: 1, arbitrary: fc.string() },
+  )
+  const claim = fc.oneof(
+    { weight: 6, arbitrary: version },
+    { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 1 }) },
+  )
+  const meta = fc.option(
+    fc.record(
+      {
+        [versionKey]: claim,
+        [capabilitiesKey]: fc.constantFrom({}, { elicitation: {} }),
+        progressToken: fc.nat(),
+      },
+      { requiredKeys: [] },
+    ),
+    { nil: undefined },
+  )
+  const word = fc.oneof(fc.string({ minLength: 1 }), fc.string({ unit: 'grapheme', minLength: 1 }))
+  const methodName = fc.oneof(
+    { weight: 8, arbitrary: fc.constantFrom(...Object.keys(methods)) },
+    { weight: 1, arbitrary: word },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom('constructor', '__proto__', 'toString', 'notifications/initialized'),
+    },
+  )
+  /** What a header says: what the body does, nothing, or something else. */
+  const said = <Value>(other: fc.Arbitrary<Value>) =>
+    fc.oneof(
+      { weight: 4, arbitrary: fc.constant('own' as const) },
+      { weight: 1, arbitrary: fc.constant(undefined) },
+      { weight: 1, arbitrary: other.map((value) => ({ value })) },
+    )
+  const randomCase = fc
+    .record({
+      id: fc.option(fc.oneof(fc.nat(), fc.string()), { nil: undefined }),
+      method: methodName,
+      params: fc.record(
+        { name: word, uri: word, taskId: word, arguments: fc.constant({}) },
+        { requiredKeys: [] },
+      ),
+      meta,
+      version: said(version),
+      methodHeader: said(word),
+      nameHeader: said(word.map(encodeHeaderValue)),
+    })
+    .map(({ id, method, params, meta: _meta, version: versionSaid, methodHeader, nameHeader }): Case => {
+      const own = _meta?.[versionKey]
+      const message = {
+        jsonrpc: '2.0',
+        ...(id !== undefined && { id }),
+        method,
+        params: { ...params, ...(_meta && { _meta }) },
+      } as const
+      const name = mirroredName(message)
+      const headers = {
+        protocolVersion:
+          versionSaid === 'own' ? (typeof own === 'string' ? own : undefined) : versionSaid?.value,
+        method: methodHeader === 'own' ? method : methodHeader?.value,
+        name: nameHeader === 'own' ? name && encodeHeaderValue(name) : nameHeader?.value,
+      }
+      return { label: '', message, headers }
+    })
+  // No header holds what is not printable, or keeps what stands around it.
+  const isSendable = ({ headers }: Case): boolean =>
+    Object.values(headers).every(
+      (value: string | undefined) => value === undefined || /^[\x20-\x7e]*$/.test(value),
+    )
+
+  test('is the official one, but for the differences that are wanted', () => {
+    const agreed = new Map<Verdict, number>()
+    fc.assert(
+      fc.property(randomCase.filter(isSendable), (asked) => {
+        const [our, their] = [ours(asked), theirs(asked)]
+        if (our === their) agreed.set(our, (agreed.get(our) ?? 0) + 1)
+        else if (!Object.values(wanted).some((allows) => allows(asked, our, their)))
+          expect({ ...asked, our, their }).toBe('the same verdict')
+      }),
+      { seed, numRuns: runs(5000) },
+    )
+    for (const verdict of ['legacy', 'modern', -32020, -32602] as const)
+      expect([verdict, (agreed.get(verdict) ?? 0) > runs(20)]).toEqual([verdict, true])
+  })
+
+  test('lets no modern request pass whose headers name another method, version or name than its body', () => {
+    fc.assert(
+      fc.property(randomCase.filter(isSendable), ({ message, headers }) => {
+        const verdict = classify(message, headers)
+        if (verdict.kind !== 'era' || verdict.era !== 'modern' || message.id === undefined) return
+        expect(headers.method?.trim()).toBe(message.method)
+        expect(headers.protocolVersion?.trim()).toBe(verdict.version)
+        const name = mirroredName(message)
+        if (name !== undefined) expect(decodeHeaderValue(headers.name ?? '')).toBe(name)
+      }),
+      { seed, numRuns: runs(5000) },
+    )
   })
 })

@@ -1,4 +1,5 @@
 // Answers that do not wait for their request: they always arrive, and nothing behind them is ever run.
+import { clientAddresses } from './client-address.ts'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -9,6 +10,7 @@ import { readBody } from '../transports/request-body.ts'
 import { usualLinger, type LingerLimits } from './lingering-close.ts'
 import type { McpEndpoints } from './mcp.ts'
 import { HttpServer } from './server.ts'
+import { memoryAudit } from '../../test/harness/audit.ts'
 
 const maxBodyBytes = 64 * 1024
 const body = Buffer.alloc(4 * 1024 * 1024, 0x20)
@@ -34,6 +36,7 @@ interface Served {
 async function serve(linger: LingerLimits = usualLinger): Promise<Served> {
   const ran: string[] = []
   const http = new HttpServer({
+    clientAddress: clientAddresses([]),
     limits: {
       maxHeaderBytes: 8192,
       maxHeaders: 20,
@@ -44,6 +47,7 @@ async function serve(linger: LingerLimits = usualLinger): Promise<Served> {
     },
     originFault: () => undefined,
     mcp: {} as McpEndpoints,
+    refusals: memoryAudit().refusals,
     api: (request, response) => {
       ran.push(request.url ?? '')
       const refuse = (error: GatewayError): void => sendError(response, error, null)

@@ -1,4 +1,5 @@
 // The way to an MCP endpoint: which paths are endpoints, whose credential counts, and which hosts and pages may call.
+import { clientAddresses } from './client-address.ts'
 import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -15,6 +16,7 @@ import { findCredential } from './credential.ts'
 import { findMcpPath, McpEndpoints } from './mcp.ts'
 import { originCheck, type OriginOptions } from './origins.ts'
 import { HttpServer } from './server.ts'
+import { memoryAudit } from '../../test/harness/audit.ts'
 
 const withHeaders = (headers: Record<string, string | undefined>) =>
   ({ headers }) as unknown as IncomingMessage
@@ -165,7 +167,10 @@ describe('over a socket', () => {
   ]
   const session = { id: sessionId, userId: 'usr_alice', serverId: testServer.id }
   const known: Record<string, Principal> = { alice, bob: { ...alice, userId: 'usr_bob' } }
+  const { refused, refusals } = memoryAudit()
   const mcp = new McpEndpoints({
+    clientAddress: clientAddresses([]),
+    refusals,
     authenticator: {
       authenticate: (credential: string) =>
         credential === 'broken' ? Promise.reject(new Error('secret')) : Promise.resolve(known[credential]),
@@ -186,6 +191,7 @@ describe('over a socket', () => {
     publicUrl: () => 'https://gate.example',
   })
   const http = new HttpServer({
+    clientAddress: clientAddresses([]),
     limits: {
       maxHeaderBytes: 8192,
       maxHeaders: 20,
@@ -194,6 +200,7 @@ describe('over a socket', () => {
       requestTimeoutMs: 2000,
       keepAliveMs: 1000,
     },
+    refusals,
     originFault: originCheck({
       host: '127.0.0.1',
       publicUrl: undefined,
@@ -250,6 +257,8 @@ describe('over a socket', () => {
     )
     expect(answers.map(statusOf)).toEqual([404, 404])
     expect(bodyOf(answers[0] ?? '')).toBe(bodyOf(answers[1] ?? ''))
+    const told = refused.filter(({ code }) => code === 'not_found')
+    expect(told).toMatchObject([{ actor: { userId: 'usr_alice' }, status: 404 }, { action: 'mcp.connect' }])
   })
 
   test("somebody else's session is answered as one that does not exist", async () => {
@@ -280,6 +289,7 @@ describe('over a socket', () => {
     const origin = await ask('/mcp/one', ['authorization: Bearer alice', 'origin: http://evil.example'])
     const host = await raw('POST /mcp/one HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n')
     expect([statusOf(origin), statusOf(host)]).toEqual([403, 421])
+    expect(refused.slice(-2).map(({ code }) => code)).toEqual(['origin_denied', 'host_denied'])
     expect(origin + host).not.toMatch(/access-control/i)
   })
 

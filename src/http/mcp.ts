@@ -1,6 +1,8 @@
 // The MCP endpoints: from a request's path and credential to the transport that serves it.
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import type { AuditResource } from '../audit/event.ts'
+import type { Refusals } from '../audit/refusals.ts'
 import { asGatewayError, GatewayError } from '../base/errors.ts'
 import type { Authenticator } from '../identity/authenticate.ts'
 import type { Principal } from '../identity/principal.ts'
@@ -15,8 +17,10 @@ import type { HttpSse } from '../transports/http-sse.ts'
 import type { StreamableHttp } from '../transports/streamable-http.ts'
 import type { Target } from '../transports/target.ts'
 import type { Upgrade, WebSockets } from '../transports/web-socket.ts'
+import type { FindClientAddress } from './client-address.ts'
 import { findCredential, findOfferedCredential } from './credential.ts'
 import { challenge } from './errors.ts'
+import { refusedFacts } from './refused.ts'
 
 export interface McpOptions {
   readonly authenticator: Authenticator
@@ -25,6 +29,9 @@ export interface McpOptions {
   readonly streamableHttp: StreamableHttp
   readonly httpSse: HttpSse
   readonly webSockets: WebSockets
+  readonly clientAddress: FindClientAddress
+  /** Hears who was not let in. */
+  readonly refusals: Pick<Refusals, 'add'>
   /** Base URL for the metadata that a 401 points to. */
   readonly publicUrl: () => string
   /** Scopes to ask for, where there is an authorization server that gives them. */
@@ -112,14 +119,16 @@ export class McpEndpoints {
     const found = path === 'unknown' ? undefined : this.#find(path, principal, asked.credential !== undefined)
     if (found && path !== 'unknown' && this.#mayUse(found)) {
       const client = {
-        ip: request.socket.remoteAddress ?? '',
+        ip: this.#options.clientAddress(request),
         userAgent: (request.headers['user-agent'] ?? '').slice(0, 200),
       }
       return this.#hand(asked, { ...found, client }, path)
     }
     // Without a valid credential nobody learns which names exist.
     if (!principal) return this.#challenge(asked)
-    sendError(response, new GatewayError('not_found'), null)
+    const error = new GatewayError('not_found')
+    this.#note(asked, error, principal)
+    sendError(response, error, null)
   }
 
   /** To the transport of the endpoint's part. */
@@ -167,14 +176,24 @@ export class McpEndpoints {
     return isEndpoint ? `${this.#options.publicUrl()}${endpointPath(path.server)}` : undefined
   }
 
-  #challenge({ response, path, credential }: Asked): void {
+  #challenge(asked: Asked): void {
+    const { response, path, credential } = asked
     const resource = this.#resource(path) ?? `${this.#options.publicUrl()}/mcp`
     const { scope } = this.#options
     const header = challenge(credential !== undefined, {
       resource_metadata: resourceMetadataUrl(resource),
       ...(scope !== undefined && { scope }),
     })
-    sendError(response, new GatewayError('unauthorized'), null, { 'www-authenticate': header })
+    const error = new GatewayError('unauthorized')
+    this.#note(asked, error)
+    sendError(response, error, null, { 'www-authenticate': header })
+  }
+
+  #note({ request, path }: Asked, error: GatewayError, principal?: Principal): void {
+    const resource = path === 'unknown' ? undefined : resourceOf(path)
+    const ip = this.#options.clientAddress(request)
+    const refused = { action: 'mcp.connect', error, ip, principal, resource } as const
+    this.#options.refusals.add(refusedFacts(request, refused))
   }
 }
 
@@ -185,6 +204,11 @@ interface Asked {
   readonly credential: string | undefined
   /** Where the client wants a WebSocket. */
   readonly upgrade?: Upgrade
+}
+
+function resourceOf(path: McpPath): AuditResource | undefined {
+  if ('session' in path) return { type: 'sessions', id: path.session }
+  return path.server === undefined ? undefined : { type: 'servers', id: path.server }
 }
 
 const endpointPath = (name: string | undefined): string => (name === undefined ? '/mcp' : `/mcp/${name}`)

@@ -22,6 +22,8 @@ export interface GatewayMetrics {
   readonly sessions: Gauge
   /** The counter of payments for single calls that ended so. */
   paymentsBy(outcome: string): Counter
+  /** The counter of payloads of calls that were kept, or were not. */
+  payloadsBy(outcome: string): Counter
 }
 
 /** The metrics of one gateway, all at zero. */
@@ -29,6 +31,11 @@ export function createMetrics(version: string): GatewayMetrics {
   const registry = new MetricRegistry()
   const calls = registry.counter('tollbridge_calls_total', 'Recorded calls.', 'outcome')
   const payments = registry.counter('tollbridge_call_payments_total', 'Payments for single calls.', 'outcome')
+  const payloads = registry.counter(
+    'tollbridge_payloads_total',
+    'Payloads of calls, kept or dropped.',
+    'outcome',
+  )
   registry
     .gauge('tollbridge_build_info', 'Always 1; the version is the label.', 'version')
     .with(version)
@@ -37,6 +44,7 @@ export function createMetrics(version: string): GatewayMetrics {
     registry,
     callsBy: (outcome) => calls.with(outcome),
     paymentsBy: (outcome) => payments.with(outcome),
+    payloadsBy: (outcome) => payloads.with(outcome),
     callDurationSeconds: registry
       .histogram('tollbridge_call_duration_seconds', 'From the request to its final answer.', durationBuckets)
       .with(),

@@ -10,18 +10,26 @@ padding:.5rem;box-sizing:border-box}button{font:inherit;padding:.5rem 1.2rem;mar
 ui-monospace,monospace;overflow-wrap:anywhere}.warning{border-left:4px solid #c60;padding-left:.8rem}.who{opacity:.8}`
 const styleHash = createHash('sha256').update(style).digest('base64')
 
+/** Where people can log in beside here. */
+export type Elsewhere = readonly { readonly name: string; readonly title: string }[]
+
+interface Failure {
+  readonly text: string
+  readonly status: number
+}
+
 /** Where the user name and the password are asked for. */
 export function loginPage(
   asked: Asked,
   interaction: string,
-  failure?: { text: string; status: number },
+  { failure, elsewhere }: { readonly failure?: Failure | undefined; readonly elsewhere: Elsewhere },
 ): Answer {
   const said = failure ? `<p class="warning" role="alert">${escape(failure.text)}</p>` : ''
   const body = `<h1>Log in to go on</h1>${who(asked)}${said}
 <form method="post" action="login"><input type="hidden" name="interaction" value="${escape(interaction)}">
 <label>User name<input name="username" autocomplete="username" required maxlength="200" autofocus></label>
 <label>Password<input name="password" type="password" autocomplete="current-password" required maxlength="200"></label>
-<button>Log in</button></form>`
+<button>Log in</button></form>${links('login-elsewhere', { interaction }, elsewhere)}`
   return page('Log in', body, { status: failure?.status ?? 200 })
 }
 
@@ -38,10 +46,42 @@ export function consentPage(asked: Asked, interaction: string, username: string)
   return page('Allow access', body, { leadsAway: true })
 }
 
+/** Where a user logs in to let the gateway use a server as them. */
+export function connectPage(
+  { link, server, host }: { readonly link: string; readonly server: string; readonly host: string },
+  { failure, elsewhere }: { readonly failure?: Failure | undefined; readonly elsewhere: Elsewhere },
+): Answer {
+  const said = failure ? `<p class="warning" role="alert">${escape(failure.text)}</p>` : ''
+  const body = `<h1>Connect ${escape(server)}</h1>
+<p>Tollbridge wants to use <strong>${escape(server)}</strong> at <code>${escape(host)}</code> as you. Log in here first; then you
+are taken to where that server’s own login is, to say yes.</p>
+<p class="warning">Go on only if you asked for this yourself, just now.</p>${said}
+<form method="post" action="start"><input type="hidden" name="link" value="${escape(link)}">
+<label>User name<input name="username" autocomplete="username" required maxlength="200" autofocus></label>
+<label>Password<input name="password" type="password" autocomplete="current-password" required maxlength="200"></label>
+<button>Log in and go on</button></form>${links('../login-elsewhere', { link }, elsewhere)}`
+  return page(`Connect ${server}`, body, { status: failure?.status ?? 200, leadsAway: true })
+}
+
+export function connectedPage(server: string): Answer {
+  const body = `<h1>Connected</h1><p>Tollbridge may use <strong>${escape(server)}</strong> as you. You can close this page and go back.</p>`
+  return page('Connected', body, {})
+}
+
 /** What went wrong, told to the user alone: nobody is redirected anywhere. */
 export function faultPage(message: string, status: number, retryAfterS?: number): Answer {
   const body = `<h1>This did not work</h1><p>${escape(message)}</p>`
   return page('This did not work', body, { status, ...(retryAfterS !== undefined && { retryAfterS }) })
+}
+
+/** Links, not forms: what a form leads to may be held against the page's policy. */
+function links(path: string, from: Readonly<Record<string, string>>, elsewhere: Elsewhere): string {
+  return elsewhere
+    .map(({ name, title }) => {
+      const query = new URLSearchParams({ ...from, name }).toString()
+      return `<p><a href="${escape(`${path}?${query}`)}">Log in with ${escape(title)}</a></p>`
+    })
+    .join('')
 }
 
 function who({ clientName, clientHost }: Asked): string {

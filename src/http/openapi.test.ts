@@ -95,9 +95,11 @@ describe('the OpenAPI document', () => {
 
 describe('the pages', () => {
   const open = (path: string): { headers: Answer['headers']; body: string } => {
-    const route = pageRoutes({ document: () => document, publicUrl: () => 'http://gate' }).find(
-      (each) => each.path === path,
-    )
+    const route = pageRoutes({
+      document: () => document,
+      publicUrl: () => 'http://gate',
+      adminUrl: () => 'http://gate',
+    }).find((each) => each.path === path)
     return route?.handler({} as Context) as Answer & { body: string }
   }
 

@@ -1,6 +1,7 @@
 // The OpenAPI 3.1 document, made from the same route values that are served.
 import { z } from 'zod'
 import { errorCodes } from '../base/errors.ts'
+import { auditAction } from './api/audited.ts'
 import { usualStatus, type Route } from './api/route.ts'
 import { titleOf } from './errors.ts'
 
@@ -88,6 +89,7 @@ function describe(route: Route, schemas: Record<string, Json>): Operation {
     tags: [tagOf(route.path)],
     ...(open && { security: [] }),
     ...(!open && route.permission !== 'signed-in' && { 'x-permission': route.permission }),
+    ...(auditAction(route) !== undefined && { 'x-audit-action': auditAction(route) }),
     ...parametersOf(route, schemas),
     ...(route.body && {
       requestBody: {

@@ -10,6 +10,8 @@ export interface PageOptions {
   document(): OpenApiDocument
   /** Base of the URLs that the landing page shows; known once the gateway listens. */
   readonly publicUrl: () => string
+  /** Base of the URL of the API. */
+  readonly adminUrl: () => string
 }
 
 /** `/`, `/docs` and `/openapi.json`; none needs a credential, none loads anything from elsewhere. */
@@ -23,7 +25,7 @@ export function pageRoutes(options: PageOptions): Route[] {
       path: '/',
       summary: 'The landing page',
       contentType: 'text/html',
-      handler: () => page('Tollbridge', landing(options.publicUrl())),
+      handler: () => page('Tollbridge', landing(options.publicUrl(), options.adminUrl())),
     }),
     defineRoute({
       ...common,
@@ -55,7 +57,7 @@ function page(title: string, body: string): Answer {
   return new Answer('text/html; charset=utf-8', html, { headers: { 'content-security-policy': policy } })
 }
 
-function landing(publicUrl: string): string {
+function landing(publicUrl: string, adminUrl: string): string {
   const endpoint = escape(`${publicUrl}/mcp/NAME`)
   return `<main><h1>Tollbridge</h1>
 <p>A metered MCP gateway. It runs; it has no web console yet.</p>
@@ -64,7 +66,7 @@ function landing(publicUrl: string): string {
 <pre>${endpoint}
 Authorization: Bearer YOUR_KEY</pre>
 <h2>Manage it</h2>
-<pre>npx tollbridge login --url ${escape(publicUrl)}
+<pre>npx tollbridge login --url ${escape(adminUrl)}
 npx tollbridge server ls
 npx tollbridge usage summary</pre>
 <p><a href="/docs">API reference</a> · <a href="/openapi.json">OpenAPI 3.1</a> · <a href="/readyz?verbose">Readiness</a></p>

@@ -1,9 +1,12 @@
-// The one HTTP server: strict parsing, Host and Origin, then MCP endpoints or the API.
+// An HTTP server: strict parsing, Host and Origin, then MCP endpoints or the API.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Refusals } from '../audit/refusals.ts'
 import { GatewayError } from '../base/errors.ts'
 import { sendError } from '../transports/http-reply.ts'
+import type { FindClientAddress } from './client-address.ts'
 import { LingeringClose, usualLinger, type LingerLimits } from './lingering-close.ts'
+import { refusedFacts } from './refused.ts'
 import { answerTo, asksForWebSocket, findMcpPath, type McpEndpoints } from './mcp.ts'
 
 export interface HttpLimits {
@@ -18,7 +21,11 @@ export interface HttpLimits {
 export interface HttpServerOptions {
   readonly limits: HttpLimits
   readonly originFault: (request: IncomingMessage) => GatewayError | undefined
-  readonly mcp: McpEndpoints
+  readonly clientAddress: FindClientAddress
+  /** Absent where this listener has no MCP endpoints: their paths are the API's to refuse. */
+  readonly mcp?: McpEndpoints
+  /** Hears who was refused by Host or Origin. */
+  readonly refusals: Pick<Refusals, 'add'>
   readonly api: (request: IncomingMessage, response: ServerResponse) => void
   /** How long a connection lives on after an answer that did not wait for its request. */
   readonly linger?: LingerLimits
@@ -29,7 +36,21 @@ export class HttpServer {
   readonly #server: Server
   readonly #lingering: LingeringClose
 
-  constructor({ limits, originFault, mcp, api, linger = usualLinger }: HttpServerOptions) {
+  constructor({
+    limits,
+    originFault: checkOrigin,
+    clientAddress,
+    mcp,
+    api,
+    refusals,
+    linger = usualLinger,
+  }: HttpServerOptions) {
+    const originFault = (request: IncomingMessage): GatewayError | undefined => {
+      const error = checkOrigin(request)
+      if (error)
+        refusals.add(refusedFacts(request, { action: 'http.request', error, ip: clientAddress(request) }))
+      return error
+    }
     const lingering = new LingeringClose(linger)
     this.#lingering = lingering
     this.#server = createServer(
@@ -43,7 +64,7 @@ export class HttpServer {
         requireHostHeader: true,
         noDelay: true,
         ServerResponse: lingering.responseClass(),
-        shouldUpgradeCallback: asksForWebSocket,
+        shouldUpgradeCallback: (request) => mcp !== undefined && asksForWebSocket(request),
       },
       (request, response) => {
         if (lingering.isOver(request)) return
@@ -54,7 +75,7 @@ export class HttpServer {
         }
         const fault = originFault(request)
         if (fault) return sendError(response, fault, null)
-        const path = findMcpPath(request.url ?? '/')
+        const path = mcp && findMcpPath(request.url ?? '/')
         if (path) mcp.handle(request, response, path)
         else api(request, response)
       },
@@ -65,7 +86,7 @@ export class HttpServer {
       const fault = headFault(request, limits.maxHeaders) ?? originFault(request)
       try {
         if (fault) sendError(answerTo({ request, socket, head }), fault, null)
-        else mcp.upgrade({ request, socket, head })
+        else mcp?.upgrade({ request, socket, head })
       } catch {
         // Somebody asks for a WebSocket behind a request that is still being answered.
         socket.destroy()

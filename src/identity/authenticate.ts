@@ -30,10 +30,13 @@ export interface AuthenticatorOptions {
   readonly keys: Keys
   /** Takes tokens of other issuers; absent where there are none. */
   readonly issuers?: { verify(token: string): Promise<Principal | undefined> } | undefined
+  readonly browserSessions?: { verify(secret: string): Promise<Principal | undefined> } | undefined
   readonly revocations: Revocations
   readonly clock: Clock
   readonly limits?: Partial<AuthenticatorLimits>
 }
+
+type Verify = () => Promise<Principal | undefined>
 
 interface Entry {
   readonly principal: Principal
@@ -71,7 +74,15 @@ export class Authenticator {
   authenticate(credential: string): Principal | Promise<Principal | undefined> {
     if (credential.length > this.#limits.maxBytes) return Promise.resolve(undefined)
     const digest = hash('sha256', credential, 'base64')
-    return this.#recall(digest) ?? this.#share(digest, credential)
+    return this.#recall(digest) ?? this.#share(digest, () => this.#verify(credential))
+  }
+
+  /** The caller behind the cookie of a browser. It is no credential anywhere else. */
+  authenticateBrowser(secret: string): Principal | Promise<Principal | undefined> {
+    const { browserSessions } = this.#options
+    if (!browserSessions) return Promise.resolve(undefined)
+    const digest = `browser ${hash('sha256', secret, 'base64')}`
+    return this.#recall(digest) ?? this.#share(digest, () => browserSessions.verify(secret))
   }
 
   #recall(digest: string): Principal | undefined {
@@ -103,24 +114,24 @@ export class Authenticator {
     this.#young.set(digest, entry)
   }
 
-  #share(digest: string, credential: string): Promise<Principal | undefined> {
+  #share(digest: string, verify: Verify): Promise<Principal | undefined> {
     const shared = this.#verifying.get(digest)
     if (shared) return shared
     if (this.#verifying.size >= this.#limits.maxVerifying)
       return Promise.reject(new GatewayError('overloaded', { retryAfterS: 1 }))
-    const verification = this.#verifyAndRemember(digest, credential).finally(() => {
+    const verification = this.#verifyAndRemember(digest, verify).finally(() => {
       if (this.#verifying.get(digest) === verification) this.#verifying.delete(digest)
     })
     this.#verifying.set(digest, verification)
     return verification
   }
 
-  async #verifyAndRemember(digest: string, credential: string): Promise<Principal | undefined> {
+  async #verifyAndRemember(digest: string, verify: Verify): Promise<Principal | undefined> {
     const began = this.#revocations
-    const principal = await this.#verify(credential)
+    const principal = await verify()
     if (!principal) return undefined
     // Somebody was revoked meanwhile, perhaps this caller: what was read may be out of date, so it is read again.
-    if (began !== this.#revocations) return this.#verify(credential)
+    if (began !== this.#revocations) return verify()
     if (principal.keyId !== undefined) this.#options.keys.noteUse(principal.keyId)
     this.#remember(digest, { principal, useNotedAtMs: this.#clock.now() })
     return principal

@@ -5,7 +5,7 @@ import type { KeyStore, KeyWithUser } from './key-store.ts'
 import type { LoginStore, StoredLogin } from './login-store.ts'
 import type { Principal } from './principal.ts'
 import { principalOf } from './tokens.ts'
-import type { User } from './user-store.ts'
+import { callerOf } from './user-store.ts'
 
 /** What a principal was authenticated by. */
 export interface CredentialReference {
@@ -54,10 +54,11 @@ export class CredentialCheck {
 
   #ofKey(found: KeyWithUser | undefined): Principal | undefined {
     if (!found || found.user.disabled) return undefined
-    const { id, servers, expiresAtMs } = found.stored.key
+    const { id, servers, expiresAtMs, suspendedBy } = found.stored.key
+    if (suspendedBy !== undefined) return undefined
     if (expiresAtMs !== undefined && this.#options.clock.now() >= expiresAtMs) return undefined
     return {
-      ...ofUser(found.user),
+      ...callerOf(found.user),
       via: 'key',
       keyId: id,
       ...(servers !== undefined && { servers }),
@@ -68,7 +69,7 @@ export class CredentialCheck {
   #ofLogin(login: StoredLogin | undefined): Principal | undefined {
     if (!login || login.revoked || login.user.disabled) return undefined
     if (this.#options.clock.now() >= login.expiresAtMs) return undefined
-    return { ...ofUser(login.user), via: 'token', loginId: login.id, expiresAtMs: login.expiresAtMs }
+    return { ...callerOf(login.user), via: 'token', loginId: login.id, expiresAtMs: login.expiresAtMs }
   }
 
   #ofGrant(grant: Grant | undefined): Principal | undefined {
@@ -80,5 +81,3 @@ export class CredentialCheck {
 const distinct = (ids: readonly (string | undefined)[]): string[] => [
   ...new Set(ids.filter((id) => id !== undefined)),
 ]
-
-const ofUser = ({ id, username, roles, accountId }: User) => ({ userId: id, username, roles, accountId })

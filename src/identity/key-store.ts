@@ -15,6 +15,7 @@ interface KeyTable {
   created_at: Int
   expires_at: IntOrNull
   last_used_at: IntOrNull
+  suspended_by: string | null
 }
 
 interface Tables {
@@ -34,6 +35,8 @@ export interface ApiKey {
   readonly expiresAtMs?: number
   /** To the minute. */
   readonly lastUsedAtMs?: number
+  /** The user who keeps it from being used. */
+  readonly suspendedBy?: string
 }
 
 /** A key with what verification needs. */
@@ -132,7 +135,16 @@ export class KeyStore {
       .where('users.deleted_at', 'is', null)
       .selectAll('users')
       .select(['api_keys.id as key_id', 'api_keys.name as key_name', 'api_keys.created_at as key_created_at'])
-      .select(['mac', 'previous_mac', 'previous_until', 'servers', 'expires_at', 'last_used_at', 'user_id'])
+      .select([
+        'mac',
+        'previous_mac',
+        'previous_until',
+        'servers',
+        'expires_at',
+        'last_used_at',
+        'user_id',
+        'suspended_by',
+      ])
   }
 }
 
@@ -154,6 +166,7 @@ function storedKeyOf(row: Selectable<KeyTable>): StoredKey {
     createdAtMs: Number(row.created_at),
     ...(row.expires_at === null ? {} : { expiresAtMs: Number(row.expires_at) }),
     ...(row.last_used_at === null ? {} : { lastUsedAtMs: Number(row.last_used_at) }),
+    ...(row.suspended_by === null ? {} : { suspendedBy: row.suspended_by }),
   }
   if (row.previous_mac === null || row.previous_until === null) return { key, mac: row.mac }
   return { key, mac: row.mac, previous: { mac: row.previous_mac, untilMs: Number(row.previous_until) } }

@@ -7,6 +7,7 @@ import { newId, randomToken } from '../base/id.ts'
 import type { Keyring } from '../base/keyring.ts'
 import type { Log } from '../base/log.ts'
 import { keyPrefix, type ApiKey, type KeyStore, type StoredKey } from './key-store.ts'
+import { callerOf } from './user-store.ts'
 import type { Principal } from './principal.ts'
 import type { Revocations } from './revocations.ts'
 
@@ -83,6 +84,7 @@ export class Keys {
       created_at: nowMs,
       expires_at: expiresAtMs ?? null,
       last_used_at: null,
+      suspended_by: null,
     })
     return { apiKey: await this.get(id, { userId }), key }
   }
@@ -113,6 +115,21 @@ export class Keys {
     return { apiKey: await this.get(id, scope), key }
   }
 
+  /**
+   * Keeps a key from being used, or lets it be used again. What somebody else suspended, its owner cannot take back
+   * (`forbidden`).
+   */
+  async suspend(id: string, isSuspended: boolean, by: KeyScope & { readonly byId: string }): Promise<ApiKey> {
+    const { store, revocations } = this.#options
+    const { key } = await this.#getStored(id, by)
+    const isOwnDoing = key.suspendedBy === undefined || key.suspendedBy === by.byId
+    if (by.userId !== undefined && !isOwnDoing)
+      throw new GatewayError('forbidden', { detail: 'An administrator has suspended this key; ask them.' })
+    await store.update(id, { suspended_by: isSuspended ? (key.suspendedBy ?? by.byId) : null })
+    if (isSuspended) revocations.publish({ keyId: id })
+    return this.get(id, by)
+  }
+
   async delete(id: string, scope: KeyScope): Promise<void> {
     await this.#getStored(id, scope)
     await this.#options.store.delete(id)
@@ -129,14 +146,12 @@ export class Keys {
     // An unknown id costs the same comparison as a wrong secret.
     const endsAtMs = secretEnd(found?.stored ?? { mac: new Uint8Array(given.length) }, given)
     if (!found || endsAtMs === undefined || found.user.disabled) return undefined
+    if (found.stored.key.suspendedBy !== undefined) return undefined
     const { key } = found.stored
     const expiresAtMs = Math.min(endsAtMs, key.expiresAtMs ?? Infinity)
     if (clock.now() >= expiresAtMs) return undefined
     return {
-      userId: found.user.id,
-      username: found.user.username,
-      roles: found.user.roles,
-      accountId: found.user.accountId,
+      ...callerOf(found.user),
       via: 'key',
       keyId: key.id,
       ...(key.servers === undefined ? {} : { servers: key.servers }),

@@ -59,6 +59,13 @@ export interface LoginsOptions {
   readonly lifetimeMs?: number
 }
 
+/** Where a password came from. */
+interface LoginOrigin {
+  readonly ip: string
+  /** Hears whose name it was, whether or not the password is right. */
+  readonly onUser?: (user: User) => void
+}
+
 const refreshText = /^rt_[A-Za-z0-9_-]{43}$/
 const thirtyDaysMs = 30 * 24 * 60 * 60 * 1000
 
@@ -79,7 +86,7 @@ export class Logins {
    * Logs in by password. Unknown user, wrong password and disabled user give one answer (`unauthorized`) after one
    * time; too many failures give `locked_out` with `retryAfterS`. `ip` is the caller's address.
    */
-  async login(input: z.output<typeof loginInput>, from: { ip: string }): Promise<LoginAnswer> {
+  async login(input: z.output<typeof loginInput>, from: LoginOrigin): Promise<LoginAnswer> {
     const user = await this.verifyPassword(input, from)
     if (!user) throw new GatewayError('unauthorized', { detail: 'The user name or the password is wrong.' })
     return this.#begin(user)
@@ -91,13 +98,14 @@ export class Logins {
    */
   async verifyPassword(
     { username, password }: z.output<typeof loginInput>,
-    from: { ip: string },
+    from: LoginOrigin,
   ): Promise<User | undefined> {
     const { lockout, passwords, userStore } = this.#options
     const attempt = { username, ip: from.ip }
     lockout.check(attempt)
     const name = usernameText.safeParse(username)
     const user = name.success ? await userStore.findByName(name.data) : undefined
+    if (user) from.onUser?.(user)
     // Checked and counted within the turn: what is sent all at once is not counted less.
     const right = await passwords.verify(user?.passwordHash, password, {
       before: () => lockout.check(attempt),

@@ -9,6 +9,8 @@ export interface Principal {
   readonly userId: string
   readonly username: string
   readonly roles: readonly Role[]
+  /** Absent where there are none. */
+  readonly groups?: readonly string[]
   /** The account that pays for this caller's calls. */
   readonly accountId: string
   /**

@@ -7,7 +7,7 @@ import type { LoginStore } from './login-store.ts'
 import type { Grant, GrantReader } from './grant.ts'
 import type { Principal } from './principal.ts'
 import { isScope, type Scope } from './scopes.ts'
-import type { User } from './user-store.ts'
+import { callerOf, type User } from './user-store.ts'
 
 /** Clocks of two nodes may differ by this much. */
 const leewayS = 60
@@ -90,10 +90,7 @@ export class Tokens {
     const expiresAtMs = Math.min((exp + leewayS) * 1000, login.expiresAtMs)
     if (this.#options.clock.now() >= expiresAtMs) return undefined
     return {
-      userId: login.user.id,
-      username: login.user.username,
-      roles: login.user.roles,
-      accountId: login.user.accountId,
+      ...callerOf(login.user),
       via: 'token',
       loginId: login.id,
       expiresAtMs,
@@ -137,10 +134,7 @@ export class Tokens {
 
 /** Whom a grant makes of a client that holds a token of it. */
 export const principalOf = ({ id, user, resource, scopes, expiresAtMs }: Grant): Principal => ({
-  userId: user.id,
-  username: user.username,
-  roles: user.roles,
-  accountId: user.accountId,
+  ...callerOf(user),
   via: 'oauth',
   grantId: id,
   resource,

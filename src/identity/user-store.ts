@@ -14,6 +14,8 @@ export interface UserTable {
   password_hash: string
   /** Names of roles, joined by spaces. */
   roles: string
+  /** JSON array. */
+  group_names: ColumnType<string, string | undefined, string>
   account_id: string
   disabled: Int
   created_at: Int
@@ -36,6 +38,8 @@ export interface User {
   readonly username: string
   readonly email?: string
   readonly roles: readonly Role[]
+  /** For access rules. They give no rights by themselves. */
+  readonly groups: readonly string[]
   readonly accountId: string
   readonly disabled: boolean
   readonly createdAtMs: number
@@ -60,12 +64,22 @@ export function userOf(row: Selectable<UserTable>): User {
     username: row.username,
     ...(row.email === null ? {} : { email: row.email }),
     roles: parseRoles(row.roles),
+    groups: JSON.parse(row.group_names) as string[],
     accountId: row.account_id,
     disabled: row.disabled !== 0n,
     createdAtMs: Number(row.created_at),
     updatedAtMs: Number(row.updated_at),
   }
 }
+
+/** What a caller is by being this user. */
+export const callerOf = ({ id, username, roles: held, groups, accountId }: User) => ({
+  userId: id,
+  username,
+  roles: held,
+  ...(groups.length > 0 && { groups }),
+  accountId,
+})
 
 export class UserStore {
   readonly #database: Database

@@ -20,6 +20,11 @@ const roleList = z
   .min(1)
   .overwrite((list) => [...new Set(list)])
 
+const groupList = z
+  .array(z.string().trim().min(1).max(200))
+  .max(200)
+  .overwrite((list) => [...new Set(list)])
+
 /** `POST /auth/register` */
 export const registerInput = z.strictObject({
   username: usernameText,
@@ -28,14 +33,18 @@ export const registerInput = z.strictObject({
 })
 
 /** `POST /users` */
-export const userInput = registerInput.extend({ roles: roleList.default(['member']) })
-export type UserInput = z.output<typeof userInput>
+export const userInput = registerInput.extend({
+  roles: roleList.default(['member']),
+  groups: groupList.default([]).describe('For access rules; they give no rights by themselves.'),
+})
+export type UserInput = Omit<z.output<typeof userInput>, 'groups'> & { readonly groups?: readonly string[] }
 
 /** `PATCH /users/{id}`; an email of null removes it. */
 export const userPatch = z.strictObject({
   password: newPassword.optional(),
   email: email.nullable().optional(),
   roles: roleList.optional(),
+  groups: groupList.optional(),
   disabled: z.boolean().optional(),
 })
 export type UserPatch = z.output<typeof userPatch>
@@ -73,6 +82,7 @@ export class Users {
       username: input.username,
       ...(input.email === undefined ? {} : { email: input.email }),
       roles: input.roles,
+      groups: input.groups ?? [],
       accountId: newId('acc', nowMs),
       disabled: false,
       createdAtMs: nowMs,
@@ -84,6 +94,7 @@ export class Users {
       email: user.email ?? null,
       password_hash: passwordHash,
       roles: formatRoles(user.roles),
+      group_names: JSON.stringify(user.groups),
       account_id: user.accountId,
       disabled: 0,
       created_at: nowMs,
@@ -125,7 +136,7 @@ export class Users {
   }
 
   /**
-   * Changes a user. A new password, new roles or `disabled` end what the user has open; a new password and
+   * Changes a user. A new password, new roles or groups, or `disabled` end what the user has open; a new password and
    * `disabled` also end its logins and what it allowed OAuth clients. The last administrator who can log in stays one (`unprocessable`).
    */
   async patch(id: string, patch: UserPatch): Promise<User> {
@@ -138,6 +149,7 @@ export class Users {
       ...(passwordHash === undefined ? {} : { password_hash: passwordHash }),
       ...(patch.email === undefined ? {} : { email: patch.email }),
       ...(patch.roles === undefined ? {} : { roles: formatRoles(patch.roles) }),
+      ...(patch.groups === undefined ? {} : { group_names: JSON.stringify(patch.groups) }),
       ...(patch.disabled === undefined ? {} : { disabled: patch.disabled ? 1 : 0 }),
     }
     const losesAdmin =
@@ -150,7 +162,8 @@ export class Users {
       keepAnAdmin,
     })
     if (!changed) throw keepAnAdmin ? lastAdmin() : new GatewayError('not_found')
-    if (endsLogins || patch.roles !== undefined) revocations.publish({ userId: id })
+    if (endsLogins || patch.roles !== undefined || patch.groups !== undefined)
+      revocations.publish({ userId: id })
     return this.get(id)
   }
 

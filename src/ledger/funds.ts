@@ -2,7 +2,14 @@
 import { assert, GatewayError } from '../base/errors.ts'
 import { formatAmount } from '../base/money.ts'
 import type { Transfer } from './account.ts'
-import type { BudgetSpend, BudgetWindow, Spender } from './budgets/budget.ts'
+import {
+  callUnit,
+  countedMethod,
+  oneCall,
+  type BudgetSpend,
+  type BudgetWindow,
+  type Spender,
+} from './budgets/budget.ts'
 import type { Budgets } from './budgets/budgets.ts'
 import type { Stake, Refusal } from './budgets/stake.ts'
 import type { BillingEvent } from './event.ts'
@@ -16,6 +23,8 @@ export type FundsEntry = Transfer | BudgetSpend | BillingEvent
 export interface CallHold {
   readonly hold: Hold
   readonly stake: Stake
+  /** Of budgets that bound the number of calls. */
+  readonly calls?: Stake | undefined
 }
 
 export interface FundsParts {
@@ -35,12 +44,7 @@ export class Funds {
 
   /** Sets `amount` aside for the call with this record id; undefined where it is not covered. */
   hold(spender: Spender, record: bigint, amount: bigint): CallHold | undefined {
-    const stake = this.#budgets.stake(spender, record, amount)
-    if (!stake) return undefined
-    const hold = this.#ledger.hold(spender.accountId, amount)
-    if (hold) return { hold, stake }
-    this.#budgets.settle(stake, 0n)
-    return undefined
+    return this.#hold(spender, record, { amount, backing: undefined })
   }
 
   /** As `hold`, of a payment for this one call instead of the wallet. Budgets count it all the same. */
@@ -49,11 +53,23 @@ export class Funds {
     record: bigint,
     { amount, backing }: { readonly amount: bigint; readonly backing: Backing },
   ): CallHold | undefined {
+    return this.#hold(spender, record, { amount, backing })
+  }
+
+  #hold(
+    spender: Spender,
+    record: bigint,
+    { amount, backing }: { readonly amount: bigint; readonly backing: Backing | undefined },
+  ): CallHold | undefined {
+    // Also where no budget bounds calls: one may be made while this one runs.
+    const isCounted = spender.method === countedMethod
+    const calls = isCounted ? this.#budgets.stake(spender, record, oneCall, callUnit) : undefined
+    if (isCounted && !calls) return undefined
     const stake = this.#budgets.stake(spender, record, amount)
-    if (!stake) return undefined
-    const hold = this.#ledger.hold(spender.accountId, amount, backing)
-    if (hold) return { hold, stake }
-    this.#budgets.settle(stake, 0n)
+    const hold = stake && this.#ledger.hold(spender.accountId, amount, backing)
+    if (stake && hold) return { hold, stake, calls }
+    if (stake) this.#budgets.settle(stake, 0n)
+    if (calls) this.#budgets.settle(calls, 0n)
     return undefined
   }
 
@@ -66,11 +82,16 @@ export class Funds {
     return false
   }
 
-  /** Replaces a hold by the real cost; returns what commits with the record. */
-  settle({ hold, stake }: CallHold, cost: bigint, record: bigint): FundsEntry[] {
+  /** Replaces a hold by the real cost; returns what commits with the record. `ran`: by its record, the call counts. */
+  settle(
+    { hold, stake, calls }: CallHold,
+    cost: bigint,
+    { record, ran }: { record: bigint; ran: boolean },
+  ): FundsEntry[] {
     assert(cost <= stake.amount, 'a charge never passes what its budgets hold')
     const entries: FundsEntry[] = this.#ledger.settle(hold, cost, record)
     for (const spend of this.#budgets.settle(stake, cost)) entries.push(spend)
+    if (calls) for (const spend of this.#budgets.settle(calls, ran ? oneCall : 0n)) entries.push(spend)
     for (const event of this.#budgets.takeEvents()) entries.push(event)
     return entries
   }
@@ -81,17 +102,23 @@ export class Funds {
   }
 
   /** Gives a hold back without a charge. */
-  release({ hold, stake }: CallHold): void {
+  release({ hold, stake, calls }: CallHold): void {
     this.#ledger.release(hold)
     this.#budgets.settle(stake, 0n)
+    if (calls) this.#budgets.settle(calls, 0n)
   }
 
-  /** Why a call does not get `amount`: `budget_exhausted` or `balance_exhausted`, with the figures. */
+  /** Why a call does not get `amount`: `quota_exhausted`, `budget_exhausted` or `balance_exhausted`, with the figures. */
   refusal(
     spender: Spender,
     record: bigint,
     { amount, held }: { amount: bigint; held?: CallHold | undefined },
   ) {
+    if (!held && spender.method === countedMethod) {
+      const one = { spender, record, amount: 0n, shares: [], unit: callUnit }
+      const full = this.#budgets.findRefusal(one, oneCall)
+      if (full) return quotaError(full)
+    }
     const stake = held?.stake ?? { spender, record, amount: 0n, shares: [] }
     const short = this.#budgets.findRefusal(stake, amount)
     return short ? this.#budgetError(short, amount) : this.#balanceError(spender.accountId, amount)
@@ -132,6 +159,28 @@ export class Funds {
       ...(retryAfterS !== undefined && { retryAfterS }),
     })
   }
+}
+
+function quotaError({ budget, state, nowMs, freesAtMs }: Refusal): GatewayError {
+  const { id, name, window } = budget
+  const resetsAt = freesAtMs === undefined ? undefined : new Date(freesAtMs).toISOString()
+  const next =
+    resetsAt === undefined ? 'ask for an increase' : `wait until ${resetsAt} or ask for an increase`
+  const detail = `The quota ${name ?? id} of ${formatAmount(state.limit)} calls ${periodText(window)} is used up; ${next}.`
+  const data = {
+    budget: id,
+    ...(name !== undefined && { name }),
+    calls: formatAmount(state.limit),
+    used: formatAmount(state.spent),
+    running: formatAmount(state.held),
+    ...(resetsAt !== undefined && { resetsAt }),
+  }
+  const waitS = freesAtMs === undefined ? undefined : Math.max(1, Math.ceil((freesAtMs - nowMs) / 1000))
+  return new GatewayError('quota_exhausted', {
+    detail,
+    data,
+    ...(waitS !== undefined && { retryAfterS: waitS }),
+  })
 }
 
 const periodText = (window: BudgetWindow): string => {

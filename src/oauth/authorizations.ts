@@ -26,6 +26,8 @@ export interface AuthorizationsOptions {
 export interface Visitor {
   readonly ip: string
   readonly browser: string
+  /** Hears who it is, as soon as that is known. */
+  readonly onUser?: (user: { readonly id: string; readonly username: string }) => void
 }
 
 /** What a page tells its reader. */
@@ -112,11 +114,18 @@ export class Authorizations {
     return this.#show({ ...interaction, user: { id: user.id, username: user.username } })
   }
 
+  /** Goes on with a user who has logged in elsewhere. */
+  loginAs(text: string, user: { readonly id: string; readonly username: string }, visitor: Visitor): Step {
+    const { id, username } = user
+    return this.#show({ ...this.#open(text, visitor), user: { id, username } })
+  }
+
   /** Ends with a redirect to the client: with a code, or with the news that the user does not want it. */
   async decide(text: string | undefined, allowed: boolean, visitor: Visitor): Promise<Step> {
     const interaction = this.#open(text, visitor)
     const { user, id, clientId, clientName, redirectUri, resource, scopes, challenge } = interaction
     if (!user) throw staleBrowser()
+    visitor.onUser?.(user)
     if (!allowed)
       return this.#redirect(interaction, { error: 'access_denied', error_description: 'The user refused.' })
     const code = await this.#options.grants.begin({

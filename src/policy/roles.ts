@@ -29,6 +29,8 @@ export const permissions = {
   'limits:manage': ['admin'],
   'secrets:read': ['admin', 'auditor'],
   'secrets:manage': ['admin'],
+  'audit:read': ['admin', 'auditor'],
+  'payloads:read': ['auditor'],
   verify: ['admin', 'auditor'],
 } as const satisfies Record<string, readonly Role[]>
 

@@ -27,6 +27,8 @@ export interface Member extends MemberView {
   readonly server: Server
   /** Whether this caller may use something of it, by the server's own name or URI; everything where absent. */
   readonly isPermitted?: (noun: Noun, own: string) => boolean
+  /** Of each item of a list of the server whether this caller may see it; all where absent. */
+  readonly shows?: (noun: Noun, key: string, items: readonly unknown[]) => readonly boolean[]
 }
 
 export interface Bundle {

@@ -3,7 +3,9 @@ import { z } from 'zod'
 import { GatewayError, type FieldError } from '../base/errors.ts'
 import { builtInName } from '../base/built-in-name.ts'
 import { isObject } from '../base/is-object.ts'
-import { accessLevels, sharings, type Server } from './server.ts'
+import { captureInput } from './capture.ts'
+import { approvals, definitionFlagKinds, usualDefinitionPolicy } from './definition-policy.ts'
+import { accessLevels, identityClaims, sharings, type Server } from './server.ts'
 
 /** Words that are, or may become, routes beside `/mcp/{NAME}`. */
 const reservedNames = new Set([
@@ -88,38 +90,71 @@ const transport = z.discriminatedUnion(
 
 const parameter = plainText(2048).min(1)
 
+const proof = {
+  method: z.enum(['basic', 'post', 'private-key-jwt']).optional(),
+  clientSecret: secret.optional(),
+  privateKey: secret.optional(),
+  algorithm: z.enum(['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA']).optional(),
+}
+
+interface Proof {
+  readonly method?: string | undefined
+  readonly clientSecret?: string | undefined
+  readonly privateKey?: string | undefined
+}
+
+/** What is wrong with how a client proves itself: the field, and why. */
+function* proofFaults(value: Proof): Generator<[string, string]> {
+  const wantsKey =
+    value.method === 'private-key-jwt' || (value.method === undefined && value.privateKey !== undefined)
+  const [field, other] = wantsKey
+    ? (['privateKey', 'clientSecret'] as const)
+    : (['clientSecret', 'privateKey'] as const)
+  if (value[field] === undefined) yield [field, 'is needed to prove who asks']
+  if (value[other] !== undefined) yield [other, `is not used with ${value.method ?? field}`]
+}
+
+const checkProof = ({ value, issues }: z.core.ParsePayload<Proof>): void => {
+  for (const [field, message] of proofFaults(value))
+    issues.push({ code: 'custom', path: [field], message, input: undefined })
+}
+
+/** A client without a secret is a public one, which has PKCE. */
+const checkOptionalProof = (
+  payload: z.core.ParsePayload<Proof & { clientId?: string | undefined }>,
+): void => {
+  const { method, clientSecret, privateKey, clientId } = payload.value
+  const given = [method, clientSecret, privateKey].find((each) => each !== undefined)
+  if (given === undefined) return
+  if (clientId === undefined)
+    payload.issues.push({
+      code: 'custom',
+      path: ['clientId'],
+      message: 'is needed with a secret',
+      input: given,
+    })
+  checkProof(payload)
+}
+
+const machine = {
+  type: z.literal('oauth2'),
+  clientId: parameter,
+  ...proof,
+  tokenUrl: url.optional(),
+  issuer: url.optional(),
+  scope: parameter.optional(),
+  audience: parameter.optional(),
+  resource: plainText(2048).optional(),
+}
+
 const clientCredentials = z
-  .strictObject({
-    type: z.literal('oauth2'),
-    grant: z.literal('client-credentials', {
-      error: 'must be client-credentials; authorization-code is not supported yet',
-    }),
-    clientId: parameter,
-    method: z.enum(['basic', 'post', 'private-key-jwt']).optional(),
-    clientSecret: secret.optional(),
-    privateKey: secret.optional(),
-    algorithm: z.enum(['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA']).optional(),
-    tokenUrl: url.optional(),
-    issuer: url.optional(),
-    scope: parameter.optional(),
-    audience: parameter.optional(),
-    resource: plainText(2048).optional(),
-  })
-  .check(({ value, issues }) => {
-    const wantsKey =
-      value.method === 'private-key-jwt' || (value.method === undefined && value.privateKey !== undefined)
-    const field = wantsKey ? 'privateKey' : 'clientSecret'
-    const other = wantsKey ? 'clientSecret' : 'privateKey'
-    if (value[field] === undefined)
-      issues.push({ code: 'custom', path: [field], message: 'is needed to prove who asks', input: undefined })
-    if (value[other] !== undefined)
-      issues.push({
-        code: 'custom',
-        path: [other],
-        message: `is not used with ${value.method ?? field}`,
-        input: '',
-      })
-  })
+  .strictObject({ ...machine, grant: z.literal('client-credentials') })
+  .check(checkProof)
+const tokenExchange = z.strictObject({ ...machine, grant: z.literal('token-exchange') }).check(checkProof)
+const { clientId: _id, tokenUrl: _url, audience: _audience, ...personal } = machine
+const authorizationCode = z
+  .strictObject({ ...personal, grant: z.literal('authorization-code'), clientId: parameter.optional() })
+  .check(checkOptionalProof)
 
 const auth = z.discriminatedUnion(
   'type',
@@ -137,7 +172,9 @@ const auth = z.discriminatedUnion(
       password: plainText(8192),
     }),
     z.strictObject({ type: z.literal('bearer'), token: secret }),
-    clientCredentials,
+    z.discriminatedUnion('grant', [clientCredentials, authorizationCode, tokenExchange], {
+      error: 'must be client-credentials, authorization-code or token-exchange',
+    }),
   ],
   { error: notYet('an auth type', 'none, api-key, basic, bearer, oauth2') },
 )
@@ -175,6 +212,40 @@ export const usageReport = z
     'names neither tokens nor cost',
   )
 
+/** Headers that the protocols or the gateway itself give a meaning. */
+const takenHeaders =
+  /^(?:accept.*|authorization|connection|content-.*|cookie|host|keep-alive|last-event-id|mcp-.*|origin|proxy-.*|te|trailer|transfer-encoding|upgrade)$/i
+
+export const identityNote = z.strictObject({
+  header: z
+    .string()
+    .regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'must be the name of a header')
+    .refine((name) => !takenHeaders.test(name), 'is a header that means something else')
+    .default('Tollbridge-Identity')
+    .describe('The header that carries it.'),
+  audience: plainText(2048).min(1).optional().describe("`aud` of it; by default the server's URL."),
+  claims: z
+    .array(z.enum(identityClaims))
+    .max(identityClaims.length)
+    .default([])
+    .describe('What it says beside the id of the user.'),
+})
+
+export const definitionPolicy = z.strictObject({
+  approval: z
+    .enum(approvals)
+    .default(usualDefinitionPolicy.approval)
+    .describe('Which definitions of tools wait for approval: none, changed ones, or new ones as well.'),
+  hold: z
+    .array(z.enum(definitionFlagKinds))
+    .max(definitionFlagKinds.length)
+    .default([...usualDefinitionPolicy.hold])
+    .describe('Definitions with one of these flags wait for approval.'),
+})
+
+const noPublic = 'cannot be public where each user has tokens of their own'
+const onlyOneUser = 'cannot be server where the server is told who calls; use session or user'
+
 /** The body of `POST /servers`. Unknown members are errors. */
 export const serverInput = z
   .strictObject({
@@ -193,7 +264,38 @@ export const serverInput = z
     reportCost: z.boolean().default(false),
     showPrices: z.boolean().default(false),
     usageReport: usageReport.optional(),
+    definitions: definitionPolicy.prefault({}),
+    identity: identityNote.optional(),
+    capture: captureInput.optional(),
   })
+  .check(({ value: { auth: given, sharing, access }, issues }) => {
+    if (given.type !== 'oauth2' || given.grant === 'client-credentials') return
+    if (sharing === 'server')
+      issues.push({ code: 'custom', path: ['sharing'], message: onlyOneUser, input: sharing })
+    if (access === 'public')
+      issues.push({ code: 'custom', path: ['access'], message: noPublic, input: access })
+  })
+  .check(
+    ({
+      value: {
+        identity,
+        transport: { type },
+        sharing,
+      },
+      issues,
+    }) => {
+      if (!identity) return
+      if (type !== 'streamable-http')
+        issues.push({
+          code: 'custom',
+          path: ['identity'],
+          message: 'is for streamable-http servers',
+          input: identity,
+        })
+      if (sharing === 'server')
+        issues.push({ code: 'custom', path: ['sharing'], message: onlyOneUser, input: sharing })
+    },
+  )
   .check(({ value, issues }) => {
     const isPublic = value.access === 'public'
     if (isPublic === (value.account !== undefined)) return
@@ -227,8 +329,26 @@ export function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
 /** A server as the registration that would make it, secrets included. */
 function inputOf(server: Server): Record<string, unknown> {
   const { name, description, iconUrl, repositoryUrl, transport, auth, access, sharing, timeouts } = server
-  const { limits, reportCost, showPrices, usageReport: report, publicAccountId: account } = server
-  const optional = { description, iconUrl, repositoryUrl, account, usageReport: report }
+  const {
+    limits,
+    reportCost,
+    showPrices,
+    definitions,
+    identity,
+    capture,
+    usageReport: report,
+    publicAccountId: account,
+  } = server
+  const optional = {
+    description,
+    iconUrl,
+    repositoryUrl,
+    account,
+    usageReport: report,
+    definitions,
+    identity,
+    capture,
+  }
   const present = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined))
   return { ...present, name, transport, auth, access, sharing, timeouts, limits, reportCost, showPrices }
 }

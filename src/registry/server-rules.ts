@@ -1,5 +1,6 @@
 // What a well-formed registration still may not do: addresses, commands, variables and headers that would be harm.
 import { GatewayError, type ErrorCode } from '../base/errors.ts'
+import { findReference, fits, looksLikeReference, mapSecrets } from './secret-reference.ts'
 import type { ServerInput } from './server-input.ts'
 
 export interface ServerRules {
@@ -7,6 +8,8 @@ export interface ServerRules {
   readonly stdioAllow: readonly string[]
   /** Checks an http or https URL; throws `egress_denied` or `unprocessable`. */
   checkUrl(url: string): unknown
+  /** Why a server of this name may not refer to this secret; undefined where it may. Absent: there are no secrets. */
+  secretProblem?(secret: string, server: string): string | undefined
 }
 
 /**
@@ -15,11 +18,10 @@ export interface ServerRules {
  */
 export function checkServer(input: ServerInput, rules: ServerRules, allowStdio: boolean): void {
   const { transport, auth } = input
-  refuseReferences(transport, '/transport')
-  refuseReferences(auth, '/auth')
+  checkReferences(input, rules)
   if (transport.type !== 'stdio') {
     checkAddresses(transport, rules)
-    checkHeaders(transport.headers ?? {}, auth)
+    checkHeaders(transport.headers ?? {}, input)
     checkAuth(auth)
     if (auth.type === 'oauth2') checkOauth(transport, auth, rules)
     checkSessionId(transport, auth)
@@ -89,10 +91,30 @@ function checkSessionId({ url, headers, sessionId }: NetworkInput, auth: ServerI
     refuse('/transport/url', `must hold {${name}} as one whole segment of its path`)
 }
 
-/** A value that asks the gateway for another secret could read any of them (trust: secret-reference escape). */
+const howToRefer =
+  'may only refer to a secret as ${secret:NAME} with nothing around it, where the configuration names that secret for this server'
+
+/**
+ * Secret values may refer to secrets that the configuration names for servers of this name, as a whole. Any other
+ * reference, or one anywhere else, could read what is not the caller's (trust: secret-reference escape).
+ */
+function checkReferences(input: ServerInput, rules: ServerRules): void {
+  const rest = mapSecrets({ transport: input.transport, auth: input.auth }, (value, place) => {
+    const reference = findReference(value)
+    if (!reference || !fits(reference, place)) return value
+    const problem = rules.secretProblem
+      ? rules.secretProblem(reference.name, input.name)
+      : `there is no secret ${reference.name} for this server`
+    if (problem !== undefined) refuse(place.field, problem)
+    return ''
+  })
+  refuseReferences(rest.transport, '/transport')
+  refuseReferences(rest.auth, '/auth')
+}
+
 function refuseReferences(value: unknown, field: string): void {
   if (typeof value === 'string') {
-    if (/\$\{\s*[\w-]+\s*:/.test(value)) refuse(field, 'references such as ${env:NAME} are not supported')
+    if (looksLikeReference(value)) refuse(field, howToRefer)
   } else if (typeof value === 'object' && value !== null)
     for (const [key, member] of Object.entries(value)) refuseReferences(member, `${field}/${key}`)
 }
@@ -196,13 +218,19 @@ function headerNames(headers: Readonly<Record<string, string>>, auth: ServerInpu
   return names
 }
 
-function checkHeaders(headers: Readonly<Record<string, string>>, auth: ServerInput['auth']): void {
+function checkHeaders(
+  headers: Readonly<Record<string, string>>,
+  { auth, identity }: Pick<ServerInput, 'auth' | 'identity'>,
+): void {
   const seen = headerNames({}, auth)
+  if (identity && seen.has(identity.header.toLowerCase()))
+    refuse('/identity/header', 'is set by auth already')
+  if (identity) seen.add(identity.header.toLowerCase())
   for (const [name, value] of Object.entries(headers)) {
     const field = `/transport/headers/${name}`
     checkHeaderName(name, field)
     checkHeaderValue(value, field)
-    if (seen.has(name.toLowerCase())) refuse(field, 'is set twice, here or under auth')
+    if (seen.has(name.toLowerCase())) refuse(field, 'is set twice, here or under auth or identity')
     seen.add(name.toLowerCase())
   }
 }
@@ -215,8 +243,8 @@ function checkOauth(transport: NetworkInput, auth: OauthInput, rules: ServerRule
       '/auth/type',
       'oauth2 works with streamable-http servers only, where each request has its own headers',
     )
-  for (const name of ['tokenUrl', 'issuer'] as const) {
-    const url = auth[name]
+  const addresses = { issuer: auth.issuer, tokenUrl: 'tokenUrl' in auth ? auth.tokenUrl : undefined }
+  for (const [name, url] of Object.entries(addresses)) {
     if (url === undefined) continue
     try {
       rules.checkUrl(url)

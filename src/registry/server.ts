@@ -1,4 +1,6 @@
 // A registered MCP server: where it is, how we log in to it, who may use it, and its limits.
+import type { Capture } from './capture.ts'
+import type { DefinitionPolicy } from './definition-policy.ts'
 
 export interface HttpTransport {
   readonly type: 'streamable-http'
@@ -75,6 +77,8 @@ export type ServerAuth =
   | { readonly type: 'basic'; readonly username: string; readonly password: string }
   | { readonly type: 'bearer'; readonly token: string }
   | ClientCredentialsAuth
+  | AuthorizationCodeAuth
+  | TokenExchangeAuth
 
 /** OAuth 2.1 on the gateway's own behalf: all callers share one token. */
 export interface ClientCredentialsAuth {
@@ -95,6 +99,31 @@ export interface ClientCredentialsAuth {
   readonly audience?: string
   /** By default the server's URL; empty: none is sent. */
   readonly resource?: string
+}
+
+/** OAuth 2.1 on behalf of each user, who has to say so once. */
+export interface AuthorizationCodeAuth extends Pick<
+  ClientCredentialsAuth,
+  'type' | 'method' | 'clientSecret' | 'privateKey' | 'algorithm' | 'issuer' | 'scope' | 'resource'
+> {
+  readonly grant: 'authorization-code'
+  /** Absent: a metadata document, or whoever we register as. */
+  readonly clientId?: string
+}
+
+/** The gateway's word of who calls is exchanged for a token of the server (RFC 8693). */
+export interface TokenExchangeAuth extends Omit<ClientCredentialsAuth, 'grant'> {
+  readonly grant: 'token-exchange'
+}
+
+export const identityClaims = ['username', 'account', 'roles', 'groups'] as const
+
+/** A signed note of who calls, for the server. */
+export interface IdentityNote {
+  readonly header: string
+  /** By default the server's URL. */
+  readonly audience?: string
+  readonly claims: readonly (typeof identityClaims)[number][]
 }
 
 export const accessLevels = ['private', 'authenticated', 'public'] as const
@@ -148,12 +177,18 @@ export interface Server {
   /** The account that pays for calls without a credential; set where `access` is `public`. */
   readonly publicAccountId?: string
   readonly sharing: Sharing
+  /** Whether and how the server is told who calls. */
+  readonly identity?: IdentityNote
   readonly timeouts: ServerTimeouts
   readonly limits: ServerLimits
   /** Whether answers carry `_meta["tollbridge/cost"]` without being asked. */
   readonly reportCost: boolean
   /** Whether tools/list carries `_meta["tollbridge/price"]` without being asked. */
   readonly showPrices?: boolean
+  /** What is held back of its tools; see `definitionPolicyOf`. */
+  readonly definitions?: DefinitionPolicy
+  /** What is kept of its calls' arguments and results; absent: nothing. */
+  readonly capture?: Capture
   /** What its answers are trusted to say of its own use. */
   readonly usageReport?: UsageReport
   readonly status: ServerStatus

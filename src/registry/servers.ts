@@ -5,6 +5,7 @@ import { GatewayError } from '../base/errors.ts'
 import { newId } from '../base/id.ts'
 import type { Log } from '../base/log.ts'
 import { applyPatch, parseServerInput, type ServerInput } from './server-input.ts'
+import { referencesOf } from './secret-reference.ts'
 import { checkServer, type ServerRules } from './server-rules.ts'
 import type { LastFailure, Server } from './server.ts'
 import type { ServerStore } from './store.ts'
@@ -51,6 +52,7 @@ export class Registry {
   /** Reads all servers from the store; once, before anything else. */
   async load(): Promise<void> {
     for (const server of await this.#options.store.all()) this.#keep(server)
+    for (const server of this.all()) this.#noteLostSecrets(server)
   }
 
   findByName(name: string): Server | undefined {
@@ -220,6 +222,15 @@ export class Registry {
     await this.#last
     await this.flush()
     clearTimeout(this.#flushTimer)
+  }
+
+  /** The configuration may have changed since a registration was checked; only its server fails. */
+  #noteLostSecrets(server: Server): void {
+    for (const name of referencesOf(server).keys()) {
+      const problem = this.#options.rules.secretProblem?.(name, server.name)
+      if (problem !== undefined)
+        this.recordFailure(server.id, { stage: 'connect', message: `A secret cannot be used: ${problem}.` })
+    }
   }
 
   #note(old: Server, server: Server): void {

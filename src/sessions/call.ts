@@ -2,9 +2,6 @@
 import { GatewayError } from '../base/errors.ts'
 import type { ListNode } from '../base/linked-list.ts'
 import { formatAmount } from '../base/money.ts'
-import type { Principal } from '../identity/principal.ts'
-import type { Admission } from '../policy/limits/limits.ts'
-import type { Server } from '../registry/server.ts'
 import type {
   UpstreamExchange,
   UpstreamFailure,
@@ -12,17 +9,15 @@ import type {
   UpstreamMessage,
   UpstreamSink,
 } from '../upstreams/upstream.ts'
-import { isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from '../wire/json-rpc.ts'
-import type { Era } from '../wire/protocol-version.ts'
+import { isRequest, isResponse, type JsonRpcMessage } from '../wire/json-rpc.ts'
 import { answerEnd, hasEventId, isInterim, statusAnswer, underId } from './answer.ts'
-import type { CallEnd, Charge, SettledListener } from './charge.ts'
+import type { CallInput } from './call-input.ts'
+import type { CallEnd, SettledListener } from './charge.ts'
 import type { Deadline, Deadlines, Expiring } from './deadlines.ts'
-import type { Present } from './presenter.ts'
 import { failureError, refusalAnswer } from './refusal.ts'
-import type { Claim } from './replays.ts'
-import type { Reply } from './reply.ts'
-import type { Deliver, Session, SessionCall } from './session.ts'
+import type { Deliver, SessionCall } from './session.ts'
 import type { KeptAnswer } from './kept-store.ts'
+import type { TaskOwner } from './tasks/store.ts'
 
 /** What a call asks of the relay that runs it. */
 export interface CallHost {
@@ -33,33 +28,12 @@ export interface CallHost {
   recover(call: Call): Promise<boolean>
   /** Tells a legacy server that nobody waits for this request any more. */
   cancelUpstream(call: Call, reason: string): void
+  /** Whose the task is that an answer says was started. */
+  taskStarted(call: Call, answer: JsonRpcMessage): TaskOwner | undefined
   reportFailure(call: Call, failure: UpstreamFailure): void
   /** The server has answered; `isResult`: not with an error. */
   reportAnswer(call: Call, isResult: boolean): void
   finished(call: Call): void
-}
-
-export interface CallInput {
-  readonly principal: Principal
-  readonly request: JsonRpcRequest
-  readonly body: Uint8Array
-  readonly era: Era
-  /** Whose call it is: its time limit, its price, its failures. */
-  readonly server: Server
-  /** Where the client sent it: that server, or an aggregate that it is a member of. */
-  readonly endpoint: Server
-  readonly session?: Session
-  readonly charge: Charge
-  readonly reply: Reply
-  /** MCP headers to send upstream, without the session id. */
-  readonly headers: Readonly<Record<string, string>>
-  /** Milliseconds until the answer is given up; undefined for streams that may stay open. */
-  readonly timeoutMs: number | undefined
-  /** What is added to the answer for its caller. */
-  readonly present?: Present | undefined
-  /** The idempotency key that this call runs for, where it came with one. */
-  readonly claim?: Claim
-  readonly admission?: Admission | undefined
 }
 
 /** How the gateway itself ends a call: the error for the caller, and what the record says. */
@@ -67,6 +41,18 @@ interface Cut {
   readonly error: GatewayError
   readonly outcome: CallEnd['outcome']
   readonly free: boolean
+}
+
+interface Answered {
+  readonly status: number
+  readonly bytes: Uint8Array
+  readonly parsed: JsonRpcMessage
+}
+
+/** What becomes durable with the record. */
+interface Lasting {
+  readonly kept?: KeptAnswer | undefined
+  readonly started?: TaskOwner | undefined
 }
 
 /** How long a call may wait after its server has asked the client for something; as the official SDK's own bridge. */
@@ -111,6 +97,11 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
     )
     reply.onGone(() => this.#clientGone())
     this.#exchange = this.#host.dispatch(this)
+  }
+
+  #came(bytes: number): void {
+    this.#responseBytes += bytes
+    this.input.admission?.spend(bytes)
   }
 
   head(head: UpstreamHead): void {
@@ -171,7 +162,7 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
   resume(message: UpstreamMessage, parsed: JsonRpcMessage, deliver: Deliver): void {
     this.#waiting.push(deliver)
     if (this.#ended) return
-    this.#responseBytes += message.bytes.length
+    this.#came(message.bytes.length)
     const refusal = this.input.charge.cover(this.#responseBytes)
     if (refusal) return this.#cutShort(refusal)
     this.#exchange?.abort()
@@ -182,7 +173,7 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
       this.#late = this.input.present?.(parsed, message.bytes, settled)
       this.input.reply.end()
     }
-    this.#settle(end, ended, this.#keep(200, message.bytes, parsed))
+    this.#settleAnswer(end, ended, { status: 200, bytes: message.bytes, parsed })
   }
 
   /** The client has cancelled: the server is told by the client's own notification. */
@@ -255,7 +246,7 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
   }
 
   #pass(message: UpstreamMessage): void {
-    this.#responseBytes += message.bytes.length
+    this.#came(message.bytes.length)
     if (message.frame) this.#resumable ||= this.input.era === 'legacy' && hasEventId(message.frame)
     const refusal = this.input.charge.cover(this.#responseBytes)
     if (refusal) return this.#cutShort(refusal)
@@ -274,7 +265,7 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
   }
 
   #final(message: UpstreamMessage, parsed: JsonRpcMessage): void {
-    this.#responseBytes += message.bytes.length
+    this.#came(message.bytes.length)
     const { charge, request, session } = this.input
     const refusal = charge.cover(this.#responseBytes)
     if (refusal) return this.#cutShort(refusal)
@@ -295,7 +286,7 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
         ...this.#sessionToken(),
       })
     }
-    this.#settle(end, answer, this.#keep(status, message.bytes, parsed))
+    this.#settleAnswer(end, answer, { status, bytes: message.bytes, parsed })
     if (this.#head?.contentType !== 'event-stream') return
     this.#expireAt(performance.now() + lingerMs)
   }
@@ -329,7 +320,7 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
     const end = { ...this.#endAs(outcome), free, statusCode, error: error.code }
     // What was never sent may be tried again under the same key; what may have run is answered the same way again.
     const kept = free ? undefined : this.#keep(refusal.status, Buffer.from(refusal.text))
-    this.#settle(end, (failure) => this.#refuse(failure ?? error), kept)
+    this.#settle(end, (failure) => this.#refuse(failure ?? error), { kept })
   }
 
   /** Sends a refusal as this call's answer; its record is durable, or could not be made. */
@@ -344,7 +335,12 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
     return { outcome, statusCode: this.#head?.status ?? 0, responseBytes: this.#responseBytes, free: false }
   }
 
-  #settle(end: CallEnd, done: SettledListener, kept?: KeptAnswer): void {
+  #settleAnswer(end: CallEnd, done: SettledListener, { status, bytes, parsed }: Answered): void {
+    const started = this.#host.taskStarted(this, parsed)
+    this.#settle(end, done, { kept: this.#keep(status, bytes, parsed), started })
+  }
+
+  #settle(end: CallEnd, done: SettledListener, { kept, started }: Lasting = {}): void {
     this.#ended = true
     this.#noDeadline()
     const { session, request, era, claim, charge } = this.input
@@ -358,7 +354,7 @@ export class Call implements UpstreamSink, Expiring, SessionCall {
       for (const deliver of this.#waiting.splice(0)) deliver(instead ?? this.#late)
       this.#host.finished(this)
     }
-    charge.settle(end, settled, kept)
+    charge.settle(end, settled, [...(kept ? [kept] : []), ...(started ? [started] : [])])
   }
 
   /** A round that asks for input is not kept: the next one comes with the same key and other parameters. */

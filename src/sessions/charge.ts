@@ -19,6 +19,7 @@ import type { PaymentCharge } from '../x402/store.ts'
 import type { Quote } from '../x402/terms.ts'
 import { Counting } from './counting.ts'
 import type { KeptAnswer } from './kept-store.ts'
+import type { TaskOwner } from './tasks/store.ts'
 import type { CallPayment } from './paid-calls.ts'
 import { SettledCall, withPayment, type Settled } from './settled.ts'
 import type { TopUpLinks } from './top-up-links.ts'
@@ -67,7 +68,7 @@ export const denied = (refusal: GatewayError): CallEnd => ({
 export type SettledListener = (error: GatewayError | undefined, settled: Settled) => void
 
 /** What commits together with a usage record. */
-export type CommitExtra = FundsEntry | KeptAnswer | MeterCount | PaymentCharge
+export type CommitExtra = FundsEntry | KeptAnswer | MeterCount | PaymentCharge | TaskOwner
 
 export interface MeteringOptions {
   readonly clock: Clock
@@ -246,10 +247,10 @@ export class Charge {
 
   /**
    * Replaces the hold by the real cost and commits the record; `done` runs once it is durable, or with
-   * `store_unavailable` when it is not: then nothing is charged and the answer must not leave. `kept` is the answer to
-   * keep for repeats; it commits with the record.
+   * `store_unavailable` when it is not: then nothing is charged and the answer must not leave. `more` commits with
+   * the record.
    */
-  settle(end: CallEnd, done: SettledListener, kept?: KeptAnswer): void {
+  settle(end: CallEnd, done: SettledListener, more: readonly CommitExtra[] = []): void {
     assert(!this.#settled, 'a call is settled exactly once')
     this.#settled = true
     clearTimeout(this.#coverTimer)
@@ -268,8 +269,9 @@ export class Charge {
       const error = new GatewayError('store_unavailable', { retryAfterS: 1 })
       return done(error, new SettledCall(record, this.#options.ledger))
     }
-    const extras: CommitExtra[] = this.#hold ? funds.settle(this.#hold, cost, this.id) : funds.settleNothing()
-    if (kept) extras.push(kept)
+    const facts = { record: this.id, ran: end.outcome !== 'denied' }
+    const extras: CommitExtra[] = this.#hold ? funds.settle(this.#hold, cost, facts) : funds.settleNothing()
+    extras.push(...more)
     if (this.#payment && cost > 0n) extras.push(this.#payment.charge(cost))
     if (counted && this.#counting) extras.push(this.#counting.count(this.#quantities(end, durationUs)))
     const finish = (error?: GatewayError) => {

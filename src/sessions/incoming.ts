@@ -24,7 +24,7 @@ export interface Incoming {
   /** From the Idempotency-Key header or `_meta["tollbridge/idempotency-key"]`. */
   readonly idempotencyKey?: string
   /** Its user was asked to top up before; once is enough. */
-  readonly topUpAsked?: boolean
+  readonly linkAsked?: boolean
   /** Where it came with a payment that was taken: its charge. */
   readonly begun?: Begun
   /** Where limits have let it pass already. */

@@ -1,4 +1,5 @@
 // Guarantees of the schema that headers are made of: the called server's own, also behind an aggregate, and never waited for in vain.
+import { openToAll } from '../../test/harness/permissions.ts'
 import { expect, test, vi } from 'vitest'
 import { testServer } from '../../test/harness/calls.ts'
 import type { Principal } from '../identity/principal.ts'
@@ -16,11 +17,15 @@ const caller = { userId: 'usr_1' } as Principal
 const call = (name: string) => ({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name } }) as const
 
 const checks = (get: Catalogues['get']): ParamChecks =>
-  new ParamChecks({ get } as Catalogues, {
-    eraOf: () => 'modern',
-    findMember: (_server, _caller, { params }) =>
-      params?.['name'] === 'weather__here' ? { server: member, tool: 'here' } : undefined,
-  })
+  new ParamChecks(
+    { get } as Catalogues,
+    {
+      eraOf: () => 'modern',
+      findMember: (_server, _caller, { params }) =>
+        params?.['name'] === 'weather__here' ? { server: member, tool: 'here' } : undefined,
+    },
+    openToAll,
+  )
 const known = checks(() => Promise.resolve({ tools: [{ name: 'here', inputSchema: region }] } as never))
 
 test('it is that of the called tool', async () => {

@@ -1,6 +1,7 @@
 // Whether the `Mcp-Param-*` headers of a modern tool call say what its arguments say.
 import { isObject } from '../base/is-object.ts'
 import type { Principal } from '../identity/principal.ts'
+import type { Permissions } from '../policy/permissions.ts'
 import type { Server } from '../registry/server.ts'
 import type { Catalogues } from '../upstreams/catalogue.ts'
 import type { JsonRpcMessage } from '../wire/json-rpc.ts'
@@ -21,23 +22,33 @@ export class ParamChecks {
   readonly #catalogues: Catalogues
   /** By schema object, which the catalogue keeps for as long as it is current. */
   readonly #mirrored = new WeakMap<object, readonly MirroredParam[]>()
+  readonly #permissions: Pick<Permissions, 'isPermitted'>
   readonly #ways: Pick<Ways, 'eraOf' | 'findMember'>
 
-  constructor(catalogues: Catalogues, ways: Pick<Ways, 'eraOf' | 'findMember'>) {
+  constructor(
+    catalogues: Catalogues,
+    ways: Pick<Ways, 'eraOf' | 'findMember'>,
+    permissions: Pick<Permissions, 'isPermitted'>,
+  ) {
+    this.#permissions = permissions
     this.#catalogues = catalogues
     this.#ways = ways
   }
 
   /** Undefined at once where there is nothing to compare; else the first disagreement, as a sentence. */
   mismatch(
-    server: Server,
+    { server, principal }: { server: Server; principal: Principal },
     message: JsonRpcMessage,
     headers: Headers,
   ): undefined | Promise<string | undefined> {
     if (message.method !== 'tools/call' || isOwn(server)) return undefined
-    if (this.#ways.eraOf(server) === 'legacy') return this.#compare(server, message, headers)
+    // What is compared would tell that the tool is there.
+    const item = message.params?.['name']
+    if (typeof item === 'string' && !this.#permissions.isPermitted(principal, server, { kind: 'tool', item }))
+      return undefined
+    if (this.#ways.eraOf(server) === 'legacy') return this.#compare({ server, principal }, message, headers)
     for (const name in headers)
-      if (name.startsWith('mcp-param-')) return this.#compare(server, message, headers)
+      if (name.startsWith('mcp-param-')) return this.#compare({ server, principal }, message, headers)
     return undefined
   }
 
@@ -54,19 +65,23 @@ export class ParamChecks {
     if (to?.server.transport.type !== 'streamable-http') return undefined
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(undefined), schemaMs)
-      this.#schemaOf(to.server, to.tool)
+      this.#schemaOf(to.server, to.tool, caller)
         .then(resolve, () => resolve(undefined))
         .finally(() => clearTimeout(timer))
     })
   }
 
-  async #schemaOf(server: Server, tool: unknown): Promise<unknown> {
-    const { tools } = await this.#catalogues.get(server)
+  async #schemaOf(server: Server, tool: unknown, caller: Principal): Promise<unknown> {
+    const { tools } = await this.#catalogues.get(server, caller)
     return tools.find(({ name }) => name === tool)?.inputSchema
   }
 
-  async #compare(server: Server, message: JsonRpcMessage, headers: Headers): Promise<string | undefined> {
-    const schema = await this.#schemaOf(server, message.params?.['name'])
+  async #compare(
+    { server, principal }: { server: Server; principal: Principal },
+    message: JsonRpcMessage,
+    headers: Headers,
+  ): Promise<string | undefined> {
+    const schema = await this.#schemaOf(server, message.params?.['name'], principal)
     if (!isObject(schema)) return undefined
     let mirrored = this.#mirrored.get(schema)
     if (!mirrored) this.#mirrored.set(schema, (mirrored = mirroredParams(schema)))

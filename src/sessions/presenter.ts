@@ -1,7 +1,8 @@
 // What the gateway adds to an answer for its caller: prices to a list of tools, and what the call cost.
 import { isObject } from '../base/is-object.ts'
 import { exactly } from '../eras/exact-json.ts'
-import type { AccessRules } from '../policy/access-rules/access-rules.ts'
+import type { Payloads } from '../payloads/payloads.ts'
+import type { Permissions } from '../policy/permissions.ts'
 import type { Server } from '../registry/server.ts'
 import type { UsageRecord } from '../usage/record.ts'
 import type { JsonRpcMessage, JsonRpcRequest } from '../wire/json-rpc.ts'
@@ -23,20 +24,31 @@ interface Paid {
 }
 
 export interface PresenterParts {
+  readonly payloads?: Pick<Payloads, 'answered'> | undefined
   readonly ways: Pick<Ways, 'findMember'>
   readonly priceTags: PriceTags
-  readonly accessRules: Pick<AccessRules, 'restricts' | 'isPermitted'>
+  readonly permissions: Pick<Permissions, 'restricts' | 'shows'>
 }
 
 type Asked = Pick<Incoming, 'principal' | 'server' | 'transport'> & { readonly message: JsonRpcRequest }
 
 /**
  * `billed` is whose call it is: the server, or a member of the aggregate. Undefined where nothing is added, and nothing
- * left out that the caller may not use.
+ * left out that the caller may not use; and nobody else wants to see the server's answer.
  */
 export function presenterOf(asked: Asked, billed: Server, parts: PresenterParts): Present | undefined {
+  const present = shownOf(asked, billed, parts)
+  const { payloads } = parts
+  if (!payloads || !billed.capture) return present
+  return (answer, bytes, paid) => {
+    payloads.answered(paid.record.id, answer, bytes.length)
+    return present?.(answer, bytes, paid)
+  }
+}
+
+function shownOf(asked: Asked, billed: Server, parts: PresenterParts): Present | undefined {
   const present = additionsOf(asked, billed, parts)
-  const filter = withoutDenied(asked, parts.accessRules)
+  const filter = withoutDenied(asked, parts.permissions)
   if (!filter) return present
   return (answer, bytes, paid) => {
     const filtered = filter(answer, bytes)

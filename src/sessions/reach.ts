@@ -58,8 +58,10 @@ export function withSession(headers: Headers, session: Session | undefined): Hea
 }
 
 function wayTo(ways: Ways, { server, session, era, principal, message }: To): Upstream {
-  if (session) return session.upstream ?? ways.shared(server)
-  return era === 'modern' && message ? ways.forModern(server, principal, message) : ways.shared(server)
+  if (session) return session.upstream ?? ways.shared(server, session.principal)
+  return era === 'modern' && message
+    ? ways.forModern(server, principal, message)
+    : ways.shared(server, principal)
 }
 
 /** What the record says of the way: of an aggregate's, how its member is spoken to. Asked when the call is settled. */

@@ -48,7 +48,7 @@ async function reopen(session: Session, server: Server, options: RecoveryOptions
     session.upstream = options.ways.forSession(server, session, readMessage(session.initializeBody))
   }
   assertOpen(session)
-  const upstream = session.upstream ?? options.ways.shared(server)
+  const upstream = session.upstream ?? options.ways.shared(server, session.principal)
   const headers = { accept: 'application/json, text/event-stream' }
   const upstreamSessionId = await initialize(upstream, session.initializeBody ?? new Uint8Array(), {
     headers,

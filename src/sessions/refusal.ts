@@ -1,5 +1,6 @@
 // The gateway's own answers to a call: a tool result that a model can act on, or a JSON-RPC error.
 import { GatewayError } from '../base/errors.ts'
+import { ConsentNeeded } from '../upstreams/oauth/authorization-server.ts'
 import type { UpstreamFailure } from '../upstreams/upstream.ts'
 import { errorResponse, resultResponse, type JsonRpcRequest } from '../wire/json-rpc.ts'
 import type { Era } from '../wire/protocol-version.ts'
@@ -16,11 +17,15 @@ export interface RefusalAnswer {
 const actionable = new Set([
   'balance_exhausted',
   'budget_exhausted',
+  'quota_exhausted',
   'payment_invalid',
   'payment_used',
   'payment_failed',
   'payment_unavailable',
   'rate_limited',
+  'tool_held',
+  'authorization_required',
+  'arguments_denied',
   'upstream_unavailable',
   'upstream_timeout',
   'store_unavailable',
@@ -53,12 +58,18 @@ export function refusalAnswer(request: JsonRpcRequest, error: GatewayError, era:
 
 /** What the caller is told of a server that broke off, could not be reached, or was not even tried. */
 export function failureError(failure: UpstreamFailure): GatewayError {
+  if (failure.cause instanceof ConsentNeeded) return new GatewayError('authorization_required')
   const { tooLarge, retryAfterS } = failure
   const detail = tooLarge
     ? 'The answer of the MCP server is larger than this gateway accepts; ask for less.'
     : retryAfterS !== undefined && `The MCP server is in trouble; it is tried again in ${retryAfterS} s.`
   const retry = retryAfterS !== undefined && { retryAfterS }
   return new GatewayError('upstream_unavailable', { cause: failure, ...(detail && { detail }), ...retry })
+}
+
+/** Records that a call was denied, and then tells of it, or of why it could not be recorded. */
+export function settleDenied(charge: Charge, why: GatewayError, tell: (error: GatewayError) => void): void {
+  charge.settle(denied(why), (failure) => tell(failure ?? why))
 }
 
 /** Records the refusal of a message that gets no JSON-RPC answer, and then says so. */

@@ -1,60 +1,32 @@
 // One message from start to end: refuse it, or price it, send it, and see it answered.
 import { asGatewayError, GatewayError } from '../base/errors.ts'
 import { LinkedList } from '../base/linked-list.ts'
-import type { Log } from '../base/log.ts'
 import { isRevokedBy, type Revocation } from '../identity/revocations.ts'
 import { scopeFault } from '../identity/scopes.ts'
-import type { AccessRules } from '../policy/access-rules/access-rules.ts'
-import type { Admission, Limits } from '../policy/limits/limits.ts'
-import type { Server } from '../registry/server.ts'
+import type { Admission } from '../policy/limits/limits.ts'
 import { tell, unheard } from '../upstreams/tell.ts'
 import type { UpstreamExchange, UpstreamFailure } from '../upstreams/upstream.ts'
-import type { Ways } from './ways.ts'
 import { isResponse, type JsonRpcMessage } from '../wire/json-rpc.ts'
-import type { Breakers } from './breakers.ts'
 import { Call, type CallHost } from './call.ts'
-import { denied } from './charge.ts'
 import { Deadlines } from './deadlines.ts'
 import { isAsking, type Asking, type Incoming } from './incoming.ts'
-import type { Metering } from './metering.ts'
 import { Notice } from './notice.ts'
 import { originOf } from './origin.ts'
 import type { Asked, PaidCalls, Ready } from './paid-calls.ts'
 import { withSettlement } from './payment-answers.ts'
 import { presenterOf } from './presenter.ts'
-import type { PriceTags } from './price-tags.ts'
 import { reach, toOf, withSession, type To } from './reach.ts'
 import { recoverSession } from './recovery.ts'
-import { findUnknown } from './permission.ts'
-import { refusalAnswer, refuseRecorded, refuseUnknown } from './refusal.ts'
+import { findDenial } from './permission.ts'
+import { refusalAnswer, refuseRecorded, refuseUnknown, settleDenied } from './refusal.ts'
 import { repeatOf } from './repeat.ts'
-import { fingerprint, type Claim, type Replays } from './replays.ts'
+import { fingerprint, type Claim } from './replays.ts'
+import type { RelayOptions } from './relay-options.ts'
 import type { Reply } from './reply.ts'
+import type { TaskOwner } from './tasks/store.ts'
 import { ServerStream } from './server-stream.ts'
 import type { Session } from './session.ts'
-import type { TopUpQuestion } from './top-up-question.ts'
 import { holdOff } from './unsent.ts'
-
-export interface RelayOptions {
-  readonly metering: Metering
-  readonly breakers: Breakers
-  readonly replays: Replays
-  readonly priceTags: PriceTags
-  /** Asks the users of callers without balance to top up; absent where there is nowhere to. */
-  readonly topUpQuestion?: TopUpQuestion | undefined
-  /** What may come, and run at once. */
-  readonly limits: Pick<Limits, 'admit'>
-  readonly accessRules: Pick<AccessRules, 'restricts' | 'isPermitted'>
-  /** Calls that pay for themselves; absent where that is not configured. */
-  readonly paidCalls?: PaidCalls | undefined
-  readonly log: Log
-  readonly ways: Ways
-  readonly reportFailure: (server: Server, failure: UpstreamFailure) => void
-  readonly reportSuccess: (server: Server) => void
-  /** The server did not let a session begin that was made for it alone. */
-  readonly onInitializeFailed: (session: Session) => void
-  readonly maxInFlight: number
-}
 
 /** Methods whose answer is a stream that may stay open for good. */
 const openEnded = new Set(['subscriptions/listen'])
@@ -89,7 +61,10 @@ export class Relay implements CallHost {
   /** Handles one message; the reply is answered exactly once. */
   handle(incoming: Incoming, reply: Reply): void {
     const fault = isAsking(incoming) && scopeFault(incoming.principal, incoming.message.method)
-    if (fault) return reply.refuse(fault)
+    if (fault) {
+      this.#options.onDenied?.(incoming, 'insufficient_scope')
+      return reply.refuse(fault)
+    }
     if (isAsking(incoming)) this.#reopen(incoming, reply)
     else this.#forward(incoming, reply, !isResponse(incoming.message))
   }
@@ -106,16 +81,23 @@ export class Relay implements CallHost {
     const blocked = this.#blocked(incoming)
     if (blocked) return reply.refuse(blocked)
     const origin = originOf({ ...incoming, body: new Uint8Array() }, 'stream')
+    const admission = this.#options.limits.admit(origin)
+    if (admission?.state) reply.limited?.(admission.state)
+    if (admission && 'error' in admission) return reply.refuse(admission.error)
     const { charge, refusal } = this.#options.metering.begin(origin)
-    if (refusal) return refuseRecorded(charge, refusal, reply)
+    if (refusal) {
+      admission?.release()
+      return refuseRecorded(charge, refusal, reply)
+    }
+    const stay = { reply, charge, admission }
     const { expiresAtMs } = incoming.principal
     // Whoever resumes behind an event of the server's own has to ask the server.
     if (session.left && incoming.headers['last-event-id'] === undefined) {
       charge.way = session.upstream
-      return session.left.attach(reply, charge, expiresAtMs)
+      return session.left.attach(stay, expiresAtMs)
     }
     const headers = withSession(incoming.headers, session)
-    const stream = new ServerStream(session, reply, charge)
+    const stream = new ServerStream(session, stay)
     const to = { ...incoming, charge }
     stream.start((sink) => reach(this.#options.ways, to, sink, (upstream) => upstream.listen(headers, sink)))
     stream.endAt(expiresAtMs)
@@ -165,6 +147,13 @@ export class Relay implements CallHost {
     )
   }
 
+  taskStarted(
+    { input: { server, principal, request } }: Call,
+    answer: JsonRpcMessage,
+  ): TaskOwner | undefined {
+    return this.#options.tasks?.started(server, principal, request, answer)
+  }
+
   reportFailure(call: Call, failure: UpstreamFailure): void {
     this.#options.log.debug(
       { server: call.input.server.name, call: call.input.charge.callId, failure },
@@ -183,8 +172,9 @@ export class Relay implements CallHost {
 
   finished(call: Call): void {
     if (call.inFlight) this.#calls.remove(call.inFlight)
-    call.input.admission?.release()
-    const { session, request } = call.input
+    const { session, request, charge, admission } = call.input
+    admission?.release()
+    this.#options.payloads?.finished(charge.id)
     if (!session?.open) return
     if (request.method !== 'initialize') session.advance('active')
     else if (session.status === 'created' && session.ephemeral) this.#options.onInitializeFailed(session)
@@ -192,7 +182,7 @@ export class Relay implements CallHost {
 
   /** A call that comes back from the question to top up goes on as it was first sent. */
   #reopen(incoming: Asking, reply: Reply): void {
-    const first = this.#options.topUpQuestion?.reopen(incoming) ?? incoming
+    const first = this.#options.linkQuestion?.reopen(incoming) ?? incoming
     if (first instanceof GatewayError) return this.#refuse(incoming, reply, first)
     if (isAsking(first)) this.#request(first, reply)
   }
@@ -253,11 +243,15 @@ export class Relay implements CallHost {
       claim?.finish(undefined)
       return this.#refuse(incoming, reply, admitted.error)
     }
-    const unknown = isIn ? undefined : findUnknown(incoming, this.#options.accessRules)
-    if (unknown !== undefined) {
+    const { onDenied } = this.#options
+    const denial = isIn ? undefined : findDenial(incoming, member, this.#options)
+    if (denial !== undefined) {
+      onDenied?.(incoming, typeof denial === 'string' ? 'access_denied' : denial.code)
       admitted?.release()
       claim?.finish(undefined)
-      return refuseUnknown(metering.prepare(origin), reply, unknown)
+      const charge = metering.prepare(origin)
+      if (typeof denial === 'string') return refuseUnknown(charge, reply, denial)
+      return settleDenied(charge, denial, (error) => this.#refuse(incoming, reply, error, charge.callId))
     }
     if (paidCalls?.isPaid(message))
       return void this.#pay(paidCalls, { incoming, member, reply, claim, admitted })
@@ -266,10 +260,9 @@ export class Relay implements CallHost {
       admitted?.release()
       claim?.finish(undefined)
       const why = paidCalls?.offer(refusal, charge, { incoming, member }) ?? refusal
-      return charge.settle(denied(why), (failure) =>
-        this.#refuse(incoming, reply, failure ?? why, charge.callId),
-      )
+      return settleDenied(charge, why, (error) => this.#refuse(incoming, reply, error, charge.callId))
     }
+    this.#options.payloads?.begin(charge, billed, message)
     const present = presenterOf(incoming, billed, this.#options)
     const call = new Call(
       {
@@ -342,7 +335,7 @@ export class Relay implements CallHost {
   #refuse(incoming: Asking, reply: Reply, error: GatewayError, callId?: string): void {
     const { message, session, era } = incoming
     const question =
-      callId === undefined ? undefined : this.#options.topUpQuestion?.ask(incoming, error, callId)
+      callId === undefined ? undefined : this.#options.linkQuestion?.ask(incoming, error, callId)
     const { status, text } = question ?? refusalAnswer(message, error, era)
     reply.final({
       status,

@@ -94,10 +94,11 @@ function wayOf(
     wake: () => {
       const initialize = JSON.parse(Buffer.from(body).toString()) as JsonRpcMessage
       session.upstream = ways.forSession(server(), session, initialize)
-      return session.upstream ?? ways.shared(server())
+      return session.upstream ?? ways.shared(server(), session.principal)
     },
     reopen: async () => {
-      if (await recoverSession(session, server(), { ways })) return session.upstream ?? ways.shared(server())
+      if (await recoverSession(session, server(), { ways }))
+        return session.upstream ?? ways.shared(server(), session.principal)
       const broken = session.upstream
       session.upstream = way
       await broken?.close()

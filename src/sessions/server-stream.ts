@@ -7,10 +7,11 @@ import type {
   UpstreamMessage,
   UpstreamSink,
 } from '../upstreams/upstream.ts'
+import type { Admission } from '../policy/limits/limits.ts'
 import { isResponse } from '../wire/json-rpc.ts'
 import type { CallEnd, Charge, SettledListener } from './charge.ts'
 import type { Absence, Reply } from './reply.ts'
-import type { LeftStream, Session } from './session.ts'
+import type { LeftStream, Session, Stay } from './session.ts'
 
 /**
  * Lives until the client, the server or the gateway ends it. A final answer that comes here settles its call first.
@@ -21,6 +22,7 @@ export class ServerStream implements UpstreamSink, LeftStream {
   readonly #session: Session
   #reply: Reply
   #charge: Charge
+  #admission: Admission | undefined
   #exchange: UpstreamExchange | undefined
   /** Since the last record. */
   #bytes = 0
@@ -35,10 +37,11 @@ export class ServerStream implements UpstreamSink, LeftStream {
   #absence: NodeJS.Timeout | undefined
   readonly #end = (): void => this.#close()
 
-  constructor(session: Session, reply: Reply, charge: Charge) {
+  constructor(session: Session, { reply, charge, admission }: Stay) {
     this.#session = session
     this.#reply = reply
     this.#charge = charge
+    this.#admission = admission
   }
 
   start(open: (sink: UpstreamSink) => UpstreamExchange): void {
@@ -46,11 +49,12 @@ export class ServerStream implements UpstreamSink, LeftStream {
     this.#exchange = open(this)
   }
 
-  attach(reply: Reply, charge: Charge, expiresAtMs: number | undefined): void {
+  attach({ reply, charge, admission }: Stay, expiresAtMs: number | undefined): void {
     clearTimeout(this.#absence)
     this.#session.left = undefined
     this.#reply = reply
     this.#charge = charge
+    this.#admission = admission
     this.#settled = false
     this.#begin()
     if (this.#streaming) reply.stream({ callId: charge.callId })
@@ -106,6 +110,7 @@ export class ServerStream implements UpstreamSink, LeftStream {
     const call = answer && this.#session.findCall(answer.id)
     if (!answer || !call) {
       this.#bytes += message.bytes.length
+      this.#admission?.spend(message.bytes.length)
       const refusal = this.#settled ? undefined : this.#charge.cover(this.#bytes)
       return refusal ? this.#close(refusal) : this.#forward(message)
     }
@@ -186,6 +191,7 @@ export class ServerStream implements UpstreamSink, LeftStream {
     if (this.#settled) return
     this.#settled = true
     clearTimeout(this.#expiry)
+    this.#admission?.release()
     this.#session.streams.delete(this.#end)
     const responseBytes = this.#bytes
     this.#bytes = 0

@@ -20,7 +20,7 @@ async function endUpstream(
   const server = registry.findById(session.serverId)
   if (upstreamSessionId !== undefined && server?.transport.type === 'streamable-http') {
     const version = session.protocolVersion
-    await (upstream ?? upstreams.for(server)).endSession({
+    await (upstream ?? upstreams.for(server, session.principal)).endSession({
       'mcp-session-id': upstreamSessionId,
       ...(version !== undefined && { 'mcp-protocol-version': version }),
     })

@@ -1,6 +1,7 @@
 // One client's session with one server: whose it is, where it stands, and what is in flight in it.
 import { assert, type GatewayError } from '../base/errors.ts'
 import { LinkedList, type ListNode } from '../base/linked-list.ts'
+import type { Admission } from '../policy/limits/limits.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Server } from '../registry/server.ts'
 import type { Client, Transport } from '../usage/record.ts'
@@ -54,10 +55,17 @@ export interface RestoredState {
   readonly upstreamSessionId: string | undefined
 }
 
+/** One connection of the client to the stream, and what it is recorded and counted by. */
+export interface Stay {
+  readonly reply: Reply
+  readonly charge: Charge
+  readonly admission?: Admission | undefined
+}
+
 /** A server's stream that goes on while its client is away. */
 export interface LeftStream {
   /** A client listens again, at most until its credential ends; its time and what it is sent go on `charge`. */
-  attach(reply: Reply, charge: Charge, expiresAtMs: number | undefined): void
+  attach(stay: Stay, expiresAtMs: number | undefined): void
   /** Ends it for good. */
   stop(): void
 }

@@ -18,7 +18,7 @@ export interface Addressed {
 /** Each throws a GatewayError where there is no way: `egress_denied`, `too_many_sessions`, `shutting_down`… */
 export interface Ways {
   /** The one that all share, towards a server that tells sessions apart by itself. */
-  shared(server: Server): Upstream
+  shared(server: Server, caller: Principal): Upstream
   /** A legacy session's own, from its initialize to its end; undefined where it takes the shared one. */
   forSession(server: Server, session: SessionOwner, initialize: JsonRpcMessage): Upstream | undefined
   /** For one modern message; `caller` is who sends it. */

@@ -2,7 +2,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { asGatewayError, GatewayError } from '../base/errors.ts'
 import { classify } from '../eras/classify.ts'
-import type { Incoming } from '../sessions/incoming.ts'
 import type { Relay } from '../sessions/relay.ts'
 import type { Reply } from '../sessions/reply.ts'
 import type { Resumption } from '../sessions/resumption.ts'
@@ -19,8 +18,6 @@ import { clientInfo, idempotencyKey } from './own-words.ts'
 import { accepts, headFault, readBody } from './request-body.ts'
 import type { Target } from './target.ts'
 
-type Server = Incoming['server']
-
 export interface StreamableHttpOptions {
   readonly relay: Relay
   readonly sessions: Sessions
@@ -29,7 +26,7 @@ export interface StreamableHttpOptions {
   readonly maxDepth: number
   /** The first `Mcp-Param-*` header that disagrees with the arguments of a modern tools/call, as a sentence. */
   readonly paramMismatch: (
-    server: Server,
+    target: Target,
     message: JsonRpcMessage,
     headers: IncomingMessage['headers'],
   ) => undefined | Promise<string | undefined>
@@ -125,7 +122,7 @@ export class StreamableHttp {
 
   #modern(post: Post): void {
     const { request, message, target, reply } = post
-    const checking = this.#options.paramMismatch(target.server, message, request.headers)
+    const checking = this.#options.paramMismatch(target, message, request.headers)
     if (checking === undefined) return this.#relay(post, 'modern', undefined)
     checking
       .then((mismatch) => {

@@ -336,7 +336,7 @@ export class ConnectionUpstream implements Upstream {
     })
   }
 
-  #onGone({ stage, message: reason, tooLarge, cause, lastWords }: LinkEnd): void {
+  #onGone({ stage, message: reason, tooLarge, cause, lastWords, untried = false }: LinkEnd): void {
     clearTimeout(this.#openTimer)
     const opened = !this.#link.opening
     const message = this.#answered || lastWords === undefined ? reason : `${reason} It wrote: ${lastWords}`
@@ -352,7 +352,7 @@ export class ConnectionUpstream implements Upstream {
     this.#forgetWaiting()
     this.#unsent = []
     this.#unsentBytes = 0
-    this.#options.onGone?.({ failed: !this.#answered && !this.#closing, message })
+    this.#options.onGone?.({ failed: !this.#answered && !this.#closing && !untried, message })
     for (const exchange of orphans)
       this.#fail(exchange, { ...this.#failure, sent: exchange.request ? exchange.sent : opened })
   }

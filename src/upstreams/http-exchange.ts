@@ -241,11 +241,12 @@ export function startIn(lane: Lane, { head, body }: Written, sink: UpstreamSink)
 const tooLargeText = 'The answer is larger than the limit of this server (limits.maxResponseBytes).'
 
 function readHead(head: ResponseHead): UpstreamHead {
-  const { status, contentType: text, sessionId } = head
+  const { status, contentType: text, sessionId, challenge } = head
   return {
     status,
     contentType: kindOf(head),
     ...(text !== undefined && { contentTypeText: text }),
+    ...(challenge !== undefined && status === 403 && { challenge }),
     // MCP 2025-11-25, "Session Management": visible ASCII only.
     ...(sessionId !== undefined && /^[\x21-\x7e]{1,1024}$/.test(sessionId) && { sessionId }),
   }

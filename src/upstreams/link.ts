@@ -10,6 +10,8 @@ export interface LinkEnd {
   readonly cause?: unknown
   /** What the server said last besides its messages; worth telling where it never answered anything. */
   readonly lastWords?: string
+  /** The server was not even tried, so that this says nothing of it. */
+  readonly untried?: boolean
 }
 
 /** Why one message was not taken. */

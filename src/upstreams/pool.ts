@@ -3,15 +3,21 @@ import type { Clock } from '../base/clock.ts'
 import { assert, GatewayError } from '../base/errors.ts'
 import { newId } from '../base/id.ts'
 import type { Server } from '../registry/server.ts'
+import { isPersonal, type UpstreamCaller } from './caller.ts'
 import { ConnectionUpstream } from './connection.ts'
+import type { ChildWatch } from './child-watch.ts'
 import { CrashBackoff } from './crash-backoff.ts'
 import type { Egress } from './egress.ts'
+import { IdentityHeader, type IdentitySignerOptions } from './identity-header.ts'
+import type { Link, LinkEvents } from './link.ts'
 import { SseLink } from './sse.ts'
 import { SsePool, type SseServer } from './sse-pool.ts'
-import { requestToken } from './oauth/token-request.ts'
-import { TokenSource } from './oauth/token-source.ts'
-import { StdioUpstream } from './stdio.ts'
-import { HttpUpstream } from './streamable-http.ts'
+import { TokenSources } from './oauth/token-sources.ts'
+import type { UserTokens } from './oauth/user-tokens.ts'
+import { LateLink } from './secrets/late-link.ts'
+import { hasReferences, noSecrets, ServerSecrets, type SecretReader } from './secrets/server-secrets.ts'
+import { StdioLink, StdioUpstream } from './stdio.ts'
+import { HttpUpstream, type HttpUpstreamOptions } from './streamable-http.ts'
 import type { Upstream } from './upstream.ts'
 import { WebSocketLink } from './websocket.ts'
 
@@ -20,6 +26,8 @@ export interface UpstreamsOptions {
   readonly clock: Clock
   /** The gateway's environment; children see PATH, HOME, LANG and TMPDIR of it. */
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** What registrations refer to; absent: nothing can be referred to. */
+  readonly secrets?: SecretReader
   /** Calls of one HTTP server, or messages to one HTTP+SSE server, that may wait for a connection. */
   readonly maxQueuedCalls?: number
   /** Unread input of one child or connection. */
@@ -27,11 +35,19 @@ export interface UpstreamsOptions {
   /** Messages of one child or connection that wait until somebody listens, or until it is open. */
   readonly maxQueuedMessages?: number
   readonly killGraceMs?: number
+  /** Holds children to limits. */
+  readonly childWatch?: ChildWatch
+  /** Signs for servers that are told who calls. */
+  readonly identity?: IdentitySignerOptions
+  /** Of servers that want a token of each user. */
+  readonly userTokens?: Pick<UserTokens, 'sourceOf'>
 }
 
 export interface OpenOptions {
   /** What stands at the server's `sessionId` place; one is made up where it has such a place and none is given. */
   readonly sessionId?: string | undefined
+  /** Absent: the gateway itself. */
+  readonly caller?: UpstreamCaller | undefined
 }
 
 interface UpstreamCounts {
@@ -54,26 +70,31 @@ export class Upstreams {
   /** Connections and children, by server. */
   readonly #connections = new Map<string, Set<ConnectionUpstream>>()
   readonly #crashes: CrashBackoff
+  readonly #tokens: TokenSources
   #closed = false
 
   constructor(options: UpstreamsOptions) {
     this.#options = options
     this.#crashes = new CrashBackoff(options.clock)
+    this.#tokens = new TokenSources(options)
   }
 
   /**
-   * The shared way to an HTTP server. A newer revision replaces the older one, whose exchanges still end.
+   * The shared way to an HTTP server, as one caller may use it where the server is told who calls. A newer revision replaces the older one, whose exchanges still end.
    * Throws `egress_denied` where the address is no longer allowed, `shutting_down` after `closeAll`.
    */
-  for(server: Server): HttpUpstream {
+  for(server: Server, caller?: UpstreamCaller): HttpUpstream {
     const { transport } = server
     const found = this.#poolOf(server, () => {
       assert(transport.type === 'streamable-http', 'only HTTP servers are shared')
       const { egress, maxQueuedCalls: maxQueued = 10_000 } = this.#options
-      return new HttpUpstream({ ...server, transport }, { egress, maxQueued, tokens: this.#tokensOf(server) })
+      const plain = { ...server, transport }
+      const secrets = hasReferences(server) ? new ServerSecrets(plain, this.#secrets) : undefined
+      const [tokensOf, identityOf] = [this.#tokens.of(server), this.#identitiesOf(server)]
+      return new HttpUpstream(plain, { egress, maxQueued, tokensOf, identityOf, secrets })
     })
     if (!(found instanceof HttpUpstream)) throw changedError()
-    return found
+    return caller && isPersonal(server) ? found.forCaller(caller) : found
   }
 
   /**
@@ -82,10 +103,10 @@ export class Upstreams {
    * Else a connection or child of its own, which is opening. Throws as `for`, and `too_many_sessions`, or
    * `upstream_unavailable` with `retryAfterS` while the server's connections end before they answer.
    */
-  open(server: Server, { sessionId }: OpenOptions = {}): Upstream {
+  open(server: Server, { sessionId, caller }: OpenOptions = {}): Upstream {
     const { transport } = server
     if (transport.type !== 'streamable-http') return this.#connect(server, sessionId)
-    const shared = this.for(server)
+    const shared = this.for(server, caller)
     return transport.sessionId ? shared.forSession(sessionId ?? newId('ses')) : shared
   }
 
@@ -146,12 +167,15 @@ export class Upstreams {
     return pool
   }
 
-  /** Made anew with each revision: another client, or another authorization server, has other tokens. */
-  #tokensOf({ auth, transport, timeouts }: Server): TokenSource | undefined {
-    if (auth.type !== 'oauth2' || transport.type !== 'streamable-http') return undefined
-    const { egress, clock } = this.#options
-    const options = { egress, timeoutMs: timeouts.connectMs }
-    return new TokenSource({ clock, request: () => requestToken(transport.url, auth, options) })
+  #identitiesOf({ identity: note, transport }: Server): HttpUpstreamOptions['identityOf'] {
+    const { identity } = this.#options
+    if (!note || !identity || transport.type !== 'streamable-http') return undefined
+    const { url: serverUrl } = transport
+    return (caller) => new IdentityHeader(identity, { note, serverUrl, caller })
+  }
+
+  get #secrets(): SecretReader {
+    return this.#options.secrets ?? noSecrets
   }
 
   #ssePool(server: SseServer): SsePool {
@@ -192,22 +216,26 @@ export class Upstreams {
     onGone: (end: { readonly failed: boolean }) => void,
   ): ConnectionUpstream {
     const { egress, environment, killGraceMs = 2000, maxQueuedBytes = 1 << 24 } = this.#options
-    const { maxQueuedMessages = 1000 } = this.#options
+    const { maxQueuedMessages = 1000, childWatch: watch } = this.#options
     const onAnswer = (): void => this.#crashes.forgive(server.id)
     const { connectMs } = server.timeouts
     const options = { connectMs, maxQueuedMessages, maxQueuedBytes, onAnswer, onGone }
     const { transport } = server
-    if (transport.type === 'stdio')
-      return new StdioUpstream({ ...server, transport }, { ...options, environment, killGraceMs })
-    if (transport.type === 'sse') {
+    const child = { ...options, environment, killGraceMs, watch }
+    const isReferring = hasReferences(server)
+    if (transport.type === 'stdio' && !isReferring) return new StdioUpstream({ ...server, transport }, child)
+    const link = (filled: Server, events: LinkEvents): Link => {
+      const { transport: way } = filled
+      if (way.type === 'stdio') return new StdioLink({ ...filled, transport: way }, child, events)
+      const own = { sessionId, maxQueuedBytes, egress, killGraceMs }
+      if (way.type === 'websocket') return new WebSocketLink({ ...filled, transport: way }, own, events)
+      assert(way.type === 'sse' && transport.type === 'sse', 'a transport that has connections')
       const pool = this.#ssePool({ ...server, transport })
-      const own = { sessionId, maxQueuedBytes }
-      return new ConnectionUpstream('sse', (events) => new SseLink(pool, own, events), options)
+      return new SseLink(pool, { sessionId, maxQueuedBytes, server: { ...filled, transport: way } }, events)
     }
-    assert(transport.type === 'websocket', 'a transport that has connections')
-    const own = { egress, sessionId, maxQueuedBytes, killGraceMs }
-    const open = { ...server, transport }
-    return new ConnectionUpstream('websocket', (events) => new WebSocketLink(open, own, events), options)
+    if (!isReferring) return new ConnectionUpstream(transport.type, (events) => link(server, events), options)
+    const ready = new ServerSecrets(server, this.#secrets).get()
+    return new ConnectionUpstream(transport.type, (events) => new LateLink(ready, link, events), options)
   }
 
   #refuseWhileCrashing({ id, transport }: Server): void {

@@ -62,13 +62,19 @@ export class SsePool {
     return { calls: this.#posts.inFlight, streams: this.#streams.inFlight }
   }
 
-  /** Where one session's stream is, and where its messages go if the registration says so. */
-  addresses(sessionId: string | undefined): { stream: Address; messages: Address | undefined } {
+  /**
+   * Where one session's stream is, and where its messages go if the registration says so. `server` is ours with the
+   * secrets that it refers to, where it does.
+   */
+  addresses(
+    sessionId: string | undefined,
+    server = this.server,
+  ): { stream: Address; messages: Address | undefined } {
     const checkUrl = (text: string): URL => this.#options.egress.checkUrl(text)
-    const { messageUrl: url } = this.server.transport
+    const { messageUrl: url } = server.transport
     return {
-      stream: addressOf(this.server, { checkUrl, sessionId }),
-      messages: url === undefined ? undefined : addressOf(this.server, { checkUrl, sessionId, url }),
+      stream: addressOf(server, { checkUrl, sessionId }),
+      messages: url === undefined ? undefined : addressOf(server, { checkUrl, sessionId, url }),
     }
   }
 
@@ -82,9 +88,13 @@ export class SsePool {
    * How every message of one session begins. `url` is of the stream's origin, or the registered `messageUrl`, with
    * the query that the server gave it. Undefined where it cannot be written.
    */
-  postHead(url: URL, headers: Address['headers'], sessionId: string | undefined): string | undefined {
+  postHead(
+    url: URL,
+    headers: Address['headers'],
+    { server, sessionId }: { readonly server: SseServer; readonly sessionId: string | undefined },
+  ): string | undefined {
     const own = [['content-type', 'application/json'], plain, ...headers] as const
-    return constantHead('POST', { host: url.host, target: targetOf(url, this.server, sessionId) }, own)
+    return constantHead('POST', { host: url.host, target: targetOf(url, server, sessionId) }, own)
   }
 
   startPost(begin: string, { body, headers }: UpstreamRequest, sink: UpstreamSink): UpstreamExchange {

@@ -2,12 +2,14 @@
 import { newId } from '../base/id.ts'
 import type { Address } from './address.ts'
 import type { Link, LinkEnd, LinkEvents, LinkOpening, LinkRefusal } from './link.ts'
-import type { SsePool } from './sse-pool.ts'
+import type { SsePool, SseServer } from './sse-pool.ts'
 import { SsePosts } from './sse-posts.ts'
 import type { UpstreamExchange, UpstreamFailure, UpstreamHead, UpstreamMessage } from './upstream.ts'
 import type { UpstreamRequest } from './upstream.ts'
 
 export interface SseOptions {
+  /** The pool's server with the secrets that it refers to, where it does. */
+  readonly server?: SseServer
   /** What stands at the server's `sessionId` place. */
   readonly sessionId?: string | undefined
   /** Of messages that the server has not taken yet. */
@@ -23,6 +25,7 @@ export class SseLink implements Link {
   readonly #pool: SsePool
   readonly #events: LinkEvents
   readonly #sessionId: string
+  readonly #server: SseServer
   readonly #address: Address
   /** Where messages go, as registered. */
   readonly #messages: Address | undefined
@@ -40,7 +43,8 @@ export class SseLink implements Link {
     this.#pool = pool
     this.#events = events
     this.#sessionId = options.sessionId ?? newId('ses')
-    const { stream, messages } = pool.addresses(this.#sessionId)
+    this.#server = options.server ?? pool.server
+    const { stream, messages } = pool.addresses(this.#sessionId, this.#server)
     this.#address = stream
     this.#messages = messages
     this.#posts = new SsePosts({
@@ -145,7 +149,7 @@ export class SseLink implements Link {
     if (!url || !this.opening || this.#end) return
     clearTimeout(this.#graceTimer)
     const { headers } = this.#messages ?? this.#address
-    const head = this.#pool.postHead(url, headers, this.#sessionId)
+    const head = this.#pool.postHead(url, headers, { server: this.#server, sessionId: this.#sessionId })
     if (head === undefined) return this.#fail('The endpoint event of the server holds no usable address.')
     this.#postHead = head
     this.opening = undefined

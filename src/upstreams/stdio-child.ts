@@ -1,8 +1,10 @@
-// One child process in its own group: spawned without a shell, given a minimal environment, and never outliving us.
+// One child process in its own session: spawned without a shell, given a minimal environment, and never outliving us.
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
 import type { StdioTransport } from '../registry/server.ts'
+import type { ChildWatch } from './child-watch.ts'
 import { LineReader } from './line-reader.ts'
+import { killSession } from './processes.ts'
 
 /** Variables of the gateway's own environment that a child may see. */
 const inherited = ['PATH', 'HOME', 'LANG', 'TMPDIR'] as const
@@ -13,6 +15,8 @@ export interface ChildOptions {
   readonly maxLineBytes: number
   /** Between asking the group to stop and killing it. */
   readonly killGraceMs: number
+  /** Holds the child to limits; absent: it has none. */
+  readonly watch?: Pick<ChildWatch, 'add'> | undefined
   /** Unwritten input that may wait; more is refused. */
   readonly maxQueuedBytes: number
 }
@@ -42,6 +46,7 @@ export class StdioChild {
   readonly #ended = Promise.withResolvers<void>()
   #killTimer: NodeJS.Timeout | undefined
   #drainTimer: NodeJS.Timeout | undefined
+  #unwatch: (() => void) | undefined
 
   constructor(transport: StdioTransport, options: ChildOptions, events: ChildEvents) {
     this.#options = options
@@ -88,6 +93,8 @@ export class StdioChild {
       windowsHide: true,
     })
     this.#process = child
+    if (child.pid !== undefined)
+      this.#unwatch = this.#options.watch?.add(child.pid, (what) => this.#break(what))
     child.on('error', (error: NodeJS.ErrnoException) =>
       this.#break(`The command cannot be started (${error.code ?? 'unknown'}).`),
     )
@@ -184,6 +191,7 @@ export class StdioChild {
 
   #onExit(code: number | null, signal: NodeJS.Signals | null): void {
     this.#leaderExited = true
+    this.#unwatch?.()
     this.#reason ??= { message: `The process ended (${signal ?? `exit code ${code}`}).` }
     // Whatever it started goes with it; what it wrote last is still read.
     this.#signalGroup('SIGKILL')
@@ -200,6 +208,7 @@ export class StdioChild {
       // ESRCH: nobody is left. EPERM: what is left changed its user; its pipes are closed below.
       if (!this.#leaderExited) this.#process?.kill(signal)
     }
+    if (signal === 'SIGKILL') killSession(pid)
   }
 
   #finish(): void {

@@ -35,7 +35,7 @@ export class StdioUpstream extends ConnectionUpstream {
   }
 }
 
-class StdioLink implements Link {
+export class StdioLink implements Link {
   readonly opening = undefined
   readonly child: StdioChild
 

@@ -33,6 +33,8 @@ export interface UpstreamHead {
   readonly contentType: 'json' | 'event-stream' | 'none' | 'other'
   /** As the server sent it, for bodies of kind `other` and `json`. */
   readonly contentTypeText?: string
+  /** What a 403 asks the gateway for (`WWW-Authenticate`, RFC 6750, 3.1). Clients do not see it. */
+  readonly challenge?: string
   /** A session id that the server minted with this answer. */
   readonly sessionId?: string
 }

@@ -35,6 +35,7 @@ describe('a header value', () => {
 
   test.each([
     '=?base64?eA?=',
+    '=?base64?=',
     '=?base64?eA=?=',
     '=?base64?e A=?=',
     '=?base64?eB==?=',
@@ -85,8 +86,8 @@ describe('a mirrored parameter', () => {
 
   test('is found by properties alone', () => {
     expect(mirrored).toEqual([
-      { path: ['region'], header: 'mcp-param-region' },
-      { path: ['deep', 'size'], header: 'mcp-param-size' },
+      { path: ['region'], header: 'mcp-param-region', isNumber: false },
+      { path: ['deep', 'size'], header: 'mcp-param-size', isNumber: true },
     ])
     expect(mirroredParams(undefined)).toEqual([])
     expect(mirroredParams({ 'x-mcp-header': 'Root', properties: 7 })).toEqual([])
@@ -102,6 +103,12 @@ describe('a mirrored parameter', () => {
     [{ region: 'eu' }, { 'mcp-param-region': 'eu' }, undefined],
     [{ region: 'é' }, { 'mcp-param-region': '=?base64?w6k=?=' }, undefined],
     [{ deep: { size: 5 } }, { 'mcp-param-size': '5' }, undefined],
+    [{ deep: { size: 5 } }, { 'mcp-param-size': '5.0' }, undefined],
+    [{ deep: { size: 2 ** 53 } }, {}, undefined],
+    [{ deep: { size: 2 ** 53 } }, { 'mcp-param-size': '1' }, 'disagrees'],
+    [{ deep: { size: 16 } }, { 'mcp-param-size': '0x10' }, 'disagrees'],
+    [{ deep: { size: 50 } }, { 'mcp-param-size': '5e1' }, 'disagrees'],
+    [{ region: 5 }, { 'mcp-param-region': '5.0' }, 'disagrees'],
     [{ region: true }, { 'mcp-param-region': 'true' }, undefined],
     [{}, {}, undefined],
     [undefined, {}, undefined],

@@ -24,10 +24,12 @@ const sentinel = /^=\?base64\?(.*)\?=$/s
 
 /**
  * Decodes a mirrored header value: plain text, or UTF-8 in `=?base64?…?=`.
- * Returns undefined where the sentinel holds no canonical base64 or no UTF-8.
+ * Returns undefined where the sentinel holds no canonical base64 or no UTF-8, and where its two ends are one: some read
+ * that as plain, others as empty.
  */
 export function decodeHeaderValue(value: string): string | undefined {
   const trimmed = value.replace(/^[ \t]+|[ \t]+$/g, '')
+  if (trimmed === '=?base64?=') return undefined
   const encoded = sentinel.exec(trimmed)?.[1]
   if (encoded === undefined) return trimmed
   const bytes = Buffer.from(encoded, 'base64')

@@ -196,6 +196,40 @@ describe('budgets', () => {
     await admin.ok('DELETE', path).catch(() => {})
   })
 
+  test('of calls have whole numbers and no currency, and bound accounts of any', async () => {
+    const org = await admin.ok('POST', `${billing}/accounts`, { kind: 'organisation', name: 'quotas' })
+    const euro = await admin.ok('POST', `${billing}/accounts`, {
+      kind: 'team',
+      name: 'euro-quotas',
+      currency: 'EUR',
+      parentId: org.id,
+    })
+    const body = { scope: { account: org.id }, amount: '3', unit: 'calls', window: 'day' }
+    const made = await create(body)
+    expect(made).toMatchObject({ unit: 'calls', amount: '3', spent: '0', remaining: '3', state: 'ok' })
+    expect(made).not.toHaveProperty('currency')
+    const path = `${billing}/budgets/${made.id}`
+    const faulty = [
+      { ...body, amount: '2.5' },
+      { ...body, currency: 'USD' },
+      { ...body, unit: 'bytes' },
+    ]
+    for (const [n, field] of ['/amount', '/currency', '/unit'].entries())
+      expect(fieldsOf(await admin.call('POST', `${billing}/budgets`, faulty[n]))).toEqual([field])
+    expect(fieldsOf(await admin.call('PATCH', path, { amount: '1.5' }))).toEqual(['/amount'])
+    const until = new Date(Date.now() + 60_000).toISOString()
+    expect(fieldsOf(await admin.call('POST', `${path}/increase`, { amount: '0.5', until }))).toEqual([
+      '/amount',
+    ])
+    await admin.ok('POST', `${path}/increase`, { amount: '2', until })
+    expect(await admin.ok('PATCH', path, { amount: '4' })).toMatchObject({ amount: '4', limit: '6' })
+    // One in money would want all accounts below to have its currency.
+    const money = await admin.call('POST', `${billing}/budgets`, { ...body, unit: 'money' })
+    expect([money.status, fieldsOf(money)]).toEqual([400, ['/scope/account']])
+    await admin.ok('DELETE', path)
+    await admin.ok('PATCH', `${billing}/accounts/${euro.id}`, { parentId: null })
+  })
+
   test('for each show whoever has used most, or whom one asks for', async () => {
     const made = await create({ scope: { server: '*' }, amount: '100', window: 'lifetime', mode: 'shadow' })
     await pay(ann, { serverId: 'srv_2' })

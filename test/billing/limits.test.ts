@@ -148,6 +148,28 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (engine) => {
     await expectUsedUp(id, await flood(await client(key, 'modern', 'counted')))
   })
 
+  test('a quota of calls, in both eras', async () => {
+    const { key, api } = await newCaller()
+    const { id, currency } = await budget(
+      { user: api.userId },
+      { amount: '10', unit: 'calls', window: 'day' },
+    )
+    expect(currency).toBeUndefined()
+    const refused = await flood(await client(key), await client(key, 'legacy'))
+    expect(new Set(refused.map(refusalCode))).toEqual(new Set(['quota_exhausted']))
+    const shown = await gateway.admin.ok('GET', `/api/v1/billing/budgets/${id}`)
+    expect(shown).toMatchObject({ unit: 'calls', spent: '10', held: '0', remaining: '0', state: 'exhausted' })
+    for (const answer of refused) {
+      const said = answer.message.result
+      expect(said.isError).toBe(true)
+      expect(said.content[0].text).toMatch(/^The quota .* of 10 calls a day is used up; wait until .* or ask/)
+      expect(said.structuredContent).toMatchObject({ budget: id, calls: '10' })
+      expect(Number(said.structuredContent.used) + Number(said.structuredContent.running)).toBe(10)
+      expect(Date.parse(said.structuredContent.resetsAt)).toBeGreaterThan(Date.now())
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+    }
+  })
+
   test('several limits at once: the tightest decides', async () => {
     const { key, api, keyId } = await newCaller({ grant: '12' })
     const { id } = await budget({ key: keyId }, { window: { rollingSeconds: 86_400 } })

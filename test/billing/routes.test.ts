@@ -1,4 +1,5 @@
 // Guarantees of the billing API, over a socket: shapes of the contract, who sees what, and live costs.
+import { clientAddresses } from '../../src/http/client-address.ts'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -8,13 +9,14 @@ import { formatCallId } from '../../src/base/id.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { verify } from '../../src/billing/verify.ts'
 import { createApi, type Api } from '../../src/http/api/api.ts'
-import { billingRoutes } from '../../src/http/api/billing-routes.ts'
+import { billingRoutes } from '../../src/http/api/billing/routes.ts'
 import { documentOf } from '../../src/http/api/routes.ts'
 import { looseBodies } from '../../src/http/openapi.ts'
 import { StoredIdempotency } from '../../src/idempotency/store.ts'
 import type { Principal, Role } from '../../src/identity/principal.ts'
 import { Revocations } from '../../src/identity/revocations.ts'
 import { openInvoices } from '../harness/invoices.ts'
+import { memoryAudit } from '../harness/audit.ts'
 import { openOutbox } from '../harness/outbox.ts'
 import { openMoney, type Money } from '../harness/money.ts'
 import { derivedKeys, Keyring } from '../../src/base/keyring.ts'
@@ -69,11 +71,13 @@ beforeAll(async () => {
     isDropped: (timeMs) => timeMs < store.droppedBeforeMs,
     sessionStore: { find: async (id) => sessionOf(id) },
     publicUrl: () => 'http://gateway.test',
+    adminUrl: () => 'http://gateway.test',
     costStreams: { keepAliveMs: 20, maxStreams: 2, maxQueued: 3 },
   })
   expect(looseBodies(documentOf(routes))).toEqual([])
   const keyring = new Keyring(derivedKeys(Buffer.alloc(32, 7)))
   api = await createApi({
+    clientAddress: clientAddresses([]),
     routes,
     log: silentLog,
     idempotency: new StoredIdempotency(money.db, {
@@ -81,9 +85,12 @@ beforeAll(async () => {
       mac: (text) => keyring.fingerprintMac(text),
       clock: new ManualClock(),
     }),
+    audit: memoryAudit(),
     maxBodyBytes: 100_000,
     maxDepth: 20,
     authenticate: (request) => callers.get(String(request.headers['x-api-key'])),
+    authenticateBrowser: () => undefined,
+    publicUrl: () => 'http://gateway.test',
     checkAnswers: true,
   })
   const server = createServer((request, response) => api.handle(request, response))

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { differencesOf, type Difference } from './compare.ts'
 import { requirementSets, runClientScenarios, type RequirementSet, type SuiteRun } from './suite.ts'
 
-/** All scenarios but those of OAuth, which the gateway does not speak to servers, and of extensions. */
+/** All scenarios but those of OAuth, in which the gateway is the client (`upstream-auth.ts`), and of extensions. */
 const clientScenarios: Readonly<Record<RequirementSet, readonly string[]>> = {
   '2025-11-25': [
     'initialize',

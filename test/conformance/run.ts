@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { compareBridges } from './bridges.ts'
 import { compareClientMode, type Judged } from './client-mode.ts'
 import { compare } from './compare.ts'
+import { runAuthScenarios } from './upstream-auth.ts'
 import type { Between } from './compare.ts'
 
 const help = `Usage: npm run conformance -- [options]
@@ -14,6 +15,7 @@ compares the results check by check. Exits 1 on any difference that is not liste
                                  test/conformance/expected-differences.json
   --mode bridges                 each era's suite at a fixture that speaks only the other era:
                                  expected-bridge-differences.json
+  --mode auth                    the suite's OAuth scenarios, with the gateway as the client
   --mode client                  what the suite's scenario servers see of a client: expected-client-differences.json
   --through gateway|byte-proxy   what stands between, in mode server (default: gateway)
   -o, --output DIR               keeps the suite's files; DIR must be new or empty
@@ -28,10 +30,17 @@ const { values } = parseArgs({
   },
 })
 const known =
-  ['server', 'bridges', 'client'].includes(values.mode) && ['gateway', 'byte-proxy'].includes(values.through)
+  ['server', 'bridges', 'client', 'auth'].includes(values.mode) &&
+  ['gateway', 'byte-proxy'].includes(values.through)
 if (values.help === true || !known) {
   console.log(help)
   process.exit(values.help === true ? 0 : 2)
+}
+
+if (values.mode === 'auth') {
+  const runs = await runAuthScenarios(values.output)
+  for (const [name, { passed, failed }] of runs) console.log(`${name}: ${passed} passed, ${failed} failed`)
+  process.exit([...runs.values()].some(({ failed }) => failed > 0) ? 1 : 0)
 }
 
 interface Report {

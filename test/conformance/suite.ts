@@ -36,9 +36,13 @@ const readScenario = (path: string): readonly Check[] =>
     ? (JSON.parse(readFileSync(path, 'utf8')) as Check[])
     : [{ id: 'did-not-run', status: 'FAILURE' }]
 
+/** A scenario's name may have a part before a slash: then it has a folder of its own in one of that name. */
+const scenarioFolders = (folder: string, name: string): string[] =>
+  /-\d{4}-\d\d-\d\dT/.test(name) ? [name] : readdirSync(join(folder, name)).map((part) => `${name}/${part}`)
+
 function readChecks(folder: string): Map<string, string[]> {
   const checks = new Map<string, string[]>()
-  for (const name of readdirSync(folder)) {
+  for (const name of readdirSync(folder).flatMap((each) => scenarioFolders(folder, each))) {
     // server-SCENARIO-2026-11-22T18-00-33-733Z
     const scenario = name.replace(/^server-/, '').replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, '')
     for (const check of readScenario(join(folder, name, 'checks.json'))) {
@@ -70,17 +74,31 @@ export interface ClientRunOptions {
 /** Runs scenarios of the client mode one after the other; `folder` must be new. */
 export async function runClientScenarios(
   scenarios: readonly string[],
-  { command, requirements, folder, timeoutMs = 60_000 }: ClientRunOptions,
+  { requirements, ...options }: ClientRunOptions,
 ): Promise<SuiteRun> {
+  return { requirements, ...(await runScenariosAt(requirements, scenarios, options)) }
+}
+
+/** The same at any revision that the suite knows; `more` are further options of the suite. */
+export async function runScenariosAt(
+  revision: string,
+  scenarios: readonly string[],
+  {
+    command,
+    folder,
+    timeoutMs = 60_000,
+    more = [],
+  }: Omit<ClientRunOptions, 'requirements'> & { readonly more?: readonly string[] },
+): Promise<Omit<SuiteRun, 'requirements'>> {
   let exitCode = 0
   let output = ''
   for (const scenario of scenarios) {
-    const of = ['--scenario', scenario, '--spec-version', requirements]
+    const of = ['--scenario', scenario, '--spec-version', revision, ...more]
     const run = await runTool(['client', '--command', command, ...of, '-o', folder], timeoutMs)
     exitCode ||= run.exitCode
     output += run.output
   }
-  return { requirements, ...readRun(folder, { exitCode, output }) }
+  return readRun(folder, { exitCode, output })
 }
 
 interface ToolRun {

@@ -202,7 +202,7 @@ class Run {
   }
 
   #settle({ call, hold, id }: Run['live'][number], cost: bigint): void {
-    const entries = money.funds.settle(hold, cost, id)
+    const entries = money.funds.settle(hold, cost, { record: id, ran: true })
     this.#submit(call, { id, cost }, entries)
     call.held = 0n
     call.spent = cost

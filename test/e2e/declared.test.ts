@@ -69,6 +69,8 @@ test('plans of accounts and budgets are in the file, by names, and what makes no
     window: 'month',
   })
   await make('/billing/budgets', { scope: { user: '*' }, amount: '1.50', window: { rollingSeconds: 3600 } })
+  const quota = { scope: { user: '*' }, amount: '40', unit: 'calls', window: { rollingSeconds: 3600 } }
+  await make('/billing/budgets', quota)
   const { out: file } = await cli(first, 'export')
   expect(file).toMatch(/- name: ops\n {4}kind: team\n {4}parent: acme/)
   expect(file).toMatch(/- name: all of acme\n {4}scope:\n {6}account: acme\n {4}amount: "10"/)
@@ -84,7 +86,8 @@ test('plans of accounts and budgets are in the file, by names, and what makes no
   })
   expect(await second.admin.all('/api/v1/billing/budgets')).toMatchObject([
     { name: 'all of acme', scope: { account: there?.id }, amount: '10' },
-    { scope: { user: '*' }, amount: '1.5', window: { rollingSeconds: 3600 } },
+    { scope: { user: '*' }, amount: '1.5', unit: 'money', window: { rollingSeconds: 3600 } },
+    { scope: { user: '*' }, amount: '40', unit: 'calls', window: { rollingSeconds: 3600 } },
   ])
 
   const respelled = file.replace('amount: "10"', 'amount: 10.000').replace('"0.8"', '0.80')
@@ -102,7 +105,7 @@ test('plans of accounts and budgets are in the file, by names, and what makes no
     file.replace(/budgets:[^]*/, 'budgets: []'),
   )
   expect(pruned.out).toBe(
-    '~ accounts ops\n    parent: nothing → "acme"\n- budgets user * by rollingSeconds 3600\n- budgets all of acme',
+    '~ accounts ops\n    parent: nothing → "acme"\n- budgets user * by rollingSeconds 3600 in calls\n- budgets user * by rollingSeconds 3600\n- budgets all of acme',
   )
   expect(await second.admin.all('/api/v1/billing/budgets')).toEqual([])
 })

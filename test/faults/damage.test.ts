@@ -14,7 +14,7 @@ import {
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { loadConfig } from '../../src/config.ts'
+import { loadConfig } from '../../src/config/config.ts'
 import { verifyStore } from '../../src/commands/store/verify-store.ts'
 import { eras, isAnswered } from './callers.ts'
 import {

@@ -149,7 +149,7 @@ async function startFailing(when: string) {
 }
 
 test('an fsync that fails once: the callers behind it get an error, and the gateway heals by itself', async () => {
-  const { gateway, data, accountId, clients } = await startFailing('60')
+  const { gateway, data, accountId, clients } = await startFailing('120')
   const told: Told = { answered: [], refused: [] }
   await callUntilRefused(clients, told)
   expect(told.answered.length).toBeGreaterThan(0)
@@ -161,7 +161,7 @@ test('an fsync that fails once: the callers behind it get an error, and the gate
 }, 60_000)
 
 test('a disk that never syncs again: no answer, readiness down, nothing sent, and a restart opens clean', async () => {
-  const { gateway, upstream, data, accountId, clients } = await startFailing('60+')
+  const { gateway, upstream, data, accountId, clients } = await startFailing('120+')
   const told: Told = { answered: [], refused: [] }
   await callUntilRefused(clients, told)
   await until(async () => (await statusOf(gateway, '/readyz')) === 503, 'readiness falls')

@@ -1,4 +1,5 @@
 // Everything that carries a call over a real store, with a scripted server on one side and a recording client on the other.
+import { openToAll } from './permissions.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -423,7 +424,7 @@ export async function startCalls(options: CallsOptions = {}) {
   }
   const relay = new Relay({
     limits: { admit: () => undefined },
-    accessRules: { restricts: () => false, isPermitted: () => true },
+    permissions: openToAll,
     metering,
     breakers: new Breakers({ clock, failuresToOpen: 5, firstPauseMs: 1000, maxPauseMs: 30_000 }),
     replays: new Replays(new KeptAnswerStore(db), { maxBytes: 1000 }),

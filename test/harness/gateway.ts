@@ -92,6 +92,8 @@ function parseOr(text: string): unknown {
 
 export interface TestGateway {
   readonly url: string
+  /** Where the API is: `url`, unless administration has a listener of its own. */
+  readonly adminUrl: string
   readonly data: string
   readonly process: ChildProcess
   readonly admin: ApiCaller
@@ -137,11 +139,12 @@ export async function startTestGateway(options: GatewayOptions = {}): Promise<Te
   const exited = new Promise<{ code: number | null; signal: string | null }>((done) =>
     child.once('exit', (code, signal) => done({ code, signal })),
   )
-  const url = await readyUrl(child, exited, () => log)
-  const admin = new ApiCaller(url)
+  const { url, adminUrl } = await readyUrls(child, exited, () => log)
+  const admin = new ApiCaller(adminUrl)
   if (!options.anonymous) await admin.login('admin', adminPassword)
   return {
     url,
+    adminUrl,
     data,
     process: child,
     admin,
@@ -149,7 +152,7 @@ export async function startTestGateway(options: GatewayOptions = {}): Promise<Te
     member: async (name, { grant, roles = ['member'] } = {}) => {
       const password = `Member-passw0rd-${name}`
       await admin.ok('POST', '/api/v1/users', { username: name, password, roles })
-      const member = await new ApiCaller(url).login(name, password)
+      const member = await new ApiCaller(adminUrl).login(name, password)
       if (grant === undefined) return member
       const account = `/api/v1/billing/accounts/${member.accountId}`
       await admin.ok('PATCH', account, { mode: 'prepaid' })
@@ -167,16 +170,21 @@ export async function startTestGateway(options: GatewayOptions = {}): Promise<Te
   }
 }
 
-function readyUrl(child: ChildProcess, exited: Promise<object>, log: () => string): Promise<string> {
+function readyUrls(
+  child: ChildProcess,
+  exited: Promise<object>,
+  log: () => string,
+): Promise<{ url: string; adminUrl: string }> {
   return new Promise((done, fail) => {
     const timer = setTimeout(() => fail(new Error(`no ready line in 30 s: ${log().slice(-2000)}`)), 30_000)
     let out = ''
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       out += text
-      const url = /^ready .*?(https?:\/\/\S+)\s*$/m.exec(out)?.[1]
-      if (url === undefined || !out.includes('\n')) return
+      const ready = /^ready .*?(https?:\/\/\S+)\s*$/m.exec(out)?.[1]
+      if (ready === undefined || !out.includes('\n')) return
       clearTimeout(timer)
-      done(url.replace(/\/$/, ''))
+      const url = ready.replace(/\/$/, '')
+      done({ url, adminUrl: /^Console +(\S+)\/$/m.exec(out)?.[1] ?? url })
     })
     void exited.then((end) => {
       clearTimeout(timer)

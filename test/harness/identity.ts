@@ -1,4 +1,5 @@
 // Everything of identity/ over a real store, wired as the program wires it, with a clock that tests move.
+import { BrowserSessions } from '../../src/identity/browser-sessions.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,10 +8,6 @@ import { derivedKeys, Keyring } from '../../src/base/keyring.ts'
 import { silentLog as log } from '../../src/base/log.ts'
 import type { Compilable, Database } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
-import { identityTables } from '../../src/db/migrations/0001-identity.ts'
-import { oauthTables } from '../../src/db/migrations/0024-oauth.ts'
-import { externalUsers } from '../../src/db/migrations/0026-external-users.ts'
-import { ownedClients } from '../../src/db/migrations/0033-owned-clients.ts'
 import { openPostgres } from '../../src/db/postgres.ts'
 import { openSqlite } from '../../src/db/sqlite.ts'
 import { Authenticator, type AuthenticatorLimits } from '../../src/identity/authenticate.ts'
@@ -100,7 +97,7 @@ export function identityOn(engine: (typeof engines)[number]) {
 /** Starts identity over an empty store; `stop` closes the store and removes the folder. */
 async function startIdentity(store: Database, folder: string, options: IdentityOptions) {
   const database = new CountingDatabase(store)
-  await migrate(database, { log, migrations: [identityTables, oauthTables, externalUsers, ownedClients] })
+  await migrate(database, { log })
   const clock = new ManualClock()
   const keyring = new Keyring(derivedKeys(Buffer.from('0123456789abcdef0123456789abcdef')))
   const revocations = new Revocations(log)
@@ -131,7 +128,8 @@ async function startIdentity(store: Database, folder: string, options: IdentityO
     maxPerUser: 5,
   })
   const limits = options.limits ?? {}
-  const authenticator = new Authenticator({ tokens, keys, revocations, clock, limits })
+  const browserSessions = new BrowserSessions({ store: loginStore, keyring, clock, lifetimeMs: 43_200_000 })
+  const authenticator = new Authenticator({ tokens, keys, browserSessions, revocations, clock, limits })
   const logins = new Logins({
     store: loginStore,
     userStore,
@@ -160,6 +158,7 @@ async function startIdentity(store: Database, folder: string, options: IdentityO
     keys,
     tokens,
     authenticator,
+    browserSessions,
     logins,
     loginStore,
     grantStore,

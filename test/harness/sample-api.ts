@@ -1,4 +1,5 @@
 // A small API over a real socket, with a route for every kind of answer, for the framework's tests.
+import { clientAddresses } from '../../src/http/client-address.ts'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'vitest'
@@ -8,6 +9,7 @@ import { silentLog } from '../../src/base/log.ts'
 import type { IdempotencyStore, Reservation, StoredAnswer } from '../../src/idempotency/reservation.ts'
 import type { Principal } from '../../src/identity/principal.ts'
 import { createApi, type Api, type ApiOptions } from '../../src/http/api/api.ts'
+import { memoryAudit } from './audit.ts'
 import { makePage, pageOf, pageQuery, decodeCursor } from '../../src/http/api/page.ts'
 import { Answer, defineRoute, type Route } from '../../src/http/api/route.ts'
 
@@ -163,13 +165,17 @@ export async function startSampleApi(options: Partial<ApiOptions> = {}): Promise
   const keys = new MemoryKeys()
   const counts = { executions: 0, streamEnded: false }
   const api = await createApi({
+    clientAddress: clientAddresses([]),
     routes: sampleRoutes(counts),
     log: silentLog,
     maxBodyBytes: 1000,
     maxDepth: 8,
     authenticate: ({ headers }) =>
       headers.authorization === 'Bearer good' || headers['x-api-key'] === 'good' ? alice : undefined,
+    authenticateBrowser: () => undefined,
+    publicUrl: () => 'http://gateway.test',
     idempotency: keys,
+    audit: memoryAudit(),
     checkAnswers: true,
     ...options,
   })

@@ -138,6 +138,7 @@ describe('users', () => {
     username: 'erin',
     email: 'erin@example.com',
     roles: ['operator'],
+    groups: [],
     accountId: expect.stringMatching(/^acc_/),
     disabled: false,
     createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),

@@ -62,7 +62,7 @@ describe.each(engines)('users on %s', (engine) => {
       openAccount: ({ accountId, username }) => {
         opened.push(accountId)
         return [
-          { compile: () => sql`insert into account values (${accountId}, ${username})`.compile(builder()) },
+          { compile: () => sql`insert into opened values (${accountId}, ${username})`.compile(builder()) },
         ]
       },
     })
@@ -70,12 +70,12 @@ describe.each(engines)('users on %s', (engine) => {
     try {
       await expect(fresh.member('dave')).rejects.toMatchObject({ code: 'internal' })
       await fresh.database.write({
-        compile: () => sql`create table account (id text primary key, name text)`.compile(builder()),
+        compile: () => sql`create table opened (id text primary key, name text)`.compile(builder()),
       })
       const dave = await fresh.member('dave')
       expect(opened).toContain(dave.accountId)
       const rows = await fresh.database.read({
-        compile: () => sql<{ id: string }>`select id from account`.compile(builder()),
+        compile: () => sql<{ id: string }>`select id from opened`.compile(builder()),
       })
       expect(rows).toEqual([{ id: dave.accountId }])
     } finally {

@@ -32,6 +32,7 @@ describe.each(engines)('on %s', (engine) => {
       algorithms: ['ES256'] as const,
       usernameClaim: 'preferred_username',
       groupsClaim: 'groups',
+      keepsGroups: true,
       roles: { root: 'admin' } as const,
     }
     const users = new ExternalUserStore(it.database)

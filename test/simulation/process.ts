@@ -1,4 +1,5 @@
 // One process of the simulated gateway: the real money and the real relay over the simulated store and a scripted server.
+import { openToAll } from '../harness/permissions.ts'
 import type { Clock } from '../../src/base/clock.ts'
 import { CallIds } from '../../src/base/id.ts'
 import { Lifecycle } from '../../src/base/lifecycle.ts'
@@ -46,7 +47,7 @@ export async function startProcess(store: SimulatedStore, clock: Clock) {
   })
   const relay = new Relay({
     limits: { admit: () => undefined },
-    accessRules: { restricts: () => false, isPermitted: () => true },
+    permissions: openToAll,
     metering,
     breakers: new Breakers({ clock, failuresToOpen: 1e9, firstPauseMs: 1, maxPauseMs: 1 }),
     replays: new Replays(new KeptAnswerStore(store), { maxBytes: 4096 }),

@@ -276,3 +276,122 @@ test('a rule counts at once, says why, is the administrator’s, and stays over 
     'hide-resources',
   ])
 })
+
+describe.each(eras)('towards a %s client', (era) => {
+  test('arguments that a rule does not allow are refused, told, and free; others run', async () => {
+    const rules = [
+      {
+        name: 'small',
+        effect: 'allow',
+        priority: 1,
+        arguments: { properties: { amount: { type: 'number', maximum: 100 } }, required: ['amount'] },
+      },
+      { name: 'no-more', effect: 'deny', priority: 2 },
+    ]
+    for (const rule of rules)
+      await gateway.admin.ok('POST', rulesPath, {
+        ...rule,
+        server: 'stub',
+        kind: 'tool',
+        item: 'work',
+        who: { users: [ben.userId] },
+      })
+    try {
+      for (const name of ['/stub', '']) {
+        const caller = await new McpClient(`${gateway.url}/mcp${name}`, keys.ben, era).open()
+        const tool = name === '' ? 'stub__work' : 'work'
+        const listed = (await caller.request('tools/list')).message.result.tools
+        expect(listed.map((each: { name: string }) => each.name)).toContain(tool)
+        const before = upstream.calls('work').length
+        for (const given of [{ amount: 101 }, { amount: '1' }, {}]) {
+          const answer = await caller.call({ tool, arguments: given })
+          expect(answer.message.result).toMatchObject({
+            isError: true,
+            structuredContent: { code: 'arguments_denied', rule: 'small' },
+          })
+          expect(answer.message.result.content[0].text).toContain('amount')
+          const record = await gateway.admin.ok('GET', `/api/v1/billing/usage/${answer.callId}`)
+          expect(record).toMatchObject({ outcome: 'denied', cost: '0', tool: 'work' })
+        }
+        expect(upstream.calls('work').length).toBe(before)
+        expect((await caller.call({ tool, arguments: { amount: 100 } })).message.result.isError).not.toBe(
+          true,
+        )
+        expect(upstream.calls('work').length).toBe(before + 1)
+      }
+      const question = { user: ben.userId, server: 'stub', item: 'work', arguments: { amount: 101 } }
+      expect(await gateway.admin.ok('POST', `${rulesPath}/explain`, question)).toMatchObject({
+        allowed: false,
+        decidedBy: { name: 'no-more' },
+        tested: [
+          { rule: 'small', matches: false, mismatch: 'arguments' },
+          { rule: 'no-more', matches: true },
+        ],
+      })
+      await expectClean(gateway)
+    } finally {
+      for (const { name } of rules) await gateway.admin.ok('DELETE', `${rulesPath}/${name}`)
+    }
+  })
+})
+
+test('a header that mirrors an argument does not tell a denied tool from one that is not there', async () => {
+  const mirrored = { type: 'object', properties: { region: { type: 'string', 'x-mcp-header': 'Region' } } }
+  upstream.on('tools/list', ({ message, response }) => {
+    const tools = ['work', 'secret-one'].map((name) => ({ name, inputSchema: mirrored }))
+    const result = { tools, resultType: 'complete', ttlMs: 0, cacheScope: 'private' }
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.end(JSON.stringify({ jsonrpc: '2.0', id: message.id, result }))
+  })
+  await gateway.admin.ok('POST', '/api/v1/servers/stub/test-connection')
+  const caller = await open('ben', 'modern')
+  const ask = (tool: string) =>
+    caller.call({ tool, arguments: { region: 'eu' }, headers: { 'mcp-param-region': 'us' } })
+  expect((await ask('work')).message.error.code).toBe(-32020)
+  const [denied, missing] = [await ask('secret-one'), await ask('secret-none')]
+  expect(JSON.stringify(denied.message.error)).toBe(
+    JSON.stringify(missing.message.error).replace('secret-none', 'secret-one'),
+  )
+  expect(denied.status).toBe(missing.status)
+})
+
+test('rules name groups; a change of a user’s groups counts at once', async () => {
+  await gateway.admin.ok('POST', rulesPath, {
+    name: 'sales-see-two',
+    effect: 'allow',
+    priority: 1,
+    server: 'stub',
+    item: 'secret-two',
+    who: { groups: ['Sales EU', 'legal'] },
+  })
+  const call = async () => (await (await open('ben', 'legacy')).call({ tool: 'secret-two' })).message
+  expect((await call()).error.code).toBe(-32602)
+  await gateway.admin.ok('PATCH', `/api/v1/users/${ben.userId}`, { groups: ['Sales EU'] })
+  expect((await call()).result).toBeDefined()
+  await gateway.admin.ok('PATCH', `/api/v1/users/${ben.userId}`, { groups: [] })
+  expect((await call()).error.code).toBe(-32602)
+  await gateway.admin.ok('DELETE', `${rulesPath}/sales-see-two`)
+})
+
+test('a suspended key is refused at once, its stream ends, and only an administrator gives it back', async () => {
+  const { id, key } = await ben.ok('POST', '/api/v1/keys', { name: 'quarantined' })
+  const client = await new McpClient(`${gateway.url}/mcp/stub`, key, 'legacy').open()
+  const stream = await fetch(`${gateway.url}/mcp/stub`, {
+    headers: {
+      authorization: `Bearer ${key}`,
+      accept: 'text/event-stream',
+      'mcp-session-id': client.session ?? '',
+      'mcp-protocol-version': '2025-11-25',
+    },
+  })
+  expect(stream.status).toBe(200)
+  const ended = stream.text()
+  const path = `/api/v1/keys/${id}`
+  await gateway.admin.ok('PATCH', path, { suspended: true })
+  const refused = await new McpClient(`${gateway.url}/mcp/stub`, key, 'modern').call()
+  expect(refused.status).toBe(401)
+  await ended
+  expect((await ben.call('PATCH', path, { suspended: false })).status).toBe(403)
+  await gateway.admin.ok('PATCH', path, { suspended: false })
+  expect((await new McpClient(`${gateway.url}/mcp/stub`, key, 'modern').call()).status).toBe(200)
+})

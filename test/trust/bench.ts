@@ -293,7 +293,7 @@ function makeBench(
 const isOwnQuestion = ({ message, body }: Hit): boolean =>
   message?.method === 'server/discover' && body.toString().includes('"name":"tollbridge"')
 
-const ownIds = /\b(req|use|ses|usr|key|srv|acc|rul|grt)_[0-9a-z]{26}\b/g
+const ownIds = /\b(?:(?:req|ses|usr|key|srv|acc|rul|grt)_[0-9a-z]{26}|use_[0-9a-z]{13,26})\b/g
 
 /**
  * An answer without what differs between any two: dates and ids, the words given in `named`, and whether the connection

@@ -13,7 +13,8 @@ import {
   toolCalls,
   turn,
 } from '../faults/rig.ts'
-import { answer, delayed } from '../upstreams/replies.ts'
+import { until } from '../harness/until.ts'
+import { answer, delayed, type Reply } from '../upstreams/replies.ts'
 
 afterEach(cleanUp)
 
@@ -78,6 +79,65 @@ test('of 500 parallel calls exactly as many run at once as may, and the others c
   await expect.poll(async () => (await toolCalls(gateway)).length).toBe(38)
   await expectFree(gateway, accountId, 38)
 })
+
+test.each(eras)(
+  'bytes of %s clients are counted as they come, and used up for what comes next',
+  async (era) => {
+    const { upstream, gateway, key, accountId } = await stage({
+      match: { tool: '*' },
+      bandwidth: { bytes: 100_000, seconds: 86_400 },
+    })
+    upstream.reply(answer({ content: [{ type: 'text', text: 'x'.repeat(40_000) }] }))
+    const caller = await client(gateway, key, era).open()
+    const answers = []
+    for (let n = 0; n < 5; n++) answers.push(await caller.call({ arguments: { n } }))
+    expect(answers.map(({ message }) => message.result.isError ?? false)).toEqual([
+      false,
+      false,
+      false,
+      true,
+      true,
+    ])
+    const [, second, , refused] = answers
+    expect(second?.headers.get('ratelimit-policy')).toBe('"test";q=100000;w=86400;qu="content-bytes"')
+    expect(Number(/r=(\d+)/.exec(second?.headers.get('ratelimit') ?? '')?.[1])).toBeLessThan(60_000)
+    expect(refused?.message.result.structuredContent).toMatchObject({ code: 'rate_limited', limit: 'test' })
+    expect(Number(refused?.headers.get('retry-after'))).toBeGreaterThan(10_000)
+    expect(upstream.calls()).toHaveLength(3)
+    await expectFree(gateway, accountId, 3)
+  },
+)
+
+test.each([
+  ['modern', 'subscriptions/listen'],
+  ['legacy', 'stream'],
+] as const)(
+  '%s streams are as many at once as may be open, and one that ends makes room',
+  async (era, method) => {
+    const { upstream, gateway, key } = await stage({ match: { method }, concurrent: 2 })
+    const silent: Reply = ({ response }) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+    }
+    upstream.on('subscriptions/listen', silent)
+    const [first, second, third] = await Promise.all([0, 1, 2].map(() => client(gateway, key, era).open()))
+    const [one, two] = [await first?.listen(), await second?.listen()]
+    expect([one?.status, two?.status]).toEqual([200, 200])
+    const refused = await third?.listen()
+    expect([refused?.status, refused?.headers.get('retry-after')]).toEqual([429, '1'])
+    expect(await refused?.text()).toContain('The limit test lets 2 calls run at once for each user.')
+    // Calls are none of it.
+    expect((await third?.call())?.message.result.isError).not.toBe(true)
+    await one?.body?.cancel()
+    const next = await until(async () => {
+      const answered = await third?.listen()
+      if (answered?.status === 200) return answered
+      await answered?.body?.cancel()
+      return undefined
+    }, 'room for the third')
+    expect(next.headers.get('content-type')).toContain('text/event-stream')
+    await Promise.all([next.body?.cancel(), two?.body?.cancel()])
+  },
+)
 
 test('a request that is no tool call gets 429 with the time to wait', async () => {
   const { gateway, key } = await stage({ match: { method: 'tools/list' }, rate: { calls: 1, seconds: 60 } })

@@ -120,7 +120,11 @@ const fill = (path: string, ids: Record<string, string>): string =>
 /** A body that each route would take, so that nothing but the id is wrong. */
 const bodies: Record<string, object> = {
   'PATCH /api/v1/users/{id}': { email: null },
+  'PATCH /api/v1/keys/{id}': { suspended: true },
   'POST /api/v1/keys/{id}/rotate': {},
+  'POST /api/v1/servers/{id}/definitions/approve': { tools: [{ tool: 'x', hash: '0'.repeat(64) }] },
+  'POST /api/v1/servers/{id}/definitions/withdraw': { tools: ['x'] },
+  'POST /api/v1/servers/{id}/tools/{tool}/call': { arguments: {} },
   'PATCH /api/v1/servers/{id}': { description: 'mine now' },
   'PUT /api/v1/servers/{id}/status': { status: 'inactive' },
   'PATCH /api/v1/bundles/{id}': { description: 'mine now' },

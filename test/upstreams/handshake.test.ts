@@ -357,8 +357,8 @@ describe('catalogues', () => {
       upstreams: upstreams(),
       clock,
       version: '1',
-      onHandshake: (_, handshake) => seen.push(handshake),
     })
+    catalogues.onHandshake((_, handshake) => void seen.push(handshake))
     return { server: serverAt(target.port, { timeouts: patient }), catalogues, clock, seen }
   }
 

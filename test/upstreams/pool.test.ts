@@ -129,7 +129,7 @@ describe('a stdio server', () => {
       process.on('exit', () => upstreams.killAllNow())
       const limits = { maxResponseBytes: 1000, maxConnections: 1, maxSessions: 9 }
       const transport = { type: 'stdio', command: 'sh', args: ['-c', 'trap "" TERM; sleep 300 & sleep 300'], env: {} }
-      const child = upstreams.open({ id: 'a', transport, limits, timeouts: { connectMs: 1000 } })
+      const child = upstreams.open({ id: 'a', transport, auth: { type: 'none' }, limits, timeouts: { connectMs: 1000 } })
       setTimeout(() => { console.log(child.pid); process.exit(3) }, 200)`,
     )
     let out = ''

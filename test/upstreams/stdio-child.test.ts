@@ -3,8 +3,10 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
+import { until } from '../harness/until.ts'
+import { ChildWatch, type ChildLimits } from '../../src/upstreams/child-watch.ts'
 import type { StdioUpstream } from '../../src/upstreams/stdio.ts'
-import { cleanUp, hear, newFolder, request, script, send, serverOf, start } from './stdio-stub.ts'
+import { cleanUp, hear, newFolder, request, script, send, serverOf, start, type Heard } from './stdio-stub.ts'
 
 afterEach(cleanUp)
 
@@ -16,6 +18,73 @@ const isRunning = (pid: number): boolean => {
     return false
   }
 }
+
+// Job control gives each of them a process group of its own.
+const spawner = `
+const { spawn } = require('node:child_process')
+listen(({ id, params }) => {
+  if (params.count === undefined) return
+  const shell = spawn('bash', ['-c', 'set -m; for n in $(seq ' + params.count + '); do sleep 60 & echo $!; done; echo; wait'])
+  let text = ''
+  shell.stdout.on('data', (chunk) => {
+    text += chunk
+    if (text.endsWith('\\n\\n')) answer(id, { pids: text.trim().split('\\n').map(Number) })
+  })
+})`
+
+const pidsOf = ({ messages }: Heard): number[] => {
+  const { pids } = (messages[0]?.message?.result ?? {}) as { pids?: number[] }
+  return pids ?? []
+}
+
+describe('a child that is held to limits', () => {
+  const mib = 1024 * 1024
+  const watch = (limits: Partial<ChildLimits>): ChildWatch =>
+    new ChildWatch({ maxMemoryBytes: 0, maxProcesses: 0, ...limits })
+  test('is killed where it takes more memory, and its caller is told; another of its kind is not', async () => {
+    const own = watch({ maxMemoryBytes: 250 * mib })
+    const hoarder = `
+const kept = []
+listen(({ id, params }) => {
+  for (let n = 0; n < params.mib; n++) kept.push(Buffer.alloc(${mib}, 1))
+  if (params.mib === 0) answer(id)
+})`
+    const [greedy, modest] = [start(script(hoarder), { watch: own }), start(script(hoarder), { watch: own })]
+    const failed = send(greedy, request(1, { mib: 400 }))
+    await failed.done
+    expect(failed.failure?.message).toBe('The process used more memory than it may (stdio.maxMemoryMib).')
+    const heard = send(modest, request(1, { mib: 0 }))
+    await heard.done
+    expect(heard.failure).toBeUndefined()
+  })
+
+  test('is killed with all that it started where that is more than it may start, also in groups of their own', async () => {
+    const own = watch({ maxProcesses: 20 })
+    const upstream = start(script(spawner), { watch: own })
+    const few = send(upstream, request(1, { count: 5 }))
+    await few.done
+    const many = send(upstream, request(2, { count: 40 }))
+    await many.done
+    const pids = pidsOf(many)
+    expect(pids.filter(isRunning)).toHaveLength(40)
+    const waiting = send(upstream, request(3))
+    await waiting.done
+    expect(waiting.failure?.message).toBe(
+      'The process started more processes than it may (stdio.maxProcesses).',
+    )
+    await until(() => !pids.some(isRunning), 'the end of what it started')
+  })
+
+  test('is left alone without a limit', async () => {
+    const upstream = start(script(spawner), { watch: watch({}) })
+    const many = send(upstream, request(1, { count: 40 }))
+    await many.done
+    await new Promise((done) => setTimeout(done, 1500))
+    const next = send(upstream, request(2, { count: 1 }))
+    await next.done
+    expect(next.failure).toBeUndefined()
+  })
+})
 
 describe('a child', () => {
   test('gets the minimal environment and its own variables, nothing of the gateway', async () => {
@@ -168,6 +237,17 @@ describe('a child', () => {
 })
 
 describe('the process group', () => {
+  test.each(['close', 'kill'])('takes along what made groups of its own, at a %s', async (end) => {
+    const upstream = start(script(spawner))
+    const heard = send(upstream, request(1, { count: 3 }))
+    await heard.done
+    const pids = pidsOf(heard)
+    expect(pids.filter(isRunning)).toHaveLength(3)
+    if (end === 'close') await upstream.close()
+    else upstream.killNow()
+    await until(() => !pids.some(isRunning), 'the end of what it started')
+  })
+
   const withGrandchild = `
     const sleeper = require('node:child_process').spawn('sleep', ['600'], { stdio: 'inherit' })
     process.on('SIGTERM', () => {})

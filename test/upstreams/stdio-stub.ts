@@ -33,9 +33,13 @@ export function newFolder(): string {
   return folder
 }
 
-/** A server script; `on(message)` sees each message, `say(object)` answers. */
+/**
+ * A server script; `on(message)` sees each message, `say(object)` answers. `told()` writes to stderr once the gateway has
+ * read what was said: more empty lines than the pipe holds come between.
+ */
 const prelude = `
 const say = (message) => process.stdout.write(JSON.stringify(message) + '\\n')
+const told = () => process.stdout.write('\\n'.repeat(1_000_000), () => console.error('told'))
 const answer = (id, result = {}) => say({ jsonrpc: '2.0', id, result })
 const listen = (on) => require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => on(JSON.parse(line), line))
 `

@@ -107,7 +107,7 @@ describe('a message of the server', () => {
             return
           }
           for (let n = 0; n < 6; n++) say({ jsonrpc: '2.0', method: 'notifications/message', params: { n } })
-          console.error('told')
+          told()
         })`),
     )
     await send(upstream, { jsonrpc: '2.0', method: 'notifications/go' }).done
@@ -136,7 +136,7 @@ describe('a message of the server', () => {
           tell(1, 700_000)
           tell(2, 700_000)
           tell(3, 100)
-          console.error('told')
+          told()
         })`),
     )
     await send(upstream, { jsonrpc: '2.0', method: 'notifications/go' }).done

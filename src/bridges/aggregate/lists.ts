@@ -177,7 +177,7 @@ function shownOf(
 ): Entry<Json>[] {
   const entries: Entry<Json>[] = []
   const seen = new Set<string>()
-  for (const item of items) {
+  for (const item of member.visible(listing.noun, listing.key, items)) {
     const own = String(item[listing.key])
     const exposed = member.expose(listing.noun, own)
     if (exposed === undefined) {

@@ -25,9 +25,11 @@ export class ExposedMember {
   readonly #newNames: ReadonlyMap<string, string>
   readonly #oldNames: ReadonlyMap<string, string>
   readonly #isPermitted: Member['isPermitted']
+  readonly #showsOf: Member['shows']
 
-  constructor({ server, include, exclude = [], rename = {}, isPermitted }: Member) {
+  constructor({ server, include, exclude = [], rename = {}, isPermitted, shows }: Member) {
     this.#isPermitted = isPermitted
+    this.#showsOf = shows
     this.server = server
     this.#include = include?.map(compileGlob)
     this.#exclude = exclude.map(compileGlob)
@@ -41,6 +43,12 @@ export class ExposedMember {
     if (noun === 'resource') return this.prefixed(own)
     const name = this.#nameOf(own)
     return name === undefined || name.length > maxNameLength ? undefined : name
+  }
+
+  /** What of the member's own list is for this caller. */
+  visible<Item>(noun: Noun, key: string, items: readonly Item[]): readonly Item[] {
+    const shown = this.#showsOf?.(noun, key, items)
+    return shown ? items.filter((_, place) => shown[place]) : items
   }
 
   /** Shown by the patterns, but too long with the member's name before it. */

@@ -29,7 +29,11 @@ export interface AggregateRoutesOptions<Caller> {
   /** A modern way to a member. */
   readonly way: (server: Server, caller: Caller, message: JsonRpcMessage) => Upstream
   /** The input schema of a member's tool. */
-  readonly toolSchema: (server: Server, tool: string, fresh: boolean) => Promise<unknown>
+  readonly toolSchema: (
+    server: Server,
+    tool: string,
+    asked: { readonly fresh: boolean; readonly caller: Caller },
+  ) => Promise<unknown>
 }
 
 /** The members answer by themselves within their deadlines, so that this is for the worst case. */
@@ -78,7 +82,9 @@ export class AggregateRoutes<Caller extends { readonly userId: string }> {
               method: 'tools/call',
               params,
             })
-            return member?.tool === undefined ? undefined : toolSchema(member.server, member.tool, fresh)
+            return member?.tool === undefined
+              ? undefined
+              : toolSchema(member.server, member.tool, { fresh, caller })
           },
         }),
       onLegacy: () => {},

@@ -13,20 +13,23 @@ const subjects: Readonly<Record<string, { path: string; name: string }>> = {
 export const budgetKind: Kind = {
   name: 'budgets',
   path: '/billing/budgets',
-  nameOf: ({ name, scope, window }) =>
-    typeof name === 'string' ? name : `${textOf(scope)} by ${textOf(window)}`,
+  nameOf: ({ name, scope, window, unit }) =>
+    typeof name === 'string'
+      ? name
+      : `${textOf(scope)} by ${textOf(window)}${unit === 'calls' ? ' in calls' : ''}`,
   idOf: (item) => String(item['id']),
   members: {
     name: undefined,
     scope: undefined,
     amount: undefined,
+    unit: 'money',
     currency: undefined,
     window: undefined,
     timeZone: undefined,
     mode: 'hard',
     thresholds: ['0.5', '0.8', '1'],
   },
-  fixed: ['scope', 'currency', 'window', 'timeZone'],
+  fixed: ['scope', 'unit', 'currency', 'window', 'timeZone'],
   left: ['currency', 'timeZone'],
   spellings: { amount: amountOf, thresholds: thresholdsOf },
   read: async (items, list) => {

@@ -20,12 +20,13 @@ export const accessRuleKind: Kind = {
     server: '**',
     kind: undefined,
     item: '**',
+    arguments: undefined,
     from: undefined,
     until: undefined,
     note: undefined,
     active: true,
   },
-  merged: ['who'],
+  merged: ['who', 'arguments'],
   spellings: { from: timeOf, until: timeOf },
   read: async (items, list) => {
     const names = await namesBy('id', { path: path.users, name: 'username', list })
@@ -54,11 +55,15 @@ export const limitKind: Kind = {
     match: {},
     per: ['user'],
     rate: undefined,
+    bandwidth: undefined,
     concurrent: undefined,
     active: true,
   },
-  merged: ['match', 'rate'],
-  spellings: { rate: (rate) => (isObject(rate) ? { ...rate, burst: rate['burst'] ?? rate['calls'] } : rate) },
+  merged: ['match', 'rate', 'bandwidth'],
+  spellings: {
+    rate: (rate) => (isObject(rate) ? { ...rate, burst: rate['burst'] ?? rate['calls'] } : rate),
+    bandwidth: (given) => (isObject(given) ? { ...given, burst: given['burst'] ?? given['bytes'] } : given),
+  },
   read: async (items, list) => {
     const users = await namesBy('id', { path: path.users, name: 'username', list })
     const accounts = await namesBy('id', { path: path.accounts, name: 'name', list })

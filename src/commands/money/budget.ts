@@ -10,7 +10,8 @@ interface ShownBudget {
   readonly name?: string
   readonly scope: Readonly<Record<string, string>>
   readonly amount: string
-  readonly currency: string
+  readonly unit: string
+  readonly currency?: string
   readonly window: string | { readonly rollingSeconds: number }
   readonly mode: string
   readonly spent: string
@@ -21,6 +22,7 @@ interface ShownBudget {
 interface BudgetOptions {
   readonly name?: string
   readonly amount?: string
+  readonly unit?: string
   readonly currency?: string
   readonly window?: string
   readonly timeZone?: string
@@ -43,7 +45,7 @@ const readThresholds = (text: string | undefined): string[] | undefined =>
   text === undefined ? undefined : text.split(',').flatMap((part) => part.trim() || [])
 
 export function addBudgetCommands(program: Command, io: Io): void {
-  const budget = program.command('budget').description('limits on spending')
+  const budget = program.command('budget').description('limits on spending, and on the number of calls')
   addReading(budget, io)
   addWriting(budget, io)
 }
@@ -64,7 +66,7 @@ function addReading(budget: Command, io: Io): void {
         { title: 'AMOUNT', align: 'right' as const, value: (row: ShownBudget) => row.amount },
         { title: 'SPENT', align: 'right' as const, value: (row: ShownBudget) => row.spent },
         { title: 'LEFT', align: 'right' as const, value: (row: ShownBudget) => row.remaining },
-        { title: '', value: (row: ShownBudget) => row.currency },
+        { title: '', value: (row: ShownBudget) => row.currency ?? row.unit },
         { title: 'STATE', value: (row: ShownBudget) => row.state },
       ]
       showList(io, command, {
@@ -95,6 +97,7 @@ function addWriting(budget: Command, io: Io): void {
     .option('--window <window>', 'day, week, month, lifetime, or a number of seconds that rolls', 'month')
     .option('--name <name>', 'what to call it')
     .addOption(modeOption())
+    .addOption(new Option('--unit <unit>', 'what it bounds').choices(['money', 'calls']).default('money'))
     .option('--currency <code>', "ISO 4217; the account's or the configured one where it is absent")
     .option('--time-zone <zone>', "of the window's days")
     .option('--thresholds <parts>', 'when events are raised, comma separated', '0.5,0.8,1')
@@ -104,6 +107,7 @@ function addWriting(budget: Command, io: Io): void {
         'budget create account engineering 500 --name engineering',
         'budget create user ann 5 --window day --time-zone Europe/Berlin',
         "budget create session '*' 0.50 --window lifetime",
+        "budget create key '*' 1000 --unit calls --window day",
         'budget create server search 10 --window 3600 --mode shadow',
       ),
     )
@@ -112,13 +116,14 @@ function addWriting(budget: Command, io: Io): void {
         ...given: [scope: string, subject: string, amount: string, options: BudgetOptions, command: Command]
       ) => {
         const [scope, subject, amount, options, command] = given
-        const { name, mode, currency, timeZone } = options
+        const { name, mode, unit, currency, timeZone } = options
         const body = compact({
           scope: { [scope]: subject },
           amount,
           window: readWindow(options.window ?? 'month'),
           name,
           mode,
+          unit,
           currency,
           timeZone,
           thresholds: readThresholds(options.thresholds),

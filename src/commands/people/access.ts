@@ -29,10 +29,20 @@ interface AddOptions {
   readonly users?: string
   readonly keys?: string
   readonly roles?: string
+  readonly groups?: string
   readonly priority?: string
   readonly from?: string
   readonly until?: string
   readonly note?: string
+  readonly arguments?: string
+}
+
+function jsonOf(text: string, option: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new CliError(`${option} must be JSON.`, 2)
+  }
 }
 
 const list = (text: string | undefined): string[] | undefined => text?.split(',').map((one) => one.trim())
@@ -92,6 +102,8 @@ function addAdd(access: Command, io: Io): void {
     .option('--users <ids>', 'for these users')
     .option('--keys <ids>', 'for these API keys')
     .option('--roles <roles>', 'for those with one of these roles')
+    .option('--groups <names>', 'for members of these groups')
+    .option('--arguments <schema>', 'of tools: calls with arguments that fit this JSON Schema')
     .option('--priority <number>', 'its place; lower ones decide first (default: 100)')
     .option('--from <time>', 'from then on')
     .option('--until <time>', 'until then')
@@ -101,12 +113,18 @@ function addAdd(access: Command, io: Io): void {
       examples(
         'access add deny no-deletes --server crm --kind tool --item "delete*"',
         'access add allow admins-delete --server crm --item "delete*" --roles admin --priority 10',
+        `access add allow small --kind tool --item pay --arguments '{"properties":{"amount":{"type":"number","maximum":100}}}'`,
       ),
     )
     .action(async (effect: string, name: string, options: AddOptions, command: Command) => {
       if (effect !== 'allow' && effect !== 'deny') throw new CliError('The effect is allow or deny.', 2)
       const { users, keys, roles, priority, server, kind, item, from, until, note } = options
-      const who = compact({ users: list(users), keys: list(keys), roles: list(roles) })
+      const who = compact({
+        users: list(users),
+        keys: list(keys),
+        roles: list(roles),
+        groups: list(options.groups),
+      })
       const body = compact({
         name,
         effect,
@@ -117,6 +135,7 @@ function addAdd(access: Command, io: Io): void {
         until,
         note,
         who: Object.keys(who).length > 0 ? who : undefined,
+        arguments: options.arguments === undefined ? undefined : jsonOf(options.arguments, '--arguments'),
         priority: priority === undefined ? undefined : Number(priority),
       })
       showThing(io, command, await clientOf(io, command).post('/access-rules', body))
@@ -131,16 +150,25 @@ function addExplain(access: Command, io: Io): void {
     .addOption(
       new Option('--kind <kind>', 'what it is').choices(['tool', 'prompt', 'resource']).default('tool'),
     )
+    .option('--arguments <json>', 'those of a call (default: whether it is listed)')
     .option('--with <key>', 'with this API key, by id')
     .addHelpText('after', examples('access explain crm delete_customer --user usr_01j…'))
     .action(
       async (
         server: string,
         item: string,
-        options: { user: string; kind: string; with?: string },
+        options: { user: string; kind: string; with?: string; arguments?: string },
         command: Command,
       ) => {
-        const body = compact({ user: options.user, server, item, kind: options.kind, key: options.with })
+        const given = options.arguments === undefined ? undefined : jsonOf(options.arguments, '--arguments')
+        const body = compact({
+          user: options.user,
+          server,
+          item,
+          kind: options.kind,
+          key: options.with,
+          arguments: given,
+        })
         const told = await clientOf(io, command).post<Explanation>('/access-rules/explain', body)
         if (wantsJson(command)) return showThing(io, command, told)
         for (const { rule, matches, mismatch } of told.tested)

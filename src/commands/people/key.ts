@@ -11,6 +11,7 @@ interface ShownKey {
   readonly createdAt?: string
   readonly expiresAt?: string | null
   readonly lastUsedAt?: string | null
+  readonly suspendedBy?: string
 }
 
 interface NewKey extends ShownKey {
@@ -61,6 +62,7 @@ export function addKeyCommands(program: Command, io: Io): void {
         { title: 'CREATED', value: (row: ShownKey) => row.createdAt },
         { title: 'EXPIRES', value: (row: ShownKey) => row.expiresAt ?? 'never' },
         { title: 'LAST USED', value: (row: ShownKey) => row.lastUsedAt ?? 'never' },
+        { title: '', value: (row: ShownKey) => (row.suspendedBy === undefined ? '' : 'suspended') },
       ]
       showList(io, command, {
         rows,
@@ -83,6 +85,16 @@ export function addKeyCommands(program: Command, io: Io): void {
         await clientOf(io, command).post(`/keys/${segment(id)}/rotate`, { overlapSeconds }),
       )
     })
+  addSuspension(key, io, {
+    verb: 'suspend',
+    suspended: true,
+    description: 'keep a key from being used, at once',
+  })
+  addSuspension(key, io, {
+    verb: 'resume',
+    suspended: false,
+    description: 'let a suspended key be used again',
+  })
   key
     .command('rm <key>')
     .description('revoke a key, at once')
@@ -93,6 +105,24 @@ export function addKeyCommands(program: Command, io: Io): void {
       await confirm(io, { what: `Revoke the key ${name}`, name, yes: options.yes })
       await clientOf(io, command).delete(`/keys/${segment(id)}`)
       io.talk(`Revoked ${name}`)
+    })
+}
+
+function addSuspension(
+  key: Command,
+  io: Io,
+  given: { verb: string; suspended: boolean; description: string },
+): void {
+  key
+    .command(`${given.verb} <key>`)
+    .description(given.description)
+    .addHelpText('after', examples(`key ${given.verb} laptop`, `key ${given.verb} key_01j…`))
+    .action(async (name: string, _options: object, command: Command) => {
+      const id = await idOf(io, command, name)
+      const { suspended } = given
+      const changed = await clientOf(io, command).patch<ShownKey>(`/keys/${segment(id)}`, { suspended })
+      if (wantsJson(command)) showThing(io, command, changed)
+      io.talk(`${name} is ${suspended ? 'suspended' : 'usable again'}`)
     })
 }
 

@@ -1,4 +1,4 @@
-// `limit`: how many calls may come in a time, and run at once.
+// `limit`: how many calls may come in a time, and run at once, and how many bytes they may bring.
 import { Option, type Command } from 'commander'
 import { CliError, confirm, type Io } from '../io.ts'
 import { clientOf, compact, examples, segment, showList, showThing, words } from '../show.ts'
@@ -9,6 +9,7 @@ interface ShownLimit {
   readonly match: Readonly<Record<string, string>>
   readonly per: readonly string[]
   readonly rate?: { readonly calls: number; readonly seconds: number; readonly burst: number }
+  readonly bandwidth?: { readonly bytes: number; readonly seconds: number; readonly burst: number }
   readonly concurrent?: number
   readonly active: boolean
 }
@@ -16,6 +17,7 @@ interface ShownLimit {
 interface AddOptions {
   readonly rate?: string
   readonly burst?: string
+  readonly bandwidth?: string
   readonly concurrent?: string
   readonly per?: string
   readonly server?: string
@@ -29,7 +31,9 @@ interface AddOptions {
 const secondsOf: Readonly<Record<string, number>> = { second: 1, minute: 60, hour: 3600, day: 86_400 }
 
 export function addLimitCommands(program: Command, io: Io): void {
-  const limit = program.command('limit').description('limits of calls in a time, and at once')
+  const limit = program
+    .command('limit')
+    .description('limits of calls and bytes in a time, and of calls at once')
   addAdd(limit, io)
   limit
     .command('ls')
@@ -42,6 +46,11 @@ export function addLimitCommands(program: Command, io: Io): void {
         {
           title: 'RATE',
           value: ({ rate }: ShownLimit) => (rate ? `${rate.calls} in ${rate.seconds} s` : '-'),
+        },
+        {
+          title: 'BYTES',
+          value: ({ bandwidth }: ShownLimit) =>
+            bandwidth ? `${bandwidth.bytes} in ${bandwidth.seconds} s` : '-',
         },
         { title: 'AT ONCE', value: (row: ShownLimit) => String(row.concurrent ?? '-') },
         { title: 'PER', value: (row: ShownLimit) => row.per.join(',') || '-' },
@@ -86,6 +95,10 @@ function addAdd(limit: Command, io: Io): void {
     .description('make a limit')
     .option('--rate <calls/time>', 'such as 60/minute, 5/second, or 100/30 (seconds)')
     .option('--burst <calls>', 'how many may come at once (default: all of the rate)')
+    .option(
+      '--bandwidth <bytes/time>',
+      'of requests and answers, such as 50MB/hour, 64KiB/second, or 4096/30',
+    )
     .option('--concurrent <calls>', 'how many may run at once')
     .addOption(
       new Option(
@@ -104,6 +117,7 @@ function addAdd(limit: Command, io: Io): void {
       examples(
         'limit add per-user --rate 60/minute',
         'limit add search --rate 5/second --burst 10 --tool "search*" --per user,tool',
+        'limit add downloads --bandwidth 50MB/hour',
         'limit add slow-server --concurrent 4 --server reports --per none',
       ),
     )
@@ -114,15 +128,37 @@ function addAdd(limit: Command, io: Io): void {
         match: compact({ server, tool, method, user, key, account }),
         per: options.per === 'none' ? [] : options.per?.split(',').map((one) => one.trim()),
         rate: options.rate === undefined ? undefined : rateOf(options.rate, options.burst),
+        bandwidth: options.bandwidth === undefined ? undefined : bandwidthOf(options.bandwidth),
         concurrent: options.concurrent === undefined ? undefined : whole(options.concurrent, '--concurrent'),
       })
       showThing(io, command, await clientOf(io, command).post('/limits', body))
     })
 }
 
+const bytesOf: Readonly<Record<string, number>> = {
+  '': 1,
+  kb: 1000,
+  mb: 1e6,
+  gb: 1e9,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+}
+
+const readSeconds = (time: string): number => secondsOf[time.replace(/s$/, '')] ?? Number(time || 'x')
+
+function bandwidthOf(text: string): object {
+  const [, count = '', unit = '', time = ''] = /^(\d{1,9})([a-z]*)\/(\w+)$/i.exec(text) ?? []
+  const factor = bytesOf[unit.toLowerCase()]
+  const seconds = readSeconds(time)
+  if (factor === undefined || !Number.isInteger(seconds))
+    throw new CliError('--bandwidth is like 50MB/hour, 64KiB/second, or 4096/30 (seconds).', 2)
+  return { bytes: Number(count) * factor, seconds }
+}
+
 function rateOf(text: string, burst: string | undefined): object {
   const [, calls = '', time = ''] = /^(\d+)\/(\w+)$/.exec(text) ?? []
-  const seconds = secondsOf[time.replace(/s$/, '')] ?? Number(time || 'x')
+  const seconds = readSeconds(time)
   if (!Number.isInteger(seconds))
     throw new CliError('--rate is like 60/minute, 5/second, or 100/30 (seconds).', 2)
   return compact({

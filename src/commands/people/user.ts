@@ -9,12 +9,14 @@ interface ShownUser {
   readonly username: string
   readonly email?: string
   readonly roles: readonly string[]
+  readonly groups: readonly string[]
   readonly accountId: string
   readonly disabled: boolean
 }
 
 interface UserOptions {
   readonly roles?: string
+  readonly groups?: string
   readonly email?: string
   readonly password?: boolean
   readonly passwordStdin?: boolean
@@ -41,6 +43,7 @@ function addReading(user: Command, io: Io): void {
         { title: 'NAME', value: (row: ShownUser) => row.username },
         { title: 'ID', value: (row: ShownUser) => row.id },
         { title: 'ROLES', value: (row: ShownUser) => row.roles.join(',') },
+        { title: 'GROUPS', value: (row: ShownUser) => row.groups.join(',') },
         { title: 'ACCOUNT', value: (row: ShownUser) => row.accountId },
         { title: 'EMAIL', value: (row: ShownUser) => row.email },
         { title: '', value: (row: ShownUser) => (row.disabled ? 'disabled' : '') },
@@ -61,18 +64,26 @@ function addWriting(user: Command, io: Io): void {
     .command('add <name>')
     .description('make a user with an account; the password is asked for')
     .option('--roles <names>', rolesHelp)
+    .option('--groups <names>', 'groups, for access rules; comma separated')
     .option('--email <address>', 'an e-mail address')
     .option('--password-stdin', 'read the password from standard input')
     .addHelpText('after', examples('user add ann', 'user add ops --roles operator --password-stdin < secret'))
     .action(async (username: string, options: UserOptions, command: Command) => {
       const password = await readPassword(io, options)
-      const body = compact({ username, password, email: options.email, roles: readRoles(options) })
+      const body = compact({
+        username,
+        password,
+        email: options.email,
+        roles: names(options.roles),
+        groups: names(options.groups),
+      })
       showUser(io, command, await clientOf(io, command).post<ShownUser>(path, body))
     })
   user
     .command('set <user>')
     .description('change a user; a new password or fewer roles end what is open')
     .option('--roles <names>', rolesHelp)
+    .option('--groups <names>', 'groups, for access rules; comma separated, an empty text for none')
     .option('--email <address>', 'an e-mail address; an empty one removes it')
     .option('--password', 'ask for a new password')
     .option('--password-stdin', 'read a new password from standard input')
@@ -83,7 +94,13 @@ function addWriting(user: Command, io: Io): void {
       const wantsPassword = options.password === true || options.passwordStdin === true
       const password = wantsPassword ? await readPassword(io, options) : undefined
       const email = options.email === '' ? null : options.email
-      const body = compact({ password, email, roles: readRoles(options), disabled: options.disabled })
+      const body = compact({
+        password,
+        email,
+        roles: names(options.roles),
+        groups: names(options.groups),
+        disabled: options.disabled,
+      })
       const { id } = await findUser(io, command, name)
       showUser(io, command, await clientOf(io, command).patch<ShownUser>(`${path}/${segment(id)}`, body))
     })
@@ -100,8 +117,8 @@ function addWriting(user: Command, io: Io): void {
     })
 }
 
-const readRoles = ({ roles }: UserOptions): string[] | undefined =>
-  roles?.split(',').flatMap((role) => role.trim() || [])
+const names = (text: string | undefined): string[] | undefined =>
+  text?.split(',').flatMap((name) => name.trim() || [])
 
 async function readPassword(io: Io, { passwordStdin }: UserOptions): Promise<string> {
   if (passwordStdin) return (await io.readInput()).replace(/\r?\n$/, '')
@@ -121,5 +138,9 @@ async function findUser(io: Io, command: Command, name: string): Promise<ShownUs
 }
 
 function showUser(io: Io, command: Command, user: ShownUser): void {
-  showThing(io, command, wantsJson(command) ? user : { ...user, roles: user.roles.join(',') })
+  showThing(
+    io,
+    command,
+    wantsJson(command) ? user : { ...user, roles: user.roles.join(','), groups: user.groups.join(',') },
+  )
 }

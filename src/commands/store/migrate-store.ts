@@ -1,6 +1,6 @@
 // Brings the configured store's schema up to date, outside of a running gateway.
 import { createLog } from '../../base/log.ts'
-import type { Config } from '../../config.ts'
+import type { Config } from '../../config/config.ts'
 import { migrate } from '../../db/migrate.ts'
 import { openStore } from '../../db/open.ts'
 

@@ -3,7 +3,7 @@ import { systemClock as clock } from '../../base/clock.ts'
 import { createLog } from '../../base/log.ts'
 import { rebuild, type RebuildResult } from '../../billing/rebuild.ts'
 import { rebuildStores } from '../../billing/rebuild-store.ts'
-import type { Config } from '../../config.ts'
+import type { Config } from '../../config/config.ts'
 import { openDatabase } from '../../db/open.ts'
 import { lockStore } from '../../db/store-lock.ts'
 

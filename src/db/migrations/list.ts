@@ -24,10 +24,17 @@ import { paymentTables } from './0023-payments.ts'
 import { oauthTables } from './0024-oauth.ts'
 import { sessionGrants } from './0025-session-grants.ts'
 import { externalUsers } from './0026-external-users.ts'
+import { auditTables } from './0027-audit.ts'
+import { payloadTable } from './0028-payloads.ts'
+import { passkeyTable } from './0029-passkeys.ts'
+import { upstreamTokenTables } from './0031-upstream-tokens.ts'
 import { dataKeyTable } from './0032-data-keys.ts'
 import { ownedClients } from './0033-owned-clients.ts'
 import { limitTable } from './0034-limits.ts'
 import { accessRuleTable } from './0035-access-rules.ts'
+import { definitionTable } from './0036-definitions.ts'
+import { groupsAndSuspension } from './0037-groups.ts'
+import { taskOwnerTable } from './0038-task-owners.ts'
 
 export const migrations: readonly Migration[] = [
   identityTables,
@@ -58,4 +65,11 @@ export const migrations: readonly Migration[] = [
   ownedClients,
   limitTable,
   accessRuleTable,
+  definitionTable,
+  groupsAndSuspension,
+  upstreamTokenTables,
+  passkeyTable,
+  auditTables,
+  payloadTable,
+  taskOwnerTable,
 ]

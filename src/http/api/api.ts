@@ -10,6 +10,18 @@ import type { Principal } from '../../identity/principal.ts'
 import { may } from '../../policy/roles.ts'
 import { problemType, toProblem } from '../errors.ts'
 import { securityHeaders, sendAnswer, toAnswer, type AnyAnswer } from './answer.ts'
+import {
+  actorOf,
+  auditAction,
+  fieldsOf,
+  recordAnswer,
+  recordRefusal,
+  type ApiAudit,
+  type AuditedRequest,
+} from './audited.ts'
+import type { ConsoleFiles } from '../console-files.ts'
+import type { FindClientAddress } from '../client-address.ts'
+import { findSessionSecret, isForgery } from '../session-cookie.ts'
 import { parseForm, parseJson, readQuery, validate } from './body.ts'
 import { corsHeaders, preflightHeaders } from './cors.ts'
 import { IdempotentRequests, fingerprintOf, readIdempotencyKey } from './idempotency.ts'
@@ -25,7 +37,14 @@ export interface ApiOptions {
    * not valid. May throw a GatewayError of its own, such as `store_unavailable`.
    */
   authenticate(request: IncomingMessage): Principal | undefined | Promise<Principal | undefined>
+  /** Verifies the cookie of a browser, where a request has no other credential. */
+  authenticateBrowser(secret: string): Principal | undefined | Promise<Principal | undefined>
+  readonly publicUrl: () => string
+  readonly clientAddress: FindClientAddress
   readonly idempotency: IdempotencyStore
+  /** The web console, where this listener has it. */
+  readonly console?: ConsoleFiles | undefined
+  readonly audit: ApiAudit
   /** Origins whose pages may read answers. Default: none, so no CORS header is ever sent. */
   readonly allowedOrigins?: readonly string[]
   /** Fails an answer that is not as documented; for tests. */
@@ -41,7 +60,7 @@ export interface Api {
 }
 
 interface Shared extends ApiOptions {
-  readonly callers: WeakMap<FastifyRequest, Principal>
+  readonly asked: WeakMap<FastifyRequest, AuditedRequest>
   readonly idempotent: IdempotentRequests
   readonly inFlight: Set<AbortController>
 }
@@ -54,7 +73,7 @@ const noFields = z.strictObject({}).optional()
 export async function createApi(options: ApiOptions): Promise<Api> {
   const shared: Shared = {
     ...options,
-    callers: new WeakMap(),
+    asked: new WeakMap(),
     idempotent: new IdempotentRequests(options.idempotency, options.log),
     inFlight: new Set(),
   }
@@ -74,13 +93,20 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   )
   app.addHook('onRequest', async (request, reply) => startAnswer(shared, request, reply))
   app.setErrorHandler((error, request, reply) => sendProblem(shared, error, request, reply))
-  app.setNotFoundHandler(() => {
-    throw new GatewayError('not_found', { detail: 'There is no such route; see /docs for those there are.' })
+  const hasDocs = options.routes.some(({ path }) => path === '/docs')
+  const noRoute = hasDocs
+    ? 'There is no such route; see /docs for those there are.'
+    : 'There is no such route.'
+  app.setNotFoundHandler((request, reply) => {
+    if (options.console?.serveView(request.raw, reply.raw) === true) return reply.hijack()
+    throw new GatewayError('not_found', { detail: noRoute })
   })
   for (const [path, routes] of byPath(options.routes)) registerPath(app, path, { routes, shared })
   await app.ready()
   return {
-    handle: (request, response) => app.routing(request, response),
+    handle: (request, response) => {
+      if (options.console?.serve(request, response) !== true) app.routing(request, response)
+    },
     endStreams: () => shared.inFlight.forEach((controller) => controller.abort()),
     close: async () => app.close(),
   }
@@ -153,15 +179,44 @@ function startAnswer(shared: Shared, request: FastifyRequest, reply: FastifyRepl
 
 /** Authentication and permission, before a byte of the body is read. */
 async function admit(shared: Shared, route: Route, request: FastifyRequest): Promise<void> {
+  const asked = audited(shared, route, request)
+  shared.asked.set(request, asked)
   if (route.permission === 'public') return
-  const principal = await shared.authenticate(request.raw)
+  const principal = await callerOf(shared, route, request)
+  if (principal) asked.note = { actor: actorOf(principal) }
   // A token for one MCP endpoint is for that endpoint alone (RFC 8707).
   if (!principal || principal.resource !== undefined) throw new GatewayError('unauthorized')
   if (route.permission !== 'signed-in' && !may(principal, route.permission)) {
     throw new GatewayError('forbidden')
   }
-  shared.callers.set(request, principal)
+  asked.principal = principal
 }
+
+/** By a credential of its own, or by the cookie of a browser: then a change has to come from a page of ours. */
+async function callerOf(
+  shared: Shared,
+  route: Route,
+  request: FastifyRequest,
+): Promise<Principal | undefined> {
+  const secret = credentialSent(request) ? undefined : findSessionSecret(request.headers)
+  if (secret === undefined) return shared.authenticate(request.raw)
+  const principal = await shared.authenticateBrowser(secret)
+  if (principal && route.method !== 'GET' && isForgery(request.headers, secret, shared.publicUrl()))
+    throw new GatewayError('forbidden', { detail: forged })
+  return principal
+}
+
+const forged =
+  'A change by cookie needs the header Tollbridge-CSRF with the token of GET /api/v1/auth/session, from a page of the gateway itself.'
+
+const audited = (shared: Shared, route: Route, request: FastifyRequest): AuditedRequest => ({
+  route,
+  id: request.id,
+  ip: shared.clientAddress(request.raw),
+  userAgent: request.headers['user-agent']?.slice(0, 200),
+  params: (request.params ?? {}) as Record<string, unknown>,
+  note: {},
+})
 
 const credentialSent = (request: FastifyRequest): boolean =>
   request.headers.authorization !== undefined || request.headers['x-api-key'] !== undefined
@@ -181,6 +236,8 @@ async function answerRoute(shared: Shared, route: Route, exchange: Exchange): Pr
   })
   const bytes = readBytes(request)
   const context = makeContext(shared, route, { ...exchange, bytes, signal: controller.signal })
+  // Nothing more is changed while what was changed before is not written down.
+  if (auditAction(route) !== undefined) await shared.audit.log.ensureWritable()
   const execute = async (): Promise<AnyAnswer> =>
     toAnswer(route, await route.handler(context), shared.checkAnswers ?? false)
   const key = request.headers['idempotency-key']
@@ -196,6 +253,8 @@ async function answerRoute(shared: Shared, route: Route, exchange: Exchange): Pr
           async () => storable(shared, exchange, execute),
         )
       : await execute()
+  const asked = shared.asked.get(request)
+  if (asked) await recordAnswer(shared.audit, asked, answer)
   await sendAnswer(reply, answer)
   return reply
 }
@@ -231,16 +290,20 @@ function makeContext(
 ): Context {
   const { request, reply, bytes, signal } = exchange
   const given = bytes.length > 0 ? parseBody(route, request, { bytes, maxDepth: shared.maxDepth }) : undefined
+  const asked = shared.asked.get(request) ?? audited(shared, route, request)
+  // Names of a form's or a foreign document's members are the client's own.
+  if (!route.keyless) asked.fields = fieldsOf(given)
   return {
-    principal: shared.callers.get(request),
+    principal: asked.principal,
     body: validate(route.body ?? noFields, given, 'body'),
     bytes,
     query: route.query && validate(route.query, readQuery(request.raw.url ?? ''), 'query'),
     params: route.params ? validate(route.params, request.params, 'path') : request.params,
     requestId: request.id,
-    clientIp: request.raw.socket.remoteAddress ?? '',
+    clientIp: shared.clientAddress(request.raw),
     headers: request.headers,
     signal,
+    note: (note) => void (asked.note = { ...asked.note, ...note }),
     setHeader: (name, value) => void reply.header(name, value),
   }
 }
@@ -258,6 +321,8 @@ function parseBody(
 function sendProblem(shared: Shared, thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = fromFramework(thrown)
   logFault(shared, error, request)
+  const asked = shared.asked.get(request)
+  if (asked) recordRefusal(shared.audit, asked, error)
   if (reply.raw.headersSent) {
     reply.raw.destroy()
     return

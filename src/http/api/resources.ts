@@ -3,25 +3,36 @@ import type { Server } from '../../registry/server.ts'
 import { GatewayError } from '../../base/errors.ts'
 import type { Metering } from '../../sessions/metering.ts'
 import { chargeSession } from '../../sessions/session-charge.ts'
-import { authRoutes, type AuthRouteDeps } from './auth.ts'
-import { subjectFinder } from './budget-subject.ts'
-import { bundleRoutes, type BundleRouteDeps } from './bundles.ts'
-import { billingRoutes, type BillingRouteDeps } from './billing-routes.ts'
+import { auditRoutes, type AuditRouteDeps } from './policy/audit.ts'
+import { authRoutes, type AuthRouteDeps } from './people/auth.ts'
+import { sessionLoginRoutes, type SessionLoginDeps } from './people/auth-session.ts'
+import { passkeyRoutes, type PasskeyRouteDeps } from './people/passkeys.ts'
+import { subjectFinder } from './billing/budget-subject.ts'
+import { bundleRoutes, type BundleRouteDeps } from './servers/bundles.ts'
+import { billingRoutes, type BillingRouteDeps } from './billing/routes.ts'
 import { authorizeRoutes, type AuthorizeRouteDeps } from './oauth/authorize.ts'
+import { consentRoutes, type ConsentRouteDeps } from './oauth/consent.ts'
+import { serverAuthorizationRoutes, type ServerAuthorizationDeps } from './servers/server-authorization.ts'
 import { clientRoutes, type ClientRouteDeps } from './oauth/clients.ts'
+import { elsewhereRoutes, type ElsewhereRouteDeps } from './oauth/elsewhere.ts'
 import { grantRoutes, type GrantRouteDeps } from './oauth/grants.ts'
 import { tokenRoutes, type TokenRouteDeps } from './oauth/token.ts'
-import { accessRuleRoutes, type AccessRuleRouteDeps } from './access-rules.ts'
-import { limitRoutes, type LimitRouteDeps } from './limits.ts'
-import { keyRoutes, type KeyRouteDeps } from './keys.ts'
+import { accessRuleRoutes, type AccessRuleRouteDeps } from './policy/access-rules.ts'
+import { definitionRoutes, type DefinitionRouteDeps } from './servers/definitions.ts'
+import { limitRoutes, type LimitRouteDeps } from './policy/limits.ts'
+import { keyRoutes, type KeyRouteDeps } from './people/keys.ts'
+import { payloadRoutes, type PayloadDeps } from './servers/payloads.ts'
 import type { Route } from './route.ts'
-import { secretRoutes, type SecretRouteDeps } from './secrets.ts'
-import { serverRoutes, type ServerRouteDeps } from './servers.ts'
-import { sessionRoutes, type RecordSession, type SessionRouteDeps } from './sessions.ts'
-import { userRoutes, type UserRouteDeps } from './users.ts'
+import { secretRoutes, type SecretRouteDeps } from './servers/secrets.ts'
+import { serverRoutes, type ServerRouteDeps } from './servers/servers.ts'
+import { toolCallRoutes, type ToolCallDeps } from './servers/tool-calls.ts'
+import { sessionRoutes, type RecordSession, type SessionRouteDeps } from './servers/sessions.ts'
+import { userRoutes, type UserRouteDeps } from './people/users.ts'
 import { wellKnownRoutes, type WellKnownRouteDeps } from './well-known.ts'
 
 export type ResourceDeps = AuthRouteDeps &
+  SessionLoginDeps &
+  PasskeyRouteDeps &
   UserRouteDeps &
   KeyRouteDeps &
   Omit<ServerRouteDeps, 'closeSessions'> &
@@ -29,8 +40,15 @@ export type ResourceDeps = AuthRouteDeps &
   Omit<SessionRouteDeps, 'recordSession'> &
   Omit<BillingRouteDeps, 'findSubjects'> &
   AccessRuleRouteDeps &
+  DefinitionRouteDeps &
+  PayloadDeps &
+  ToolCallDeps &
+  ServerAuthorizationDeps &
+  ConsentRouteDeps &
+  ElsewhereRouteDeps &
   LimitRouteDeps &
   SecretRouteDeps &
+  AuditRouteDeps &
   AuthorizeRouteDeps &
   GrantRouteDeps &
   ClientRouteDeps &
@@ -42,18 +60,27 @@ export function resourceRoutes(deps: ResourceDeps): Route[] {
   const closeSessions = (id: Server['id']) => deps.sessions.closeWhere((session) => session.serverId === id)
   return [
     ...authRoutes(deps),
+    ...sessionLoginRoutes(deps),
+    ...passkeyRoutes(deps),
     ...userRoutes(deps),
     ...keyRoutes(deps),
     ...serverRoutes({ ...deps, closeSessions }),
+    ...definitionRoutes(deps),
+    ...payloadRoutes(deps),
+    ...serverAuthorizationRoutes(deps),
     ...bundleRoutes({ ...deps, closeSessions }),
     ...sessionRoutes({ ...deps, recordSession: recordSession(deps.metering) }),
     ...billingRoutes({ ...deps, findSubjects: subjectFinder(deps) }),
     ...accessRuleRoutes(deps),
     ...limitRoutes(deps),
     ...secretRoutes(deps),
+    ...auditRoutes(deps),
     ...grantRoutes(deps),
     ...clientRoutes(deps),
     ...authorizeRoutes(deps),
+    ...toolCallRoutes(deps),
+    ...consentRoutes(deps),
+    ...elsewhereRoutes(deps),
     ...tokenRoutes(deps),
     ...wellKnownRoutes(deps),
   ]

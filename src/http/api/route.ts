@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { z } from 'zod'
 import type { Principal } from '../../identity/principal.ts'
 import type { Permission } from '../../policy/roles.ts'
+import type { AuditNote } from './audited.ts'
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
@@ -24,6 +25,8 @@ export interface Context<Body = unknown, Query = unknown, Params = unknown, Call
   readonly headers: IncomingHttpHeaders
   /** Aborted when the client goes away or the gateway ends its streams. */
   readonly signal: AbortSignal
+  /** Tells the audit log what only the handler knows. */
+  readonly note: (note: AuditNote) => void
   /** Adds a header to the answer. */
   readonly setHeader: (name: string, value: string) => void
 }
@@ -75,6 +78,8 @@ export interface Route {
   readonly status?: number
   /** Whether an Idempotency-Key means nothing here, since the answer depends on more than caller and body. */
   readonly keyless?: boolean
+  /** Its action in the audit log, where that does not follow from method and path; false where it changes nothing. */
+  readonly audit?: string | false
   /** What a POST did stays for ever, and so must its Idempotency-Key. */
   readonly lasting?: boolean
   /** Media type of the usual answer where that is not JSON. */

@@ -14,12 +14,15 @@ export interface RouteParts {
   readonly metrics: Parameters<typeof metricsRoutes>[0]
   /** Base of the URLs that the landing page shows. */
   readonly publicUrl: () => string
+  /** Base of the URL of the API, which it shows too. */
+  readonly adminUrl: () => string
 }
 
 /** The resources, and around them health, metrics, and the pages that describe it all. */
 export function gatewayRoutes(parts: RouteParts): Route[] {
   const routes: Route[] = [...parts.resources, ...healthRoutes(parts.health), ...metricsRoutes(parts.metrics)]
-  routes.push(...pageRoutes({ document: () => documentOf(routes), publicUrl: parts.publicUrl }))
+  const { publicUrl, adminUrl } = parts
+  routes.push(...pageRoutes({ document: () => documentOf(routes), publicUrl, adminUrl }))
   return routes
 }
 
@@ -34,5 +37,6 @@ export function describedRoutes(resources: readonly Route[]): Route[] {
     health: { checks: [], isDraining: () => false, timeoutMs: 0 },
     metrics: { registry: new MetricRegistry(), token: undefined, open: false },
     publicUrl: () => '',
+    adminUrl: () => '',
   })
 }

@@ -32,7 +32,16 @@ export interface Increase {
   readonly createdAtMs: number
 }
 
-/** Amounts in nano-units of `currency`; only calls of accounts in that currency count. */
+/** Stands for a currency where a budget bounds the number of calls: one call is one unit of it. */
+export const callUnit = 'CALLS'
+export const oneCall = 1_000_000_000n
+/** The requests that count as calls, whatever they cost: those that ran, by their records. */
+export const countedMethod = 'tools/call'
+
+/**
+ * Amounts in nano-units of `currency`; only calls of accounts in that currency count. Of `callUnit`: every call counts as
+ * one whose record is not `denied`.
+ */
 export interface Budget {
   readonly id: string
   readonly name?: string
@@ -65,6 +74,7 @@ export interface Spender {
   readonly keyId?: string
   readonly sessionId?: string
   readonly serverId: string
+  readonly method?: string
 }
 
 /** What a call added to a budget: commits with its record. `subject` is empty where the budget has but one. */

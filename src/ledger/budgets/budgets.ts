@@ -3,6 +3,7 @@ import { GatewayError } from '../../base/errors.ts'
 import { CallIds, newId } from '../../base/id.ts'
 import type { BillingEvent } from '../event.ts'
 import {
+  callUnit,
   type Budget,
   type BudgetChange,
   type BudgetInput,
@@ -84,8 +85,8 @@ export class Budgets {
    * Holds `amount` of every budget that the call counts against; undefined where a hard one does not have it. An
    * amount of nothing is not looked up: it is when the call grows.
    */
-  stake(spender: Spender, record: bigint, amount: bigint): Stake | undefined {
-    const stake: Stake = { spender, record, amount: 0n, shares: none }
+  stake(spender: Spender, record: bigint, amount: bigint, unit?: string): Stake | undefined {
+    const stake: Stake = { spender, record, amount: 0n, shares: none, unit }
     if (amount > 0n && !this.grow(stake, amount)) return undefined
     this.#stakes.add(stake)
     return stake
@@ -133,7 +134,7 @@ export class Budgets {
       else count.add(cell, cost)
       if (cost === 0n || live.removed) continue
       spends.push({ budgetId: live.budget.id, subject: count.subject, bucket: cell.bucket, amount: cost })
-      if (live.inForce) this.#raise(live.passed(count, cell, this.#cause(stake.spender)))
+      if (live.inForce && live.hasMarks) this.#raise(live.passed(count, cell, this.#cause(stake.spender)))
     }
     return spends
   }
@@ -179,9 +180,9 @@ export class Budgets {
     return this.#live(id).state(this.#options.clock.now(), subject)
   }
 
-  /** Whether an account has budgets of its own: then its descendants must have its currency. */
+  /** Whether an account has budgets of its own in money: then its descendants must have its currency. */
   hasAccountBudgets(accountId: string): boolean {
-    return this.#index.ofAccount(accountId).length > 0
+    return this.#index.ofAccount(accountId).some(({ budget }) => budget.currency !== callUnit)
   }
 
   /** Somebody got another parent. What runs stays with the ancestors under which it arrived. */
@@ -294,9 +295,9 @@ export class Budgets {
     await store.forgetSubjects(this.#forgotten.splice(0, 500))
   }
 
-  #sharesOf({ spender, record }: Pick<Stake, 'spender' | 'record'>): readonly Share[] {
+  #sharesOf({ spender, record, unit }: Pick<Stake, 'spender' | 'record' | 'unit'>): readonly Share[] {
     if (this.#index.size === 0) return none
-    const currency = this.#options.currencyOf(spender.accountId)
+    const currency = unit ?? this.#options.currencyOf(spender.accountId)
     const atMs = CallIds.timeMs(record)
     const shares: Share[] = []
     this.#index.each(spender, (live, subject) => {

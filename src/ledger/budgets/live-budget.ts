@@ -2,7 +2,7 @@
 import { derivedId } from '../../base/id.ts'
 import { formatAmount } from '../../base/money.ts'
 import type { BillingEvent, BillingEventKind } from '../event.ts'
-import type { Budget, BudgetState } from './budget.ts'
+import { callUnit, type Budget, type BudgetState } from './budget.ts'
 import { Count, type Cell } from './count.ts'
 import { marksOf, type Mark } from './threshold.ts'
 import { frameOf, type Frame } from './window.ts'
@@ -41,6 +41,11 @@ export class LiveBudget {
   /** Counts of more than one subject: each user, key, session or server on its own. */
   get isForEach(): boolean {
     return this.#budget.scope.subject === '*'
+  }
+
+  /** Whether anything is said of it before it is used up. */
+  get hasMarks(): boolean {
+    return this.#marks.length > 0
   }
 
   get counts(): ReadonlyMap<string, Count> {
@@ -156,7 +161,7 @@ export class LiveBudget {
         ...(threshold !== undefined && { threshold }),
         amount: formatAmount(amount),
         spent: formatAmount(count.spent(cell)),
-        currency,
+        ...(currency === callUnit ? { unit: 'calls' } : { currency }),
         ...(this.frame.sliceMs === undefined && endMs !== undefined && { windowStart: iso(cell.bucket) }),
         ...(endMs !== undefined && { resetsAt: iso(endMs) }),
       },

@@ -12,6 +12,8 @@ export interface Share {
 
 /** What a call holds of every budget that it counts against. Resolved exactly once. */
 export interface Stake {
+  /** A budget's currency has to be this one; absent: that of the account that pays. */
+  readonly unit?: string | undefined
   readonly spender: Spender
   /** Its id has the time in it at which the call arrived: that decides in which windows it counts. */
   readonly record: bigint

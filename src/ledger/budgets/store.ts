@@ -47,18 +47,34 @@ const spendTable: HotTable = {
   columns: { bucket: 'integer', budget: 'text', subject: 'text', amount: 'integer' },
 }
 
+interface CellSum {
+  readonly bucket: number
+  amount: bigint
+}
+
+/** By budget and subject; a batch touches few buckets of one subject. */
+function sumsOf(spends: readonly BudgetSpend[]): Map<string, Map<string, CellSum[]>> {
+  const sums = new Map<string, Map<string, CellSum[]>>()
+  for (const { budgetId, subject, bucket, amount } of spends) {
+    let bySubject = sums.get(budgetId)
+    if (!bySubject) sums.set(budgetId, (bySubject = new Map()))
+    const cells = bySubject.get(subject)
+    const known = cells?.find((cell) => cell.bucket === bucket)
+    if (known) known.amount += amount
+    else if (cells) cells.push({ bucket, amount })
+    else bySubject.set(subject, [{ bucket, amount }])
+  }
+  return sums
+}
+
 /** What calls spent as rows of a hot batch, one for each bucket that they touch. */
 export function spendRows(spends: readonly BudgetSpend[]): HotRow[] {
-  const sums = new Map<string, BudgetSpend>()
-  for (const spend of spends) {
-    const key = `${spend.bucket} ${spend.budgetId} ${spend.subject}`
-    const known = sums.get(key)
-    sums.set(key, known ? { ...known, amount: known.amount + spend.amount } : spend)
-  }
-  return Array.from(sums.values(), ({ bucket, budgetId, subject, amount }) => ({
-    table: spendTable,
-    values: [bucket, budgetId, subject, amount],
-  }))
+  const rows: HotRow[] = []
+  for (const [budgetId, bySubject] of sumsOf(spends))
+    for (const [subject, cells] of bySubject)
+      for (const { bucket, amount } of cells)
+        rows.push({ table: spendTable, values: [bucket, budgetId, subject, amount] })
+  return rows
 }
 
 export class BudgetStore {

@@ -15,4 +15,6 @@ export interface IssuerTerms {
   readonly groupsClaim: string
   /** What membership in a group makes of a user; where this is empty, roles are managed here. */
   readonly roles: Readonly<Record<string, Role>>
+  /** Whether a user's groups follow those of its newest token. */
+  readonly keepsGroups: boolean
 }

@@ -1,5 +1,6 @@
 // Tokens of other issuers: whose they are, for which endpoint, and which of our users that makes their bearer.
 import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose'
 import type { Clock } from '../../base/clock.ts'
 import { GatewayError } from '../../base/errors.ts'
@@ -7,8 +8,8 @@ import { randomToken } from '../../base/id.ts'
 import type { Log } from '../../base/log.ts'
 import type { Principal, Role } from '../../identity/principal.ts'
 import { isScope, type Scope } from '../../identity/scopes.ts'
-import { formatRoles, type User } from '../../identity/user-store.ts'
-import { usernameText, type Users } from '../../identity/users.ts'
+import { callerOf, formatRoles, type User } from '../../identity/user-store.ts'
+import { usernameText, type UserPatch, type Users } from '../../identity/users.ts'
 import { OauthError } from '../oauth-error.ts'
 import { isEndpoint } from '../resource.ts'
 import type { ExternalUserStore, Subject } from './external-user-store.ts'
@@ -27,6 +28,7 @@ export interface IssuersOptions {
 const leewayS = 60
 /** Access tokens (RFC 9068), or tokens that do not say what they are; never those that say they are something else. */
 const tokenTypes = new Set(['at+jwt', 'application/at+jwt', 'jwt', undefined])
+const idTokenTypes: typeof tokenTypes = new Set(['jwt', undefined])
 const assertionTypes: typeof tokenTypes = new Set(['oauth-id-jag+jwt'])
 const maxAssertionS = 3600
 
@@ -68,10 +70,7 @@ export class Issuers {
     const named = textOf(claims['scope']) ?? textOf(claims['scp']) ?? ''
     const scopes = named.split(' ').filter(isScope)
     return {
-      userId: user.id,
-      username: user.username,
-      roles: user.roles,
-      accountId: user.accountId,
+      ...callerOf(user),
       via: 'oauth',
       ...place,
       ...(scopes.length > 0 && { scopes }),
@@ -104,6 +103,25 @@ export class Issuers {
       ...(typeof resource === 'string' && { resource: resource.replace(/\/$/, '') }),
       ...(typeof scope === 'string' && { scopes: scope.split(' ').filter(isScope) }),
     }
+  }
+
+  /**
+   * Who an ID token says has logged in (OpenID Connect Core, 3.1.3.7); undefined where it is not one for this client and
+   * this login, or its user may not log in. Rejects as `verify`.
+   */
+  async readIdToken(
+    token: string,
+    of: { readonly issuer: string; readonly clientId: string; readonly nonce: string },
+  ): Promise<User | undefined> {
+    const terms = this.#termsOf(token)
+    if (terms?.issuer !== of.issuer) return undefined
+    const claims = await this.#claimsOf(token, terms, idTokenTypes)
+    if (!claims || claims['nonce'] !== of.nonce) return undefined
+    const audience = [claims.aud].flat()
+    const isOurs = audience.includes(of.clientId) && (claims['azp'] ?? of.clientId) === of.clientId
+    if (!isOurs || (audience.length > 1 && claims['azp'] === undefined)) return undefined
+    const user = await this.#userOf(claims, terms)
+    return user?.disabled ? undefined : user
   }
 
   #termsOf(token: string): IssuersOptions['issuers'][number] | undefined {
@@ -155,18 +173,21 @@ export class Issuers {
     const subject = { issuer: terms.issuer, subject: claims.sub }
     const found = (await store.find(subject)) ?? (await this.#make(subject, claims, terms))
     if (!found?.user) return undefined
-    const roles = rolesOf(claims, terms)
+    const told = toldBy(claims, terms)
     const isNewer = claims.iat > found.rolesAtS
-    if (!roles || !isNewer) return found.user
-    if (formatRoles(roles) !== formatRoles(found.user.roles)) await this.#setRoles(found.user, roles)
+    if (Object.keys(told).length === 0 || !isNewer) return found.user
+    const { roles = found.user.roles, groups = found.user.groups } = told
+    if (formatRoles(roles) !== formatRoles(found.user.roles))
+      await this.#change(found.user, { roles: [...roles] })
+    if (!isDeepStrictEqual(groups, found.user.groups)) await this.#change(found.user, { groups: [...groups] })
     await store.noteRoles(subject, claims.iat)
     return this.#options.users.get(found.user.id)
   }
 
   /** The last administrator stays one, whatever a group says. */
-  async #setRoles(user: User, roles: Role[]): Promise<void> {
+  async #change(user: User, change: UserPatch): Promise<void> {
     try {
-      await this.#options.users.patch(user.id, { roles })
+      await this.#options.users.patch(user.id, change)
     } catch (error) {
       if (!(error instanceof GatewayError) || error.code !== 'unprocessable') throw error
       this.#options.log.warn({ userId: user.id }, 'a user of an issuer stays the last administrator')
@@ -176,10 +197,10 @@ export class Issuers {
   /** Makes a user at first sight. One that is here already, under the same name, is somebody else. */
   async #make(subject: Subject, claims: Verified, terms: IssuerTerms) {
     const { store, users, clock } = this.#options
-    const roles = rolesOf(claims, terms) ?? ['member']
+    const { roles = ['member'], groups = [] } = toldBy(claims, terms)
     for (const username of usernamesOf(claims, terms)) {
       // Nobody knows it: whoever comes from an issuer logs in there.
-      const input = { username, password: randomToken(32), roles }
+      const input = { username, password: randomToken(32), roles, groups }
       const tie = { rolesAtS: claims.iat, nowMs: clock.now() }
       try {
         await users.create(input, ({ id }) => [store.insert(subject, { ...tie, userId: id })])
@@ -205,15 +226,21 @@ const textOf = (value: unknown): string | undefined => {
   return typeof value === 'string' ? value : undefined
 }
 
-/** The roles that a token's groups give; undefined where roles are managed here. */
-function rolesOf(claims: JWTPayload, { groupsClaim, roles }: IssuerTerms): Role[] | undefined {
-  if (Object.keys(roles).length === 0) return undefined
+/** What a token's groups say of its user: roles and groups, as far as they are not managed here. */
+function toldBy(
+  claims: JWTPayload,
+  { groupsClaim, roles, keepsGroups }: IssuerTerms,
+): { roles?: Role[]; groups?: string[] } {
   const claim = claims[groupsClaim]
-  const groups: unknown[] = Array.isArray(claim) ? claim : [claim]
-  const given = groups.flatMap((group) =>
-    typeof group === 'string' && Object.hasOwn(roles, group) ? [roles[group]] : [],
+  const named = (Array.isArray(claim) ? (claim as unknown[]) : [claim]).filter(
+    (group) => typeof group === 'string',
   )
-  return [...new Set(['member' as const, ...given.filter((role) => role !== undefined)])]
+  const given = named.flatMap((group) => (Object.hasOwn(roles, group) ? roles[group] : undefined) ?? [])
+  const groups = [...new Set(named)].filter((group) => group.length <= 200).slice(0, 200)
+  return {
+    ...(Object.keys(roles).length > 0 && { roles: [...new Set(['member' as const, ...given])] }),
+    ...(keepsGroups && { groups: groups.toSorted() }),
+  }
 }
 
 /** The name that a token gives, then one that nobody else has. */

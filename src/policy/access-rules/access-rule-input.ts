@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { globProblem } from '../../base/glob.ts'
 import { roles } from '../../identity/principal.ts'
 import { effects, nouns } from './access-rule.ts'
+import { compileArguments } from './argument-check.ts'
 
 const glob = z.string().superRefine((pattern, context) => {
   const problem = globProblem(pattern)
@@ -22,6 +23,7 @@ const who = z
     users: ids('usr').optional(),
     keys: ids('key').optional(),
     roles: z.array(z.enum(roles)).min(1).max(roles.length).optional(),
+    groups: z.array(z.string().min(1).max(200)).min(1).max(1000).optional(),
   })
   .refine(
     (named) => Object.values(named).some((list) => list !== undefined),
@@ -45,6 +47,20 @@ const shape = {
   item: glob
     .default('**')
     .describe("Glob over the server's own names of tools and prompts, or URIs of resources."),
+  arguments: z
+    .record(z.string(), z.unknown())
+    .superRefine((schema, context) => {
+      try {
+        compileArguments(schema)
+      } catch (error) {
+        context.addIssue({
+          code: 'custom',
+          message: `is no schema that can be used: ${(error as Error).message}`,
+        })
+      }
+    })
+    .optional()
+    .describe('JSON Schema (2020-12) of the arguments of calls that the rule is for.'),
   from: time.optional().describe('Before it, the rule is as if it were not there.'),
   until: time.optional().describe('From it on, too.'),
   note: z.string().max(500).optional(),
@@ -54,6 +70,10 @@ const shape = {
 /** The body of `POST /access-rules`. */
 export const accessRuleInput = z
   .strictObject(shape)
+  .refine(({ arguments: schema, kind }) => schema === undefined || kind === 'tool', {
+    path: ['arguments'],
+    message: 'is for a rule of kind tool',
+  })
   .refine(({ from, until }) => from === undefined || until === undefined || from < until, {
     path: ['until'],
     message: 'must be after from',

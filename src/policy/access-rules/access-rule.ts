@@ -11,6 +11,7 @@ export interface Who {
   readonly users?: readonly string[] | undefined
   readonly keys?: readonly string[] | undefined
   readonly roles?: readonly Role[] | undefined
+  readonly groups?: readonly string[] | undefined
 }
 
 export interface AccessRule {
@@ -26,6 +27,11 @@ export interface AccessRule {
   readonly kind?: Noun | undefined
   /** Glob over the server's own names of tools and prompts, and over its URIs and templates of resources. */
   readonly item: string
+  /**
+   * JSON Schema (2020-12) of a call's arguments: with others the rule is as if it were not there. In lists, where there
+   * are none, an allowing rule counts and a denying one does not.
+   */
+  readonly arguments?: Readonly<Record<string, unknown>> | undefined
   /** Milliseconds since the epoch; before and after them the rule is as if it were not there. */
   readonly fromMs?: number | undefined
   readonly untilMs?: number | undefined
@@ -47,4 +53,5 @@ export interface Caller {
   readonly userId: string
   readonly keyId?: string | undefined
   readonly roles: readonly Role[]
+  readonly groups?: readonly string[] | undefined
 }

@@ -40,27 +40,42 @@ const ruleInputs = fc
       who: fc.oneof(
         fc.record({ users: fc.array(letters.map(userOf), { minLength: 1, maxLength: 2 }) }),
         fc.record({ keys: fc.array(letters.map(keyOf), { minLength: 1, maxLength: 2 }) }),
+        fc.record({ groups: fc.uniqueArray(fc.constantFrom('sales', 'Legal EU'), { minLength: 1 }) }),
         fc.record({ roles: fc.uniqueArray(fc.constantFrom(...roles), { minLength: 1 }) }),
       ),
     },
     { requiredKeys: [] },
   )
-  .chain((rest) => fc.constantFrom('allow', 'deny').map((effect) => ({ ...rest, effect })))
+  .chain((rest) =>
+    fc.tuple(fc.constantFrom('allow', 'deny'), fc.boolean()).map(([effect, isChoosy]) => ({
+      ...rest,
+      effect,
+      ...(isChoosy && rest.kind === 'tool' && { arguments: schema }),
+    })),
+  )
 
 /** Globs as these tests use them. */
 const fits = (pattern: string, text: string): boolean =>
   new RegExp(`^${pattern.replaceAll(/\*+/g, '.*')}$`).test(text)
 
-function naive(inputs: readonly AccessRuleInput[], caller: Caller, thing: Thing): boolean {
+const schema = { properties: { n: { type: 'number', maximum: 5 } }, required: ['n'] }
+type Given = { readonly n?: number } | undefined
+
+function naive(
+  inputs: readonly AccessRuleInput[],
+  { caller, thing, given }: { caller: Caller; thing: Thing; given: Given },
+): boolean {
   const order = inputs.map((input, place) => ({ input, place }))
   order.sort((a, b) => a.input.priority - b.input.priority || a.place - b.place)
-  const first = order.find(({ input: { active, from = 0, server, kind, item, who } }) => {
+  const first = order.find(({ input: { active, from = 0, server, kind, item, who, effect, ...rest } }) => {
     if (!active || from > start || !fits(server, thing.server) || !fits(item, thing.item)) return false
     if (kind !== undefined && kind !== thing.kind) return false
+    if (rest.arguments && (given ? !((given.n ?? 9) <= 5) : effect === 'deny')) return false
     const named = [
       ...(who?.users ?? []).map((id) => id === caller.userId),
       ...(who?.keys ?? []).map((id) => id === caller.keyId),
       ...(who?.roles ?? []).map((role) => caller.roles.includes(role)),
+      ...(who?.groups ?? []).map((group) => caller.groups?.includes(group) === true),
     ]
     return who === undefined || named.includes(true)
   })
@@ -69,7 +84,12 @@ function naive(inputs: readonly AccessRuleInput[], caller: Caller, thing: Thing)
 
 test('the first rule that matches decides, as a naive reading says, and explain agrees', async () => {
   const callers = fc.record(
-    { userId: letters.map(userOf), keyId: letters.map(keyOf), roles: fc.subarray([...roles]) },
+    {
+      userId: letters.map(userOf),
+      keyId: letters.map(keyOf),
+      roles: fc.subarray([...roles]),
+      groups: fc.subarray(['sales', 'Legal EU']),
+    },
     { requiredKeys: ['userId', 'roles'] },
   )
   const things = fc.record({ server: names, kind: fc.constantFrom(...nouns), item: items })
@@ -85,9 +105,16 @@ test('the first rule that matches decides, as a naive reading says, and explain 
           await rules.create({ ...input, priority: input.priority * 10 + n })
         const ordered = inputs.map((input, n) => ({ ...input, priority: input.priority * 10 + n }))
         for (const [caller, thing] of asked) {
-          const expected = naive(ordered, caller, thing)
+          const expected = naive(ordered, { caller, thing, given: undefined })
           expect(rules.isPermitted(caller, thing)).toBe(expected)
           expect(rules.explain(caller, thing).allowed).toBe(expected)
+          for (const given of thing.kind === 'tool' ? [{}, { n: 5 }, { n: 6 }] : []) {
+            const isAllowed = naive(ordered, { caller, thing, given })
+            expect(rules.explain(caller, thing, given).allowed).toBe(isAllowed)
+            if (expected) expect(rules.findMisfit(caller, thing, given) === undefined).toBe(isAllowed)
+            // What is not even listed is called in vain, whatever the arguments.
+            else expect(isAllowed).toBe(false)
+          }
           if (!expected) expect(rules.restricts(thing.server)).toBe(true)
         }
       },

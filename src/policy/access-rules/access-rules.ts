@@ -5,6 +5,7 @@ import { compileGlob, type Glob } from '../../base/glob.ts'
 import { newId } from '../../base/id.ts'
 import type { AccessRule, Caller, Thing } from './access-rule.ts'
 import type { AccessRuleInput } from './access-rule-input.ts'
+import { compileArguments, unchecked } from './argument-check.ts'
 import type { NamedStore } from '../named-store.ts'
 
 export interface AccessRulesOptions {
@@ -18,7 +19,7 @@ export interface AccessRulesOptions {
 const maxRemembered = 1000
 
 /** Why a rule is not for a caller and a thing. */
-export type Mismatch = 'active' | 'time' | 'server' | 'kind' | 'item' | 'who'
+export type Mismatch = 'active' | 'time' | 'server' | 'kind' | 'item' | 'who' | 'arguments'
 
 /** How a decision came about: the rules in their order, up to the one that decided. */
 export interface Explanation {
@@ -34,6 +35,23 @@ interface Compiled {
   readonly item: Glob
   readonly users: ReadonlySet<string> | undefined
   readonly keys: ReadonlySet<string> | undefined
+  readonly groups: ReadonlySet<string> | undefined
+  /** What is wrong with arguments. */
+  readonly misfitOf: ((given: unknown) => string | undefined) | undefined
+}
+
+/** Why a call with these arguments is denied, though others would be allowed. */
+export interface Misfit {
+  /** Name of the rule. */
+  readonly rule: string
+  readonly problem: string
+}
+
+/** Who asks for what, with which arguments; none in a list. */
+interface Question {
+  readonly caller: Caller
+  readonly thing: Thing
+  readonly given?: unknown
 }
 
 /**
@@ -42,7 +60,7 @@ interface Compiled {
  */
 export class AccessRules {
   readonly #options: AccessRulesOptions
-  readonly #rules = new Map<string, AccessRule>()
+  readonly #rules = new Map<string, Compiled>()
   /** In the order in which they decide. */
   #ordered: readonly Compiled[] = []
   /** The active ones by name of server, made when they are first asked for. */
@@ -59,8 +77,8 @@ export class AccessRules {
   }
 
   async load(): Promise<void> {
-    for (const rule of await this.#options.store.list()) this.#rules.set(rule.id, rule)
-    this.#compile()
+    for (const rule of await this.#options.store.list()) this.#rules.set(rule.id, compiledOf(rule))
+    this.#order()
   }
 
   /** Whether any rule is for this server: where none is, nobody need ask further. */
@@ -82,19 +100,39 @@ export class AccessRules {
   }
 
   #decide(caller: Caller, thing: Thing): boolean {
-    const nowMs = this.#options.clock.now()
-    for (const compiled of this.#for(thing.server))
-      if (mismatchOf(compiled, { caller, thing, nowMs }) === undefined)
-        return compiled.rule.effect === 'allow'
-    return true
+    return this.#findFirst({ caller, thing })?.rule.effect !== 'deny'
   }
 
-  explain(caller: Caller, thing: Thing): Explanation {
+  #findFirst(question: Question): Compiled | undefined {
+    const nowMs = this.#options.clock.now()
+    return this.#for(question.thing.server).find(
+      (compiled) => mismatchOf(compiled, question, nowMs) === undefined,
+    )
+  }
+
+  /** Why a call of what is permitted is denied for its arguments. */
+  findMisfit(caller: Caller, thing: Thing, given: unknown): Misfit | undefined {
+    if (this.#ordered.length === 0) return undefined
+    const rules = this.#for(thing.server)
+    if (!rules.some(({ misfitOf }) => misfitOf !== undefined)) return undefined
+    const denying = this.#findFirst({ caller, thing, given })
+    if (denying?.rule.effect !== 'deny') return undefined
+    const nowMs = this.#options.clock.now()
+    for (const compiled of rules) {
+      if (compiled.rule.effect === 'deny' || mismatchOf(compiled, { caller, thing }, nowMs) !== undefined)
+        continue
+      return { rule: compiled.rule.name, problem: compiled.misfitOf?.(given) ?? 'they do not fit' }
+    }
+    return { rule: denying.rule.name, problem: 'such arguments are denied' }
+  }
+
+  /** `given` are a call's arguments; undefined asks whether it is listed. */
+  explain(caller: Caller, thing: Thing, given?: unknown): Explanation {
     const nowMs = this.#options.clock.now()
     const tested: { rule: AccessRule; mismatch?: Mismatch }[] = []
     for (const compiled of this.#ordered) {
       const { rule } = compiled
-      const mismatch = mismatchOf(compiled, { caller, thing, nowMs })
+      const mismatch = mismatchOf(compiled, { caller, thing, given }, nowMs)
       tested.push(mismatch === undefined ? { rule } : { rule, mismatch })
       if (mismatch === undefined) return { allowed: rule.effect === 'allow', decidedBy: rule, tested }
     }
@@ -108,7 +146,7 @@ export class AccessRules {
 
   /** By id or name; throws `not_found`. */
   get(idOrName: string): AccessRule {
-    const rule = this.#rules.get(idOrName) ?? this.list().find(({ name }) => name === idOrName)
+    const rule = this.#rules.get(idOrName)?.rule ?? this.list().find(({ name }) => name === idOrName)
     if (!rule) throw new GatewayError('not_found', { detail: 'There is no such access rule.' })
     return rule
   }
@@ -142,7 +180,7 @@ export class AccessRules {
     return this.#inTurn(async () => {
       await this.#options.store.remove(this.get(id).id)
       this.#rules.delete(id)
-      this.#compile()
+      this.#order()
     })
   }
 
@@ -153,21 +191,15 @@ export class AccessRules {
   }
 
   #keep(rule: AccessRule): AccessRule {
-    this.#rules.set(rule.id, rule)
-    this.#compile()
+    this.#rules.set(rule.id, compiledOf(rule))
+    this.#order()
     return rule
   }
 
-  #compile(): void {
-    this.#ordered = [...this.#rules.values()]
-      .sort((a, b) => a.priority - b.priority || (a.id < b.id ? -1 : 1))
-      .map((rule) => ({
-        rule,
-        server: compileGlob(rule.server),
-        item: compileGlob(rule.item),
-        users: rule.who?.users && new Set(rule.who.users),
-        keys: rule.who?.keys && new Set(rule.who.keys),
-      }))
+  #order(): void {
+    this.#ordered = [...this.#rules.values()].sort(
+      ({ rule: a }, { rule: b }) => a.priority - b.priority || (a.id < b.id ? -1 : 1),
+    )
     this.#ofServer.clear()
     this.#decided = new WeakMap()
     this.#isTimed = this.list().some(({ fromMs, untilMs }) => fromMs !== undefined || untilMs !== undefined)
@@ -191,21 +223,47 @@ export class AccessRules {
   }
 }
 
+const compiledOf = (rule: AccessRule): Compiled => ({
+  rule,
+  server: compileGlob(rule.server),
+  item: compileGlob(rule.item),
+  users: rule.who?.users && new Set(rule.who.users),
+  keys: rule.who?.keys && new Set(rule.who.keys),
+  groups: rule.who?.groups && new Set(rule.who.groups),
+  misfitOf: rule.arguments && compileArguments(rule.arguments),
+})
+
 function mismatchOf(
-  { rule, server, item, users, keys }: Compiled,
-  { caller, thing, nowMs }: { caller: Caller; thing: Thing; nowMs: number },
+  compiled: Compiled,
+  { caller, thing, given }: Question,
+  nowMs: number,
 ): Mismatch | undefined {
+  const { rule, server, item } = compiled
   if (!rule.active) return 'active'
   if (nowMs < (rule.fromMs ?? -Infinity) || nowMs >= (rule.untilMs ?? Infinity)) return 'time'
   if (!server.matches(thing.server)) return 'server'
   if (rule.kind !== undefined && rule.kind !== thing.kind) return 'kind'
   if (!item.matches(thing.item)) return 'item'
-  if (!rule.who) return undefined
-  const isNamed =
+  if (!isFor(compiled, caller)) return 'who'
+  return isWith(compiled, given) ? undefined : 'arguments'
+}
+
+function isFor({ rule: { who }, users, keys, groups }: Compiled, caller: Caller): boolean {
+  if (!who) return true
+  return (
     users?.has(caller.userId) === true ||
     (caller.keyId !== undefined && keys?.has(caller.keyId) === true) ||
-    rule.who.roles?.some((role) => caller.roles.includes(role)) === true
-  return isNamed ? undefined : 'who'
+    who.roles?.some((role) => caller.roles.includes(role)) === true ||
+    caller.groups?.some((group) => groups?.has(group) === true) === true
+  )
+}
+
+/** What cannot be checked is denied rather than allowed. */
+function isWith({ rule: { effect }, misfitOf }: Compiled, given: unknown): boolean {
+  if (!misfitOf) return true
+  if (given === undefined) return effect === 'allow'
+  const problem = misfitOf(given)
+  return problem === undefined || (problem === unchecked && effect === 'deny')
 }
 
 function toRule({

@@ -25,6 +25,20 @@ const rate = z.strictObject({
   burst: z.int().min(1).max(1_000_000).optional().describe('How many may come at once; `calls` by default.'),
 })
 
+const bandwidth = z.strictObject({
+  bytes: z
+    .int()
+    .min(1024)
+    .max(2 ** 40),
+  seconds: z.int().min(1).max(86_400),
+  burst: z
+    .int()
+    .min(1024)
+    .max(2 ** 40)
+    .optional()
+    .describe('How many may come at once; `bytes` by default.'),
+})
+
 const shape = {
   name: z
     .string()
@@ -39,6 +53,7 @@ const shape = {
     .default(['user'])
     .describe('What is counted apart; empty: all calls together.'),
   rate: rate.optional(),
+  bandwidth: bandwidth.optional().describe('Bytes of requests and their answers together.'),
   concurrent: z.int().min(1).max(100_000).optional().describe('How many may run at once.'),
   active: z.boolean().default(true),
 }
@@ -46,9 +61,9 @@ const shape = {
 /** The body of `POST /limits`. */
 export const limitInput = z
   .strictObject(shape)
-  .refine(({ rate: given, concurrent }) => given !== undefined || concurrent !== undefined, {
+  .refine((limit) => (limit.rate ?? limit.bandwidth ?? limit.concurrent) !== undefined, {
     path: ['rate'],
-    message: 'needs a rate, or concurrent',
+    message: 'needs a rate, a bandwidth, or concurrent',
   })
 
 export type LimitInput = z.output<typeof limitInput>

@@ -1,4 +1,4 @@
-// A limit: how many calls of which kind may come in a time, or run at once.
+// A limit: how many calls of which kind may come in a time, or run at once, and how many bytes they may bring.
 
 /** What calls are counted apart by. A caller without a key counts as its user. */
 export const limitDimensions = ['user', 'key', 'account', 'server', 'tool'] as const
@@ -23,12 +23,21 @@ export interface Rate {
   readonly burst?: number | undefined
 }
 
+/** `bytes` in `seconds` over time, and at most `burst` of them at once; without it, all of `bytes`. */
+export interface Bandwidth {
+  readonly bytes: number
+  readonly seconds: number
+  readonly burst?: number | undefined
+}
+
 export interface Limit {
   readonly id: string
   readonly name: string
   readonly match: LimitMatch
   readonly per: readonly LimitDimension[]
   readonly rate?: Rate | undefined
+  /** Of requests and their answers together. */
+  readonly bandwidth?: Bandwidth | undefined
   /** Calls that may run at once. */
   readonly concurrent?: number | undefined
   readonly active: boolean
@@ -44,4 +53,5 @@ export interface LimitedCall {
   readonly server: string
   readonly method: string
   readonly tool?: string | undefined
+  readonly requestBytes: number
 }

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ManualClock } from '../../base/clock.ts'
+import { BandwidthMeter } from './bandwidth.ts'
 import { Gcra } from './gcra.ts'
 import type { LimitedCall } from './limit.ts'
 import { limitInput } from './limit-input.ts'
@@ -35,6 +36,7 @@ const ada: LimitedCall = {
   server: 'weather',
   method: 'tools/call',
   tool: 'forecast',
+  requestBytes: 0,
 }
 const isRefused = (answer: Admission | Limited | undefined): answer is Limited =>
   answer !== undefined && 'error' in answer
@@ -130,6 +132,85 @@ describe('calls at once', () => {
     expect([isRefused(limits.admit(ada)), isRefused(limits.admit(ada))]).toEqual([false, true])
     second.release()
     expect(isRefused(limits.admit(ada))).toBe(false)
+  })
+})
+
+describe('a bandwidth', () => {
+  test('lets pass over any time what its rate and its burst are worth, and one call more', () => {
+    const call = fc.record({
+      gapUs: fc.integer({ min: 0, max: 3_000_000 }),
+      bytes: fc.integer({ min: 0, max: 20_000 }),
+    })
+    const given = fc.record({
+      bytes: fc.integer({ min: 1024, max: 50_000 }),
+      seconds: fc.integer({ min: 1, max: 20 }),
+      burst: fc.integer({ min: 1024, max: 50_000 }),
+    })
+    fc.assert(
+      fc.property(given, fc.array(call, { maxLength: 200 }), (bandwidth, calls) => {
+        const meter = new BandwidthMeter(bandwidth)
+        // The bucket that it is said to be, in whole bytes times microseconds.
+        const perByte = BigInt(bandwidth.seconds) * 1_000_000n
+        const full = BigInt(bandwidth.burst) * perByte
+        let [nowUs, emptyUs, level, brought, largest] = [0, 0, 0n, 0, 0]
+        for (const { gapUs, bytes } of calls) {
+          nowUs += gapUs
+          const leaked = BigInt(gapUs) * BigInt(bandwidth.bytes)
+          level = level > leaked ? level - leaked : 0n
+          const waits = meter.waitUs(emptyUs, nowUs) > 0
+          // Rounding is a microsecond for each piece that was counted.
+          const slack = BigInt(bandwidth.bytes) * BigInt(calls.length + 1)
+          if (waits) expect(level + slack).toBeGreaterThanOrEqual(full)
+          else expect(level).toBeLessThanOrEqual(full)
+          if (waits) continue
+          level += BigInt(bytes) * perByte
+          emptyUs = meter.spend(emptyUs, nowUs, bytes)
+          brought += bytes
+          largest = Math.max(largest, bytes)
+        }
+        const worth = (nowUs * bandwidth.bytes) / (bandwidth.seconds * 1_000_000)
+        expect(brought).toBeLessThanOrEqual(bandwidth.burst + worth + largest)
+      }),
+      { seed, numRuns: runs(300) },
+    )
+  })
+
+  test('is used up by what came, says for how long, and counts for each caller apart', async () => {
+    const { limits, clock } = await open({ bandwidth: { bytes: 60_000, seconds: 60, burst: 10_000 } })
+    const first = limits.admit(ada)
+    if (!first || isRefused(first)) throw new Error('refused')
+    expect(first.state).toMatchObject({
+      policy: '"limit-0";q=60000;w=60;qu="content-bytes"',
+      remaining: 10_000,
+      unit: 'bytes',
+    })
+    first.spend(4000)
+    expect(limits.admit(ada)?.state).toMatchObject({ remaining: 6000, resetS: 4 })
+    first.spend(10_000)
+    const refused = limits.admit(ada)
+    if (!isRefused(refused)) throw new Error('it was let through')
+    expect(refused.error.message).toBe(
+      'The limit limit-0 is 60000 bytes in 60 s for each user. Try again in 5 s.',
+    )
+    expect(refused.state).toMatchObject({ remaining: 0, resetS: 14 })
+    expect(isRefused(limits.admit({ ...ada, userId: 'usr_ben' }))).toBe(false)
+    clock.advance(3999)
+    expect(isRefused(limits.admit(ada))).toBe(true)
+    clock.advance(2)
+    expect(isRefused(limits.admit(ada))).toBe(false)
+  })
+
+  test('tells of calls first while there are any, and of what refused', async () => {
+    const { limits } = await open({
+      rate: { calls: 2, seconds: 60 },
+      bandwidth: { bytes: 1024, seconds: 60 },
+    })
+    const first = limits.admit(ada)
+    expect(first?.state).toMatchObject({ unit: 'calls', remaining: 1 })
+    if (first && !isRefused(first)) first.spend(5000)
+    const refused = limits.admit(ada)
+    expect(refused?.state).toMatchObject({ unit: 'bytes', remaining: 0 })
+    expect(isRefused(refused) && refused.error.message).toMatch(/1024 bytes in 60 s .* Try again in 233 s/)
   })
 })
 

@@ -2,7 +2,7 @@
 import type { Clock } from '../../base/clock.ts'
 import { GatewayError } from '../../base/errors.ts'
 import { newId } from '../../base/id.ts'
-import { LimitCounter, type Bucket, type LimitState } from './counter.ts'
+import { LimitCounter, type Bucket, type Hold, type LimitState } from './counter.ts'
 import type { Limit, LimitedCall } from './limit.ts'
 import type { LimitInput } from './limit-input.ts'
 import type { NamedStore } from '../named-store.ts'
@@ -20,6 +20,8 @@ export interface LimitsOptions {
 export interface Admission {
   /** Of the limit that has least left; absent where none has a rate. */
   readonly state: LimitState | undefined
+  /** Counts bytes of what is answered; those of the request are counted. */
+  spend(bytes: number): void
   release(): void
 }
 
@@ -34,6 +36,32 @@ interface Asked {
   readonly bucket: Bucket
 }
 
+class Admitted implements Admission {
+  readonly state: LimitState | undefined
+  readonly #asked: readonly Asked[]
+  readonly #clock: Clock
+  readonly #countsBytes: boolean
+  #isOver = false
+
+  constructor(asked: readonly Asked[], state: LimitState | undefined, clock: Clock) {
+    this.#asked = asked
+    this.state = state
+    this.#clock = clock
+    this.#countsBytes = asked.some(({ counter }) => counter.countsBytes)
+  }
+
+  spend(bytes: number): void {
+    if (!this.#countsBytes) return
+    const nowUs = Math.floor(this.#clock.monotonicMs() * 1000)
+    for (const { counter, bucket } of this.#asked) counter.spend(bucket, nowUs, bytes)
+  }
+
+  release(): void {
+    if (!this.#isOver) for (const { bucket } of this.#asked) bucket.running--
+    this.#isOver = true
+  }
+}
+
 /** Different calls whose limits are remembered. */
 const maxRemembered = 10_000
 
@@ -43,7 +71,8 @@ export class Limits {
   /** Those that are active. */
   #active: readonly LimitCounter[] = []
   /** Active ones by server, method and tool. */
-  readonly #matching = new Map<string, readonly LimitCounter[]>()
+  readonly #matching = new Map<string, Map<string, Map<string, readonly LimitCounter[]>>>()
+  #remembered = 0
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: LimitsOptions) {
@@ -115,38 +144,34 @@ export class Limits {
     if (this.#active.length === 0) return undefined
     const nowUs = Math.floor(this.#options.clock.monotonicMs() * 1000)
     const asked: Asked[] = []
-    let refusal: { counter: LimitCounter; waitUs: number | undefined } | undefined
+    let held: { readonly limit: Limit; readonly hold: Hold } | undefined
     for (const counter of this.#of(call)) {
       if (!counter.isFor(call)) continue
       const bucket = counter.bucketOf(call, nowUs)
       asked.push({ counter, bucket })
-      const waitUs = counter.waitUs(bucket, nowUs)
-      if (waitUs !== 0 && (refusal?.waitUs ?? 0) <= (waitUs ?? 0)) refusal = { counter, waitUs }
+      const hold = counter.hold(bucket, nowUs)
+      if (hold && (held?.hold.waitUs ?? 0) <= hold.waitUs) held = { limit: counter.limit, hold }
     }
     if (asked.length === 0) return undefined
-    if (!refusal) for (const { counter, bucket } of asked) counter.take(bucket, nowUs)
+    if (!held) for (const { counter, bucket } of asked) counter.take(bucket, nowUs, call.requestBytes)
     const state = tightest(asked, nowUs)
-    if (refusal) {
-      const { limit } = refusal.counter
-      this.#options.onRefused?.(limit)
-      return { error: refusalOf(limit, refusal.waitUs), state }
+    if (held) {
+      this.#options.onRefused?.(held.limit)
+      return { error: refusalOf(held.limit, held.hold), state }
     }
-    let released = false
-    const release = (): void => {
-      if (!released) for (const { bucket } of asked) bucket.running--
-      released = true
-    }
-    return { state, release }
+    return new Admitted(asked, state, this.#options.clock)
   }
 
   /** Those whose globs match; the same few questions come again and again. */
   #of(call: LimitedCall): readonly LimitCounter[] {
-    const key = `${call.server} ${call.method} ${call.tool ?? ''}`
-    const known = this.#matching.get(key)
+    const { server, method, tool = '' } = call
+    const known = this.#matching.get(server)?.get(method)?.get(tool)
     if (known) return known
     const own = this.#active.filter((counter) => counter.isOf(call))
-    if (this.#matching.size >= maxRemembered) this.#matching.clear()
-    this.#matching.set(key, own)
+    if (this.#remembered++ >= maxRemembered) this.#forgetMatching()
+    const ofServer = this.#matching.get(server) ?? new Map<string, Map<string, readonly LimitCounter[]>>()
+    const ofMethod = ofServer.get(method) ?? new Map<string, readonly LimitCounter[]>()
+    this.#matching.set(server, ofServer.set(method, ofMethod.set(tool, own)))
     return own
   }
 
@@ -157,7 +182,12 @@ export class Limits {
 
   #refresh(): void {
     this.#active = [...this.#counters.values()].filter(({ limit }) => limit.active)
+    this.#forgetMatching()
+  }
+
+  #forgetMatching(): void {
     this.#matching.clear()
+    this.#remembered = 0
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -167,28 +197,32 @@ export class Limits {
   }
 }
 
+/** What is used up comes first, then calls, then bytes: of those nobody knows how many the next call takes. */
 function tightest(asked: readonly Asked[], nowUs: number): LimitState | undefined {
-  let least: LimitState | undefined
-  for (const { counter, bucket } of asked) {
-    const state = counter.stateOf(bucket, nowUs)
-    if (state && (!least || state.remaining < least.remaining)) least = state
+  let found: Asked | undefined
+  let unit: LimitState['unit'] = 'calls'
+  let least = Infinity
+  for (const one of asked) {
+    const left = one.counter.callsLeft(one.bucket, nowUs)
+    if (left !== undefined && left < least) [found, least] = [one, left]
   }
-  return least
+  for (const one of least > 0 ? asked : []) {
+    const left = one.counter.bytesLeft(one.bucket, nowUs)
+    if (left === undefined || (found && unit === 'calls' && left > 0)) continue
+    if (!found || left === 0 || left < least) [found, least, unit] = [one, left, 'bytes']
+  }
+  return found?.counter.stateOf(unit, found.bucket, nowUs, least)
 }
 
 /** One sentence that a model can act on. */
-function refusalOf({ name, per, rate, concurrent }: Limit, waitUs: number | undefined): GatewayError {
+function refusalOf({ name, per, ...limit }: Limit, { over, waitUs }: Hold): GatewayError {
   const whom = per.length === 0 ? 'for all calls together' : `for each ${per.join(' and ')}`
-  if (waitUs === undefined)
-    return new GatewayError('rate_limited', {
-      detail: `The limit ${name} lets ${concurrent} calls run at once ${whom}. Wait until one has ended, then try again.`,
-      retryAfterS: 1,
-      data: { limit: name },
-    })
-  const retryAfterS = Math.max(1, Math.ceil(waitUs / 1_000_000))
-  return new GatewayError('rate_limited', {
-    detail: `The limit ${name} is ${rate?.calls} calls in ${rate?.seconds} s ${whom}. Try again in ${retryAfterS} s.`,
-    retryAfterS,
-    data: { limit: name },
-  })
+  const retryAfterS = over === 'concurrent' ? 1 : Math.max(1, Math.ceil(waitUs / 1_000_000))
+  const again = `Try again in ${retryAfterS} s.`
+  const detail = {
+    rate: `The limit ${name} is ${limit.rate?.calls} calls in ${limit.rate?.seconds} s ${whom}. ${again}`,
+    bandwidth: `The limit ${name} is ${limit.bandwidth?.bytes} bytes in ${limit.bandwidth?.seconds} s ${whom}. ${again}`,
+    concurrent: `The limit ${name} lets ${limit.concurrent} calls run at once ${whom}. Wait until one has ended, then try again.`,
+  }[over]
+  return new GatewayError('rate_limited', { detail, retryAfterS, data: { limit: name } })
 }

@@ -40,6 +40,8 @@ export class ResponseHead {
   /** Several are joined by a comma. */
   contentEncoding: string | undefined = undefined
   sessionId: string | undefined = undefined
+  /** Several are joined by a comma. */
+  challenge: string | undefined = undefined
   /** The Keep-Alive field as it came (RFC 2068, section 19.7.1). */
   keepAlive: string | undefined = undefined
   /** -1 where none was announced. */
@@ -126,6 +128,9 @@ export class ResponseHead {
       case 'content-encoding':
         this.contentEncoding =
           this.contentEncoding === undefined ? value : `${this.contentEncoding}, ${value}`
+        return true
+      case 'www-authenticate':
+        this.challenge = this.challenge === undefined ? value : `${this.challenge}, ${value}`
         return true
       case 'keep-alive':
         this.keepAlive = value

@@ -6,12 +6,20 @@ import type {
   UpstreamMessage,
   UpstreamSink,
 } from '../upstream.ts'
+import { ConsentNeeded, readChallenge } from './authorization-server.ts'
 import type { TokenSource } from './token-source.ts'
 
 /** Begins the exchange with this token. */
 type Start = (token: string, sink: UpstreamSink) => UpstreamExchange
 
 const unauthorized = 401
+const forbidden = 403
+
+/** The scopes of a challenge that says that they are missing (RFC 6750, 3.1). */
+function wantedScope(challenge = ''): string | undefined {
+  const parameters = readChallenge(challenge)
+  return parameters.error === 'insufficient_scope' ? (parameters.scope ?? '') : undefined
+}
 
 /**
  * A request that the server answered with 401 was not carried out, so it may be sent again with a new token (RFC 6750,
@@ -54,7 +62,11 @@ export class AuthorizedExchange implements UpstreamExchange, UpstreamSink {
   head(head: UpstreamHead): void {
     if (head.status !== unauthorized) {
       this.#tokens.accept(this.#token)
-      return this.#sink.head(head)
+      const scope = head.status === forbidden ? wantedScope(head.challenge) : undefined
+      if (scope === undefined || !this.#tokens.wantMore(scope)) return this.#sink.head(head)
+      this.abort()
+      const cause = new ConsentNeeded()
+      return this.#sink.fail({ stage: 'handshake', message: cause.message, sent: true, cause })
     }
     this.#tokens.refuse(this.#token)
     if (this.#fresh) return this.#sink.head(head)

@@ -1,7 +1,7 @@
 // Guarantees of a server's access token: one request for however many calls, renewed in time, and patience after failures.
 import { describe, expect, test } from 'vitest'
 import { ManualClock } from '../../base/clock.ts'
-import { TokenError, type IssuedToken } from './token-request.ts'
+import { TokenError, type IssuedToken } from './authorization-server.ts'
 import { TokenSource } from './token-source.ts'
 
 function open(answers: (IssuedToken | Error)[]) {

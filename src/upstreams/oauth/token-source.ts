@@ -1,11 +1,15 @@
 // The access token of one server: asked for once however many calls want it, and renewed before it ends.
 import type { Clock } from '../../base/clock.ts'
-import { TokenError, type IssuedToken } from './token-request.ts'
+import { TokenError, type IssuedToken } from './authorization-server.ts'
 
 export interface TokenSourceOptions {
   /** Rejects with TokenError. */
   readonly request: () => Promise<IssuedToken>
   readonly clock: Clock
+  /** Hears of each token that the server refused, before another one is asked for. */
+  readonly onRefused?: (token: string) => void
+  /** Hears which scopes the server wants for a request; true where the user will be asked for them. */
+  readonly onInsufficient?: (scope: string) => boolean
 }
 
 /** Where a token's end is not said, it is used until the server refuses it. */
@@ -59,9 +63,15 @@ export class TokenSource {
   /** The server refused this token: it is not used again. Where it never took it, the next one is waited for. */
   refuse(token: string): void {
     if (this.#held?.token !== token) return
+    this.#options.onRefused?.(token)
     if (!this.#held.worked)
       this.#pause(new TokenError('The server refuses the access tokens of its authorization server.'))
     this.#held = undefined
+  }
+
+  /** The server wants more scopes than the token has. True where the user will be asked for them. */
+  wantMore(scope: string): boolean {
+    return this.#options.onInsufficient?.(scope) ?? false
   }
 
   #isPausing(nowMs: number): boolean {
@@ -77,12 +87,12 @@ export class TokenSource {
     const { request, clock } = this.#options
     const askedAtMs = clock.monotonicMs()
     try {
-      const { token, expiresInS } = await request()
+      const { token, expiresInS, proven = false } = await request()
       const lifeMs = expiresInS === undefined ? Infinity : Math.max(0, expiresInS) * 1000
       const endsAtMs = askedAtMs + lifeMs
       // A token that lives shorter than a minute is renewed in the last tenth of its life.
       const renewAtMs = endsAtMs - Math.min(renewBeforeMs, lifeMs / 10)
-      this.#held = { token, worked: false, endsAtMs, renewAtMs: lifeMs === Infinity ? Infinity : renewAtMs }
+      this.#held = { token, worked: proven, endsAtMs, renewAtMs: lifeMs === Infinity ? Infinity : renewAtMs }
       return token
     } catch (thrown) {
       const error =

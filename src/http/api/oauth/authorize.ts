@@ -1,16 +1,19 @@
 // Routes of the pages on which a user logs in and consents to an OAuth client.
 import { z } from 'zod'
 import { GatewayError } from '../../../base/errors.ts'
-import { randomToken } from '../../../base/id.ts'
 import type { Authorizations, Step, Visitor } from '../../../oauth/authorizations.ts'
+import type { OidcLogins } from '../../../oauth/issuers/oidc-logins.ts'
 import { OauthError } from '../../../oauth/oauth-error.ts'
-import { consentPage, faultPage, loginPage } from '../../oauth-pages.ts'
+import { consentPage, faultPage, loginPage, type Elsewhere } from '../../oauth-pages.ts'
 import { Answer, defineRoute, type Context, type Route } from '../route.ts'
+import { findBrowser, newBrowser } from './browser.ts'
 import { formShape, paramShape, readParams } from './form.ts'
 
 export interface AuthorizeRouteDeps {
   /** Absent where the authorization server is off. */
   readonly authorizations?: Authorizations | undefined
+  /** Absent where nobody logs in elsewhere. */
+  readonly oidcLogins?: Pick<OidcLogins, 'list'> | undefined
   publicUrl(): string
 }
 
@@ -27,6 +30,7 @@ const authorizeQuery = z.looseObject({
 
 /** `/oauth/authorize` and what its pages send. */
 export function authorizeRoutes(deps: AuthorizeRouteDeps): Route[] {
+  const elsewhere = deps.oidcLogins?.list() ?? []
   const common = { permission: 'public', contentType: 'text/html', errors: [400, 404] } as const
   const form = {
     method: 'POST',
@@ -46,7 +50,7 @@ export function authorizeRoutes(deps: AuthorizeRouteDeps): Route[] {
         showStep(async () => {
           const browser = findBrowser(context) ?? newBrowser(context, deps.publicUrl())
           return offered(deps).begin(readParams(context.query), { ip: context.clientIp, browser })
-        }),
+        }, elsewhere),
     }),
     defineRoute({
       ...common,
@@ -57,7 +61,7 @@ export function authorizeRoutes(deps: AuthorizeRouteDeps): Route[] {
         showStep(() => {
           const { interaction, username = '', password = '' } = readParams(context.body)
           return offered(deps).login(interaction, { username, password }, visitorOf(context))
-        }),
+        }, elsewhere),
     }),
     defineRoute({
       ...common,
@@ -78,15 +82,14 @@ function offered({ authorizations }: AuthorizeRouteDeps): Authorizations {
   return authorizations
 }
 
-async function showStep(work: () => Promise<Step>): Promise<Answer> {
+export async function showStep(work: () => Promise<Step> | Step, elsewhere: Elsewhere = []): Promise<Answer> {
   try {
     const step = await work()
     if (step.kind === 'login')
-      return loginPage(
-        step.asked,
-        step.interaction,
-        step.failed ? { text: 'The user name or the password is wrong.', status: 403 } : undefined,
-      )
+      return loginPage(step.asked, step.interaction, {
+        failure: step.failed ? { text: 'The user name or the password is wrong.', status: 403 } : undefined,
+        elsewhere,
+      })
     if (step.kind === 'consent') return consentPage(step.asked, step.interaction, step.username)
     return new Answer('text/plain; charset=utf-8', '', { status: 303, headers: { location: step.url } })
   } catch (thrown) {
@@ -98,23 +101,11 @@ async function showStep(work: () => Promise<Step>): Promise<Answer> {
   }
 }
 
-type Request = Pick<Context, 'headers' | 'clientIp' | 'setHeader'>
-
-const cookieText = /(?:^|;\s*)(?:__Host-)?tollbridge-oauth=([A-Za-z0-9_-]{43})(?:;|$)/
-
-const findBrowser = ({ headers }: Request): string | undefined => cookieText.exec(headers.cookie ?? '')?.[1]
+type Request = Pick<Context, 'headers' | 'clientIp' | 'note'>
 
 /** A page without the cookie of its browser is of no use, so an empty secret is as good as a wrong one. */
-const visitorOf = (request: Request): Visitor => ({
+export const visitorOf = (request: Request): Visitor => ({
   ip: request.clientIp,
   browser: findBrowser(request) ?? '',
+  onUser: ({ id: userId, username }) => request.note({ actor: { userId, username } }),
 })
-
-/** Gives the browser a secret of its own, for as long as it is open. Forms of other sites do not bring it along. */
-function newBrowser({ setHeader }: Request, publicUrl: string): string {
-  const secret = randomToken(32)
-  const secure = publicUrl.startsWith('https:')
-  const name = secure ? '__Host-tollbridge-oauth' : 'tollbridge-oauth'
-  setHeader('set-cookie', `${name}=${secret}; Path=/; HttpOnly; SameSite=Lax${secure ? '; Secure' : ''}`)
-  return secret
-}

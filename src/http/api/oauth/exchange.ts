@@ -21,7 +21,7 @@ export interface ExchangeDeps {
 }
 
 /** A request of a client: its form, and who it says it is. */
-export type Asking = Pick<Context, 'headers' | 'clientIp' | 'body'>
+export type Asking = Pick<Context, 'headers' | 'clientIp' | 'body' | 'note'>
 
 /** The authorization server's parts; `not_found` where it is off. */
 export function offered({ clients, grants }: ExchangeDeps): { clients: Clients; grants: Grants } {
@@ -32,7 +32,9 @@ export function offered({ clients, grants }: ExchangeDeps): { clients: Clients; 
 /** The client behind a request. Throws OauthError `invalid_client` where it does not prove itself. */
 export async function clientOf(deps: ExchangeDeps, params: Params, asking: Asking): Promise<Client> {
   const proof = proofOf(params, asking.headers.authorization)
-  return offered(deps).clients.authenticate(proof, { ip: asking.clientIp })
+  const client = await offered(deps).clients.authenticate(proof, { ip: asking.clientIp })
+  asking.note({ resource: { type: 'clients', id: client.id } })
+  return client
 }
 
 /** Who the client says it is, and what it shows for it: in one way only (RFC 6749, section 2.3). */

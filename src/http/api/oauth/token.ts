@@ -80,6 +80,7 @@ export function tokenRoutes(deps: TokenRouteDeps): Route[] {
     defineRoute({
       ...form,
       path: '/oauth/introspect',
+      audit: false,
       summary: 'Tells what an access token is worth (RFC 7662)',
       description:
         'For tokens of your own; administrators and auditors see those of all. Any other is not active.',

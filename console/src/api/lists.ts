@@ -1,0 +1,21 @@
+// Lists that several screens show, under one name each, so that they are asked for once.
+import { queryOptions } from '@tanstack/react-query'
+import { call } from './client.ts'
+import { allPages } from './pages.ts'
+
+export const serversQuery = queryOptions({
+  queryKey: ['servers'],
+  queryFn: () => allPages((query) => call('GET /servers', { query })),
+  refetchInterval: 15_000,
+})
+
+export const budgetsQuery = queryOptions({
+  queryKey: ['budgets'],
+  queryFn: () => allPages((query) => call('GET /billing/budgets', { query })),
+  refetchInterval: 30_000,
+})
+
+export const keysQuery = queryOptions({
+  queryKey: ['keys'],
+  queryFn: () => allPages((query) => call('GET /keys', { query })),
+})

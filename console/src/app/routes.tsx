@@ -1,0 +1,150 @@
+// Every address of the console: each view and each filter has one.
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  Outlet,
+  type ErrorComponentProps,
+} from '@tanstack/react-router'
+import { Failure, Empty } from '../parts/states.tsx'
+import { Account, Accounts } from '../screens/accounts.tsx'
+import { Audit, readAuditFilter } from '../screens/audit.tsx'
+import { Budgets } from '../screens/budgets.tsx'
+import { Call } from '../screens/call.tsx'
+import { Calls, readCallFilter } from '../screens/calls.tsx'
+import { Connect } from '../screens/connect.tsx'
+import { Invoice, Invoices } from '../screens/invoices.tsx'
+import { Keys } from '../screens/keys.tsx'
+import { Overview } from '../screens/overview.tsx'
+import { Policy } from '../screens/policy.tsx'
+import { Prices } from '../screens/prices.tsx'
+import { Server } from '../screens/server.tsx'
+import { Servers } from '../screens/servers.tsx'
+import { Sessions } from '../screens/sessions.tsx'
+import { readUsageView, Usage } from '../screens/usage.tsx'
+import { Users } from '../screens/users.tsx'
+import { Shell } from './shell.tsx'
+
+const rootRoute = createRootRoute({
+  component: () => (
+    <Shell>
+      <Outlet />
+    </Shell>
+  ),
+  errorComponent: ({ error }: ErrorComponentProps) => (
+    <Failure error={error instanceof Error ? error : new Error(String(error))} />
+  ),
+  notFoundComponent: () => (
+    <Empty title="There is no such page">
+      <p>
+        <a href="/">To the overview</a>
+      </p>
+    </Empty>
+  ),
+})
+
+const at = { getParentRoute: () => rootRoute }
+
+const overviewRoute = createRoute({ ...at, path: '/', component: Overview })
+const serversRoute = createRoute({ ...at, path: '/servers', component: Servers })
+const serverRoute = createRoute({
+  ...at,
+  path: '/servers/$name',
+  component: () => <Server name={serverRoute.useParams().name} />,
+})
+const callsRoute = createRoute({
+  ...at,
+  path: '/calls',
+  validateSearch: readCallFilter,
+  component: () => {
+    const navigate = callsRoute.useNavigate()
+    return (
+      <Calls
+        filter={callsRoute.useSearch()}
+        onFilter={(search) => void navigate({ search, replace: true })}
+      />
+    )
+  },
+})
+const callRoute = createRoute({
+  ...at,
+  path: '/calls/$id',
+  component: () => <Call id={callRoute.useParams().id} />,
+})
+const usageRoute = createRoute({
+  ...at,
+  path: '/usage',
+  validateSearch: readUsageView,
+  component: () => {
+    const navigate = usageRoute.useNavigate()
+    return (
+      <Usage view={usageRoute.useSearch()} onView={(search) => void navigate({ search, replace: true })} />
+    )
+  },
+})
+const pricesRoute = createRoute({ ...at, path: '/prices', component: Prices })
+const accountsRoute = createRoute({ ...at, path: '/accounts', component: Accounts })
+const accountRoute = createRoute({
+  ...at,
+  path: '/accounts/$id',
+  component: () => <Account id={accountRoute.useParams().id} />,
+})
+const budgetsRoute = createRoute({ ...at, path: '/budgets', component: Budgets })
+const invoicesRoute = createRoute({ ...at, path: '/invoices', component: Invoices })
+const invoiceRoute = createRoute({
+  ...at,
+  path: '/invoices/$id',
+  component: () => <Invoice id={invoiceRoute.useParams().id} />,
+})
+const sessionsRoute = createRoute({ ...at, path: '/sessions', component: Sessions })
+const usersRoute = createRoute({ ...at, path: '/users', component: Users })
+const policyRoute = createRoute({ ...at, path: '/policy', component: Policy })
+const auditRoute = createRoute({
+  ...at,
+  path: '/audit',
+  validateSearch: readAuditFilter,
+  component: () => {
+    const navigate = auditRoute.useNavigate()
+    return (
+      <Audit
+        filter={auditRoute.useSearch()}
+        onFilter={(search) => void navigate({ search, replace: true })}
+      />
+    )
+  },
+})
+const keysRoute = createRoute({ ...at, path: '/keys', component: Keys })
+const connectRoute = createRoute({ ...at, path: '/connect', component: Connect })
+
+export const router = createRouter({
+  routeTree: rootRoute.addChildren([
+    overviewRoute,
+    serversRoute,
+    serverRoute,
+    callsRoute,
+    callRoute,
+    usageRoute,
+    pricesRoute,
+    accountsRoute,
+    accountRoute,
+    budgetsRoute,
+    invoicesRoute,
+    invoiceRoute,
+    sessionsRoute,
+    usersRoute,
+    policyRoute,
+    auditRoute,
+    keysRoute,
+    connectRoute,
+  ]),
+  defaultPreload: 'intent',
+  scrollRestoration: true,
+})
+
+declare module '@tanstack/react-router' {
+  // The router's types are told this way.
+  // oxlint-disable-next-line typescript/consistent-type-definitions
+  interface Register {
+    router: typeof router
+  }
+}

@@ -1,0 +1,50 @@
+// Sessions, and how to end one.
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { call } from '../api/client.ts'
+import type { Schemas } from '../api/types.ts'
+import { Confirm } from '../parts/confirm.tsx'
+import { Time } from '../parts/format.tsx'
+import { PagedTable } from '../parts/paged-table.tsx'
+import { Empty, Failure } from '../parts/states.tsx'
+import type { Column } from '../parts/table.tsx'
+
+export function Sessions() {
+  const queries = useQueryClient()
+  const close = useMutation({
+    mutationFn: (id: string) => call('DELETE /sessions/{id}', { params: { id } }),
+    onSuccess: () => queries.invalidateQueries({ queryKey: ['sessions'] }),
+  })
+  const columns: readonly Column<Schemas['Session']>[] = [
+    { title: 'Session', cell: ({ id }) => <code>{id}</code> },
+    { title: 'Transport', cell: ({ transport }) => transport },
+    { title: 'State', cell: ({ status }) => <span className={`badge ${status}`}>{status}</span> },
+    { title: 'Opened', cell: ({ createdAt }) => <Time at={createdAt} /> },
+    { title: 'Last active', cell: ({ lastActiveAt }) => <Time at={lastActiveAt} /> },
+    {
+      title: '',
+      cell: ({ id, status }) =>
+        status === 'closed' || status === 'expired' ? null : (
+          <Confirm verb="Close" what={id} onConfirm={() => close.mutate(id)} />
+        ),
+    },
+  ]
+  return (
+    <>
+      <h1>Sessions</h1>
+      <Failure error={close.error} />
+      <PagedTable
+        name="Sessions"
+        of={['sessions']}
+        every={5000}
+        fetchPage={(query) => call('GET /sessions', { query })}
+        columns={columns}
+        idOf={({ id }) => id}
+        empty={
+          <Empty title="No sessions">
+            <p>Clients of the older revisions open one for each server. Those of the newest have none.</p>
+          </Empty>
+        }
+      />
+    </>
+  )
+}
