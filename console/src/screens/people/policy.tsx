@@ -1,11 +1,11 @@
 // Who may use what, and how much at once: access rules in their order, and limits.
-import { call } from '../api/client.ts'
-import type { Schemas } from '../api/types.ts'
-import { bytes } from '../parts/format.tsx'
-import { PagedTable } from '../parts/paged-table.tsx'
-import { Empty } from '../parts/states.tsx'
-import type { Column } from '../parts/table.tsx'
-import { words } from '../parts/words.ts'
+import { call } from '../../api/client.ts'
+import type { Schemas } from '../../api/types.ts'
+import { bytes } from '../../parts/format.tsx'
+import { PagedTable } from '../../parts/paged-table.tsx'
+import { Empty } from '../../parts/states.tsx'
+import type { Column } from '../../parts/table.tsx'
+import { words } from '../../parts/words.ts'
 
 const ruleColumns: readonly Column<Schemas['AccessRule']>[] = [
   { title: 'Name', cell: ({ name }) => name },

@@ -1,15 +1,15 @@
 // One's API keys: made, shown once, changed for another, revoked.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { call } from '../api/client.ts'
-import { keysQuery } from '../api/lists.ts'
-import type { Schemas } from '../api/types.ts'
-import { Confirm } from '../parts/confirm.tsx'
-import { Copy } from '../parts/copy.tsx'
-import { Field } from '../parts/field.tsx'
-import { Time } from '../parts/format.tsx'
-import { Empty, Failure, Loaded } from '../parts/states.tsx'
-import { Table, type Column } from '../parts/table.tsx'
+import { call } from '../../api/client.ts'
+import { keysQuery } from '../../api/lists.ts'
+import type { Schemas } from '../../api/types.ts'
+import { Confirm } from '../../parts/confirm.tsx'
+import { Copy } from '../../parts/copy.tsx'
+import { Field } from '../../parts/field.tsx'
+import { Time } from '../../parts/format.tsx'
+import { Empty, Failure, Loaded } from '../../parts/states.tsx'
+import { Table, type Column } from '../../parts/table.tsx'
 
 type Key = Schemas['Key']
 

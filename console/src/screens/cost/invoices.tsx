@@ -1,12 +1,12 @@
 // Invoices, and one of them line by line.
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { call } from '../api/client.ts'
-import type { Schemas } from '../api/types.ts'
-import { count, money, Time } from '../parts/format.tsx'
-import { PagedTable } from '../parts/paged-table.tsx'
-import { Empty, Loaded } from '../parts/states.tsx'
-import { Table, type Column } from '../parts/table.tsx'
+import { call } from '../../api/client.ts'
+import type { Schemas } from '../../api/types.ts'
+import { count, money, Time } from '../../parts/format.tsx'
+import { PagedTable } from '../../parts/paged-table.tsx'
+import { Empty, Loaded } from '../../parts/states.tsx'
+import { Table, type Column } from '../../parts/table.tsx'
 
 const columns: readonly Column<Schemas['Invoice']>[] = [
   {

@@ -1,15 +1,15 @@
 // Price rules in the order in which they are asked, and a simple one more.
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { call } from '../api/client.ts'
-import type { Schemas } from '../api/types.ts'
-import { has, useUser } from '../app/session.ts'
-import { Field } from '../parts/field.tsx'
-import { PagedTable } from '../parts/paged-table.tsx'
-import { priceText } from '../parts/price.ts'
-import { Empty, Failure } from '../parts/states.tsx'
-import type { Column } from '../parts/table.tsx'
-import { words } from '../parts/words.ts'
+import { call } from '../../api/client.ts'
+import type { Schemas } from '../../api/types.ts'
+import { has, useUser } from '../../app/session.ts'
+import { Field } from '../../parts/field.tsx'
+import { PagedTable } from '../../parts/paged-table.tsx'
+import { priceText } from '../../parts/price.ts'
+import { Empty, Failure } from '../../parts/states.tsx'
+import type { Column } from '../../parts/table.tsx'
+import { words } from '../../parts/words.ts'
 
 type Rule = Schemas['Rule']
 

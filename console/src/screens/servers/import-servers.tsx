@@ -1,11 +1,11 @@
 // Servers out of the configuration that a client has: looked at first, then registered one by one.
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { call } from '../api/client.ts'
-import { serversQuery } from '../api/lists.ts'
-import { readClientConfig, type Found } from '../parts/client-config.ts'
-import { Field } from '../parts/field.tsx'
-import { Table } from '../parts/table.tsx'
+import { call } from '../../api/client.ts'
+import { serversQuery } from '../../api/lists.ts'
+import { readClientConfig, type Found } from '../../parts/client-config.ts'
+import { Field } from '../../parts/field.tsx'
+import { Table } from '../../parts/table.tsx'
 
 interface Outcome {
   readonly name: string

@@ -1,11 +1,11 @@
 // The price of one tool, changed where it is seen.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { call } from '../api/client.ts'
-import { allPages } from '../api/pages.ts'
-import type { Operations } from '../api/types.ts'
-import { Field } from '../parts/field.tsx'
-import { Failure } from '../parts/states.tsx'
+import { call } from '../../api/client.ts'
+import { allPages } from '../../api/pages.ts'
+import type { Operations } from '../../api/types.ts'
+import { Field } from '../../parts/field.tsx'
+import { Failure } from '../../parts/states.tsx'
 
 interface ToolPriceProps {
   readonly server: string

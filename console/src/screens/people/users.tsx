@@ -2,14 +2,14 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
-import { call } from '../api/client.ts'
-import type { Schemas } from '../api/types.ts'
-import { has, useUser, type Role } from '../app/session.ts'
-import { Field } from '../parts/field.tsx'
-import { Time } from '../parts/format.tsx'
-import { PagedTable } from '../parts/paged-table.tsx'
-import { Empty, Failure } from '../parts/states.tsx'
-import type { Column } from '../parts/table.tsx'
+import { call } from '../../api/client.ts'
+import type { Schemas } from '../../api/types.ts'
+import { has, useUser, type Role } from '../../app/session.ts'
+import { Field } from '../../parts/field.tsx'
+import { Time } from '../../parts/format.tsx'
+import { PagedTable } from '../../parts/paged-table.tsx'
+import { Empty, Failure } from '../../parts/states.tsx'
+import type { Column } from '../../parts/table.tsx'
 
 type User = Schemas['User']
 const roles = ['member', 'operator', 'auditor', 'admin'] as const

@@ -1,10 +1,10 @@
 // Definitions of tools that are held back: why, what has changed, and the approval of what was seen.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { call } from '../api/client.ts'
-import type { Schemas } from '../api/types.ts'
-import { Time } from '../parts/format.tsx'
-import { Failure } from '../parts/states.tsx'
-import { Table } from '../parts/table.tsx'
+import { call } from '../../api/client.ts'
+import type { Schemas } from '../../api/types.ts'
+import { Time } from '../../parts/format.tsx'
+import { Failure } from '../../parts/states.tsx'
+import { Table } from '../../parts/table.tsx'
 
 type Definition = Schemas['ToolDefinition']
 

@@ -2,10 +2,10 @@
 import { useMutation } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
-import { call } from '../api/client.ts'
-import type { Schemas } from '../api/types.ts'
-import { ArgumentsForm, readArguments } from '../parts/arguments-form.tsx'
-import { Failure } from '../parts/states.tsx'
+import { call } from '../../api/client.ts'
+import type { Schemas } from '../../api/types.ts'
+import { ArgumentsForm, readArguments } from '../../parts/arguments-form.tsx'
+import { Failure } from '../../parts/states.tsx'
 
 interface ToolRunProps {
   readonly server: string

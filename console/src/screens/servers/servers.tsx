@@ -2,15 +2,15 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
-import { ApiError, call } from '../api/client.ts'
-import { serversQuery } from '../api/lists.ts'
-import type { Operations, Schemas } from '../api/types.ts'
-import { has, useUser } from '../app/session.ts'
+import { ApiError, call } from '../../api/client.ts'
+import { serversQuery } from '../../api/lists.ts'
+import type { Operations, Schemas } from '../../api/types.ts'
+import { has, useUser } from '../../app/session.ts'
 import { ImportServers } from './import-servers.tsx'
-import { Field } from '../parts/field.tsx'
-import { Time } from '../parts/format.tsx'
-import { Empty, Failure, Loaded } from '../parts/states.tsx'
-import { Table, type Column } from '../parts/table.tsx'
+import { Field } from '../../parts/field.tsx'
+import { Time } from '../../parts/format.tsx'
+import { Empty, Failure, Loaded } from '../../parts/states.tsx'
+import { Table, type Column } from '../../parts/table.tsx'
 
 type Server = Schemas['Server']
 

@@ -1,13 +1,13 @@
 // What was used and what it cost: by day, server, tool, user or key.
 import { useQuery } from '@tanstack/react-query'
-import { call } from '../api/client.ts'
-import type { Schemas } from '../api/types.ts'
-import { Field } from '../parts/field.tsx'
-import { dailyCost, startOf } from '../parts/days.ts'
-import { count, duration, money } from '../parts/format.tsx'
-import { Empty, Loaded } from '../parts/states.tsx'
-import { Table, type Column } from '../parts/table.tsx'
-import { TimeChart } from '../parts/time-chart.tsx'
+import { call } from '../../api/client.ts'
+import type { Schemas } from '../../api/types.ts'
+import { Field } from '../../parts/field.tsx'
+import { dailyCost, startOf } from '../../parts/days.ts'
+import { count, duration, money } from '../../parts/format.tsx'
+import { Empty, Loaded } from '../../parts/states.tsx'
+import { Table, type Column } from '../../parts/table.tsx'
+import { TimeChart } from '../../parts/time-chart.tsx'
 
 const groupings = ['day', 'server', 'tool', 'user', 'key', 'account', 'outcome'] as const
 const spans = { '7': '7 days', '30': '30 days', '90': '90 days' } as const

@@ -1,16 +1,16 @@
 // Budgets: how much of each is used, and one more.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { call } from '../api/client.ts'
-import { budgetsQuery } from '../api/lists.ts'
-import type { Schemas } from '../api/types.ts'
-import { has, useUser } from '../app/session.ts'
-import { Confirm } from '../parts/confirm.tsx'
-import { Field } from '../parts/field.tsx'
-import { money, Time } from '../parts/format.tsx'
-import { Empty, Failure, Loaded } from '../parts/states.tsx'
-import { Table, type Column } from '../parts/table.tsx'
-import { words } from '../parts/words.ts'
+import { call } from '../../api/client.ts'
+import { budgetsQuery } from '../../api/lists.ts'
+import type { Schemas } from '../../api/types.ts'
+import { has, useUser } from '../../app/session.ts'
+import { Confirm } from '../../parts/confirm.tsx'
+import { Field } from '../../parts/field.tsx'
+import { money, Time } from '../../parts/format.tsx'
+import { Empty, Failure, Loaded } from '../../parts/states.tsx'
+import { Table, type Column } from '../../parts/table.tsx'
+import { words } from '../../parts/words.ts'
 
 type Budget = Schemas['Budget']
 

@@ -1,10 +1,10 @@
 // One call: what it was, how it went, and its price line by line.
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { call } from '../api/client.ts'
-import { bytes, duration, money, Time } from '../parts/format.tsx'
-import { Loaded } from '../parts/states.tsx'
-import { Table } from '../parts/table.tsx'
+import { call } from '../../api/client.ts'
+import { bytes, duration, money, Time } from '../../parts/format.tsx'
+import { Loaded } from '../../parts/states.tsx'
+import { Table } from '../../parts/table.tsx'
 
 export function Call({ id }: { readonly id: string }) {
   const record = useQuery({

@@ -1,12 +1,12 @@
 // Who did what: the audit log, filtered by its address, and whether it is whole.
 import { useMutation } from '@tanstack/react-query'
-import { call } from '../api/client.ts'
-import type { Schemas } from '../api/types.ts'
-import { Field } from '../parts/field.tsx'
-import { count, Time } from '../parts/format.tsx'
-import { PagedTable } from '../parts/paged-table.tsx'
-import { Empty, Failure } from '../parts/states.tsx'
-import type { Column } from '../parts/table.tsx'
+import { call } from '../../api/client.ts'
+import type { Schemas } from '../../api/types.ts'
+import { Field } from '../../parts/field.tsx'
+import { count, Time } from '../../parts/format.tsx'
+import { PagedTable } from '../../parts/paged-table.tsx'
+import { Empty, Failure } from '../../parts/states.tsx'
+import type { Column } from '../../parts/table.tsx'
 
 export interface AuditFilter {
   readonly action?: string

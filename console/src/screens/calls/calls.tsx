@@ -1,12 +1,12 @@
 // Every call, newest first, filtered by what its address says.
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { call } from '../api/client.ts'
-import type { Operations, Schemas } from '../api/types.ts'
-import { Field } from '../parts/field.tsx'
-import { duration, money, Time } from '../parts/format.tsx'
-import { Empty, Loaded } from '../parts/states.tsx'
-import { Table, type Column } from '../parts/table.tsx'
+import { call } from '../../api/client.ts'
+import type { Operations, Schemas } from '../../api/types.ts'
+import { Field } from '../../parts/field.tsx'
+import { duration, money, Time } from '../../parts/format.tsx'
+import { Empty, Loaded } from '../../parts/states.tsx'
+import { Table, type Column } from '../../parts/table.tsx'
 
 type Query = NonNullable<Operations['GET /billing/usage']['query']>
 export type CallFilter = Pick<Query, 'server' | 'tool' | 'outcome' | 'method' | 'session' | 'key'>

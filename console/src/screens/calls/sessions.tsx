@@ -1,12 +1,12 @@
 // Sessions, and how to end one.
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { call } from '../api/client.ts'
-import type { Schemas } from '../api/types.ts'
-import { Confirm } from '../parts/confirm.tsx'
-import { Time } from '../parts/format.tsx'
-import { PagedTable } from '../parts/paged-table.tsx'
-import { Empty, Failure } from '../parts/states.tsx'
-import type { Column } from '../parts/table.tsx'
+import { call } from '../../api/client.ts'
+import type { Schemas } from '../../api/types.ts'
+import { Confirm } from '../../parts/confirm.tsx'
+import { Time } from '../../parts/format.tsx'
+import { PagedTable } from '../../parts/paged-table.tsx'
+import { Empty, Failure } from '../../parts/states.tsx'
+import type { Column } from '../../parts/table.tsx'
 
 export function Sessions() {
   const queries = useQueryClient()
