@@ -12,7 +12,8 @@ import { isReachedLocallyOnly } from './config/reach.ts'
 import type { Database } from './db/database.ts'
 import { openDatabase, type OpenOptions } from './db/open.ts'
 import { lockStore } from './db/store-lock.ts'
-import { prepareDemo, type Demo } from './demo.ts'
+import { isDemoMade, prepareDemo, type Demo } from './demo/demo.ts'
+import { makeMonth } from './demo/month.ts'
 import { gatewayRoutes } from './http/api/routes.ts'
 import { resourceRoutes } from './http/api/resources.ts'
 import { clientAddresses } from './http/client-address.ts'
@@ -104,12 +105,16 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const { keyring } = dataKeys
   const auditLog = buildAuditLog({ config, db, keyring, clock, log, lifecycle })
 
+  const isFirstDemo = config.demo && !isDemoMade(dataDir)
+  const month = isFirstDemo
+    ? await makeMonth({ config, db, keyring, metrics, log, nowMs: clock.now() })
+    : undefined
   const money = await buildMoney({ config, db, clock, log, metrics, lifecycle })
   const retention = await buildUpkeep({ config, db, keyring, clock, log, lifecycle })
   const { ledger } = money
-  const servers = await buildServers({ config, db, log, keyring, ledger, lifecycle, publicUrl })
+  const servers = await buildServers({ config, db, clock, log, keyring, ledger, lifecycle, publicUrl })
   const { egress } = servers
-  const identity = buildIdentity({ config, db, log, keyring, ledger, egress, publicUrl, adminUrl })
+  const identity = buildIdentity({ config, db, clock, log, keyring, ledger, egress, publicUrl, adminUrl })
   const { credentials } = identity
   const oauth = buildOauth({ config, db, log, keyring, identity, egress, publicUrl })
   const limits = await buildLimits({ db, metrics })
@@ -218,8 +223,17 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
   const listeners = await buildListeners({ config, log, routes, mcp, refusals, api })
 
   const first = await identity.users.ensureAdmin(config.adminPassword)
+  const firstPassword = month?.firstPassword ?? first.password
   const demo = config.demo
-    ? await prepareDemo({ dataDir: config.data, ...money, ...identity, ...servers })
+    ? await prepareDemo({
+        dataDir,
+        password: month?.password,
+        accessRules,
+        limits,
+        ...money,
+        ...identity,
+        ...servers,
+      })
     : undefined
   Object.assign(address, await listeners.listen())
   await outbox.start()
@@ -239,7 +253,7 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
     url: address.url,
     ...(address.adminUrl !== undefined && { adminUrl: address.adminUrl }),
     stop: () => lifecycle.stop(),
-    ...(first.password !== undefined && { firstPassword: first.password }),
+    ...(firstPassword !== undefined && { firstPassword }),
     ...(demo && { demo }),
   }
 }

@@ -1,5 +1,5 @@
 // Builds what knows the callers: users, keys, tokens and logins.
-import { systemClock as clock } from '../base/clock.ts'
+import { type Clock } from '../base/clock.ts'
 import { Keyring } from '../base/keyring.ts'
 import { type Log } from '../base/log.ts'
 import type { RunnableConfig } from '../commands/settings.ts'
@@ -29,6 +29,7 @@ const hourMs = 3_600_000
 interface IdentityParts {
   readonly config: RunnableConfig
   readonly db: Database
+  readonly clock: Clock
   readonly log: Log
   readonly keyring: Keyring
   readonly ledger: Ledger
@@ -39,7 +40,7 @@ interface IdentityParts {
 }
 
 export function buildIdentity({ adminUrl, publicUrl, ...parts }: IdentityParts) {
-  const { config, db, log, keyring, ledger, egress } = parts
+  const { config, db, clock, log, keyring, ledger, egress } = parts
   const revocations = new Revocations(log)
   const userStore = new UserStore(db)
   const loginStore = new LoginStore(db)

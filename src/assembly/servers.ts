@@ -1,13 +1,13 @@
 // Builds what reaches upstreams: the registry, the ways to the servers, and their catalogues.
 import manifest from '../../package.json' with { type: 'json' }
-import { systemClock as clock } from '../base/clock.ts'
+import { type Clock } from '../base/clock.ts'
 import { Keyring } from '../base/keyring.ts'
 import { Lifecycle } from '../base/lifecycle.ts'
 import { type Log } from '../base/log.ts'
 import { buildConsents } from './consents.ts'
 import type { RunnableConfig } from '../commands/settings.ts'
 import type { Database } from '../db/database.ts'
-import { demoCommand } from '../demo.ts'
+import { demoCommand } from '../demo/sample-command.ts'
 import { Ledger } from '../ledger/ledger.ts'
 import { NamedSecrets } from '../references/named-secrets.ts'
 import { Bundles } from '../registry/bundles.ts'
@@ -23,6 +23,7 @@ import { Upstreams } from '../upstreams/pool.ts'
 interface ServerParts {
   readonly config: RunnableConfig
   readonly db: Database
+  readonly clock: Clock
   readonly log: Log
   readonly keyring: Keyring
   readonly ledger: Ledger
@@ -31,7 +32,8 @@ interface ServerParts {
 }
 
 /** The registered servers, the ways to them, and what they offer. */
-export async function buildServers({ config, db, log, keyring, ledger, lifecycle, publicUrl }: ServerParts) {
+export async function buildServers(parts: ServerParts) {
+  const { config, db, clock, log, keyring, ledger, lifecycle, publicUrl } = parts
   const egress = new Egress(config.egress.allow)
   const secrets = new NamedSecrets({
     secrets: config.secrets,

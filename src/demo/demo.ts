@@ -2,23 +2,31 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { randomToken } from './base/id.ts'
-import { parseAmount } from './base/money.ts'
-import { assert, GatewayError } from './base/errors.ts'
-import type { Keys } from './identity/keys.ts'
-import type { User } from './identity/user-store.ts'
-import type { Users } from './identity/users.ts'
-import type { Ledger } from './ledger/ledger.ts'
-import type { RuleBook } from './pricing/rules.ts'
-import type { Registry } from './registry/servers.ts'
+import { randomToken } from '../base/id.ts'
+import { parseAmount } from '../base/money.ts'
+import { assert, GatewayError } from '../base/errors.ts'
+import type { Keys } from '../identity/keys.ts'
+import type { User } from '../identity/user-store.ts'
+import type { Users } from '../identity/users.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { AccessRules } from '../policy/access-rules/access-rules.ts'
+import type { Limits } from '../policy/limits/limits.ts'
+import type { RuleBook } from '../pricing/rules.ts'
+import type { Registry } from '../registry/servers.ts'
+import { makePolicy } from './policy.ts'
+import { demoCommand } from './sample-command.ts'
 
 export interface DemoParts {
   readonly dataDir: string
+  /** Of the people whose month was made before this. */
+  readonly password?: string | undefined
   readonly users: Users
   readonly keys: Keys
   readonly ledger: Ledger
   readonly rules: RuleBook
   readonly registry: Registry
+  readonly accessRules: AccessRules
+  readonly limits: Limits
 }
 
 /** What the start prints: where to call and with what. */
@@ -34,13 +42,15 @@ const username = 'demo'
 /** Decimal string in the accounts' currency. */
 const credit = '5'
 
-/** The command of the demo's server: this Node, so that nothing else needs to be installed. */
-export const demoCommand = process.execPath
+const keyFileOf = (dataDir: string): string => join(dataDir, 'demo-key')
+
+/** Whether an earlier start has made the demo. */
+export const isDemoMade = (dataDir: string): boolean => existsSync(keyFileOf(dataDir))
 
 /** Makes what is missing of the demo; what is there stays as it is, also when it was changed since. */
 export async function prepareDemo(parts: DemoParts): Promise<Demo> {
-  const keyFile = join(parts.dataDir, 'demo-key')
-  if (existsSync(keyFile)) return { server, username, key: readFileSync(keyFile, 'utf8').trim() }
+  const keyFile = keyFileOf(parts.dataDir)
+  if (isDemoMade(parts.dataDir)) return { server, username, key: readFileSync(keyFile, 'utf8').trim() }
   const user = await createUser(parts.users)
   await parts.ledger.changeAccount(user.accountId, { mode: 'prepaid' })
   const amount = parseAmount(credit)
@@ -49,6 +59,10 @@ export async function prepareDemo(parts: DemoParts): Promise<Demo> {
   await registerServer(parts.registry, user.id)
   await addPrices(parts.rules, parts.ledger.findAccount(user.accountId)?.currency ?? 'USD')
   const { key } = await parts.keys.create(user.id, { name: 'demo' })
+  if (parts.password !== undefined) {
+    await makePolicy(parts.accessRules, parts.limits)
+    writeFileSync(join(parts.dataDir, 'demo-password'), `${parts.password}\n`, { mode: 0o600 })
+  }
   writeFileSync(keyFile, `${key}\n`, { mode: 0o600 })
   return { server, username, key }
 }
