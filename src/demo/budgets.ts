@@ -35,7 +35,7 @@ export function demoBudgets({ team, person, server }: Subjects): DemoBudget[] {
     {
       name: 'The nightly digest, a day',
       scope: { kind: 'key', subject: person('night-batch').keyId },
-      amount: amount('2.4'),
+      amount: amount('2.9'),
       window: 'day',
       mode: 'hard',
       thresholds,
