@@ -24,7 +24,7 @@ const client = (info: string) => ({ userAgent: info, info })
 
 export const actors: readonly Actor[] = [
   {
-    username: 'anna',
+    username: 'lena',
     team: 'Field',
     key: 'laptop',
     client: client('claude-code/2.1.4'),

@@ -3,14 +3,15 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { until } from '../harness/until.ts'
 import { send } from '../trust/bench.ts'
 import { useStage } from './stage.ts'
 
 const dist = resolve(import.meta.dirname, '../../console/dist')
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-const stage = useStage({ isRegistered: true })
+// With the demo's month in it, so that every view has something to show.
+const stage = useStage({ isRegistered: true, args: ['--demo'] })
 
 const routes = [
   '/',
@@ -31,7 +32,22 @@ const routes = [
   '/connect',
 ]
 
-describe('every view', () => {
+/** Views of one thing each: the newest of its list. */
+const details = {
+  '/servers/': ['/servers', 'name'],
+  '/calls/': ['/billing/usage', 'id'],
+  '/accounts/': ['/billing/accounts', 'id'],
+  '/invoices/': ['/billing/invoices', 'id'],
+} as const
+
+beforeAll(async () => {
+  for (const [view, [list, member]] of Object.entries(details)) {
+    const { items } = await stage.gateway.admin.ok('GET', `/api/v1${list}?limit=1`)
+    routes.push(`${view}${items[0][member]}`)
+  }
+})
+
+describe('every view', { timeout: 120_000 }, () => {
   test('opens cold by its address, without a fault, in a window of 320 pixels too', async () => {
     await stage.open('/')
     await stage.heading('Overview').waitFor()
