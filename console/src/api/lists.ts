@@ -15,6 +15,11 @@ export const budgetsQuery = queryOptions({
   refetchInterval: 30_000,
 })
 
+export const accountsQuery = queryOptions({
+  queryKey: ['accounts', 'all'],
+  queryFn: () => allPages((query) => call('GET /billing/accounts', { query })),
+})
+
 export const keysQuery = queryOptions({
   queryKey: ['keys'],
   queryFn: () => allPages((query) => call('GET /keys', { query })),

@@ -1,9 +1,9 @@
 // The frame of every screen: where one can go, who is logged in, light or dark.
-import { Link, type LinkProps } from '@tanstack/react-router'
+import { Link, useLocation, type LinkProps } from '@tanstack/react-router'
 import { useMutation } from '@tanstack/react-query'
 import { useEffect, useState, type ReactNode } from 'react'
 import { call } from '../api/client.ts'
-import { Failure, Skeleton } from '../parts/states.tsx'
+import { Empty, Failure, Skeleton } from '../parts/states.tsx'
 import { Palette } from './palette.tsx'
 import { Login } from './login.tsx'
 import { has, useNoteSession, useSession, type Role, type User } from './session.ts'
@@ -16,32 +16,61 @@ interface Place {
 }
 
 const overseers: readonly Role[] = ['admin', 'auditor']
-const places: readonly Place[] = [
-  { to: '/', title: 'Overview' },
-  { to: '/servers', title: 'Servers' },
-  { to: '/calls', title: 'Calls' },
-  { to: '/sessions', title: 'Sessions' },
-  { to: '/usage', title: 'Usage and cost' },
-  { to: '/prices', title: 'Prices', roles: overseers },
-  { to: '/accounts', title: 'Accounts' },
-  { to: '/budgets', title: 'Budgets' },
-  { to: '/invoices', title: 'Invoices' },
-  { to: '/keys', title: 'Keys' },
-  { to: '/users', title: 'Users', roles: overseers },
-  { to: '/policy', title: 'Policy', roles: overseers },
-  { to: '/audit', title: 'Audit', roles: overseers },
-  { to: '/connect', title: 'Connect' },
+/** By what people come for. */
+const groups: readonly { readonly title: string; readonly places: readonly Place[] }[] = [
+  {
+    title: 'Traffic',
+    places: [
+      { to: '/', title: 'Overview' },
+      { to: '/servers', title: 'Servers' },
+      { to: '/calls', title: 'Calls' },
+      { to: '/sessions', title: 'Sessions' },
+    ],
+  },
+  {
+    title: 'Money',
+    places: [
+      { to: '/usage', title: 'Usage and cost' },
+      { to: '/prices', title: 'Prices', roles: overseers },
+      { to: '/accounts', title: 'Accounts' },
+      { to: '/budgets', title: 'Budgets' },
+      { to: '/invoices', title: 'Invoices' },
+    ],
+  },
+  {
+    title: 'Access',
+    places: [
+      { to: '/connect', title: 'Connect' },
+      { to: '/keys', title: 'Keys' },
+      { to: '/users', title: 'Users', roles: overseers },
+      { to: '/policy', title: 'Policy', roles: overseers },
+      { to: '/audit', title: 'Audit', roles: overseers },
+    ],
+  },
 ]
+
+const mayOpen = (user: User, { roles }: Place): boolean => !roles || has(user, ...roles)
+
+/** The place that an address belongs to. */
+const placeOf = (path: string): Place | undefined =>
+  groups
+    .flatMap(({ places }) => places)
+    .find(({ to }) => path === to || (to !== '/' && path.startsWith(`${to}/`)))
 
 export function Shell({ children }: { readonly children: ReactNode }) {
   const { user, error } = useSession()
+  const pathname = useLocation({ select: (location) => location.pathname })
   if (user === undefined)
     return <main className="login">{error ? <Failure error={error} /> : <Skeleton lines={3} />}</main>
   if (user === null) return <Login />
-  const own = places.filter(({ roles }) => !roles || has(user, ...roles))
+  const own = groups.map(({ title, places }) => ({
+    title,
+    places: places.filter((each) => mayOpen(user, each)),
+  }))
+  const place = placeOf(pathname)
   return (
     <div className="shell">
-      <Palette places={own} />
+      <Palette places={own.flatMap(({ places }) => places)} />
       <a className="skip" href="#main">
         To the content
       </a>
@@ -49,24 +78,40 @@ export function Shell({ children }: { readonly children: ReactNode }) {
         <p className="brand">
           <img src="/icon.svg" alt="" width="24" height="24" /> Tollbridge
         </p>
-        <ul>
-          {own.map(({ to, title }) => (
-            <li key={to}>
-              <Link to={to} activeOptions={{ exact: to === '/', includeSearch: false }}>
-                {title}
-              </Link>
-            </li>
-          ))}
-        </ul>
+        {own.map(({ title, places }) => (
+          <section key={title} aria-label={title}>
+            <p className="group">{title}</p>
+            <ul>
+              {places.map((each) => (
+                <li key={each.to}>
+                  <Link to={each.to} activeOptions={{ exact: each.to === '/', includeSearch: false }}>
+                    {each.title}
+                  </Link>
+                </li>
+              ))}
+            </ul>
+          </section>
+        ))}
         <div className="foot">
           <ThemeButton />
           <Who user={user} />
         </div>
       </nav>
       <main id="main" tabIndex={-1}>
-        {children}
+        {place && !mayOpen(user, place) ? <NotYours place={place} /> : children}
       </main>
     </div>
+  )
+}
+
+function NotYours({ place: { title } }: { readonly place: Place }) {
+  return (
+    <>
+      <h1>{title}</h1>
+      <Empty title="This is for administrators and auditors">
+        <p>Ask one of them, or log in as another user.</p>
+      </Empty>
+    </>
   )
 }
 

@@ -7,6 +7,31 @@ export function money(amount: string, currency?: string | null): string {
   return `${sign}${grouped}.${fraction.padEnd(2, '0')}${currency ? ` ${currency}` : ''}`
 }
 
+/** An amount in a column: the points stand below each other, whatever the fractions. */
+export function Money({ value, currency }: { readonly value: string; readonly currency?: string | null }) {
+  const [whole = '', fraction = ''] = money(value).split('.')
+  return (
+    <span className="money">
+      {`${whole}.${fraction}`}
+      <span className="pad" data-pad={'0'.repeat(Math.max(0, 9 - fraction.length))} />
+      {currency ? ` ${currency}` : ''}
+    </span>
+  )
+}
+
+/** A headline: whole cents (halves to even), and the exact amount behind them. */
+export function Amount({ value, currency }: { readonly value: string; readonly currency?: string | null }) {
+  const unit = currency ? ` ${currency}` : ''
+  return <span title={money(value, currency)}>{`${cents.format(value as `${number}`)}${unit}`}</span>
+}
+
+// A decimal string is formatted as it is (ECMA-402, 2023): no double could hold all of them.
+const cents = new Intl.NumberFormat('en', {
+  minimumFractionDigits: 2,
+  maximumFractionDigits: 2,
+  roundingMode: 'halfEven',
+})
+
 export const count = (value: number): string => value.toLocaleString('en')
 
 export const duration = (ms: number): string =>

@@ -1,12 +1,13 @@
 // What an operator opens in the morning: spend, calls, errors, and what needs attention.
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
+import type { ReactNode } from 'react'
 import { call } from '../api/client.ts'
 import { budgetsQuery, serversQuery } from '../api/lists.ts'
 import type { Schemas } from '../api/types.ts'
 import { useUser } from '../app/session.ts'
 import { dailyCost, startOf } from '../parts/days.ts'
-import { count, duration, money, Time } from '../parts/format.tsx'
+import { Amount, count, duration, Time } from '../parts/format.tsx'
 import { Empty, Loaded } from '../parts/states.tsx'
 import { TimeChart } from '../parts/time-chart.tsx'
 
@@ -31,7 +32,7 @@ export function Overview() {
       <section className="figures" aria-label="This month">
         <Loaded query={cost}>
           {({ currentCost, currency }) => (
-            <Figure name="Your cost this month" value={money(currentCost, currency)} />
+            <Figure name="Your cost this month" value={<Amount value={currentCost} currency={currency} />} />
           )}
         </Loaded>
         <Loaded query={month}>{(summary) => <Figures summary={summary} />}</Loaded>
@@ -67,7 +68,7 @@ function Figures({ summary }: { readonly summary: Schemas['UsageSummary'] }) {
     <>
       <Figure
         name="Cost in 30 days"
-        value={totalCost === null ? 'several currencies' : money(totalCost, currency)}
+        value={totalCost === null ? 'several currencies' : <Amount value={totalCost} currency={currency} />}
       />
       <Figure name="Calls in 30 days" value={count(totalCalls)} />
       <Figure name="Failed" value={`${count(failedCalls)} (${share.toFixed(1)} %)`} />
@@ -76,7 +77,7 @@ function Figures({ summary }: { readonly summary: Schemas['UsageSummary'] }) {
   )
 }
 
-function Figure({ name, value }: { readonly name: string; readonly value: string }) {
+function Figure({ name, value }: { readonly name: string; readonly value: ReactNode }) {
   return (
     <div className="figure">
       <p className="quiet">{name}</p>
@@ -112,7 +113,7 @@ function Attention() {
         {short.map(({ id, name, spent, limit, currency, state }) => (
           <li key={id}>
             The budget {name ?? id} is {state === 'exhausted' ? 'used up' : 'nearly used up'}:{' '}
-            {money(spent, currency)} of {money(limit, currency)}
+            <Amount value={spent} currency={currency} /> of <Amount value={limit} currency={currency} />
           </li>
         ))}
       </ul>

@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { call } from '../../api/client.ts'
-import { bytes, duration, money, Time } from '../../parts/format.tsx'
+import { bytes, duration, money, Money, Time } from '../../parts/format.tsx'
 import { Loaded } from '../../parts/states.tsx'
 import { Table } from '../../parts/table.tsx'
 
@@ -66,7 +66,11 @@ export function Call({ id }: { readonly id: string }) {
                   { title: 'For', cell: ({ component }) => component },
                   { title: 'Quantity', isNumber: true, cell: ({ quantity }) => quantity },
                   { title: 'Price', isNumber: true, cell: ({ unitPrice }) => unitPrice ?? '' },
-                  { title: 'Amount', isNumber: true, cell: ({ amount }) => money(amount, found.currency) },
+                  {
+                    title: 'Amount',
+                    isNumber: true,
+                    cell: ({ amount }) => <Money value={amount} currency={found.currency} />,
+                  },
                 ]}
               />
             )}

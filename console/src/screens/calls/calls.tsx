@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router'
 import { call } from '../../api/client.ts'
 import type { Operations, Schemas } from '../../api/types.ts'
 import { Field } from '../../parts/field.tsx'
-import { duration, money, Time } from '../../parts/format.tsx'
+import { duration, Money, Time } from '../../parts/format.tsx'
 import { Empty, Loaded } from '../../parts/states.tsx'
 import { Table, type Column } from '../../parts/table.tsx'
 
@@ -44,7 +44,7 @@ const columns: readonly Column<Call>[] = [
   { title: 'What', cell: ({ method, tool }) => <code>{tool ?? method}</code> },
   { title: 'Outcome', cell: ({ outcome }) => <span className={`badge ${outcome}`}>{outcome}</span> },
   { title: 'Took', isNumber: true, cell: ({ durationMs }) => duration(durationMs) },
-  { title: 'Cost', isNumber: true, cell: ({ cost, currency }) => money(cost, currency) },
+  { title: 'Cost', isNumber: true, cell: ({ cost, currency }) => <Money value={cost} currency={currency} /> },
 ]
 
 interface CallsProps {

@@ -6,7 +6,7 @@ import { call } from '../../api/client.ts'
 import type { Schemas } from '../../api/types.ts'
 import { has, useUser } from '../../app/session.ts'
 import { Field } from '../../parts/field.tsx'
-import { money, Time } from '../../parts/format.tsx'
+import { money, Money, Time } from '../../parts/format.tsx'
 import { PagedTable } from '../../parts/paged-table.tsx'
 import { Empty, Failure, Loaded } from '../../parts/states.tsx'
 import type { Column } from '../../parts/table.tsx'
@@ -22,9 +22,17 @@ const columns: readonly Column<Schemas['Account']>[] = [
   },
   { title: 'Kind', cell: ({ kind }) => kind },
   { title: 'Pays', cell: ({ mode }) => (mode === 'prepaid' ? 'beforehand' : 'afterwards') },
-  { title: 'Left', isNumber: true, cell: ({ balance, currency }) => money(balance, currency) },
-  { title: 'Held', isNumber: true, cell: ({ held, currency }) => money(held, currency) },
-  { title: 'Spent', isNumber: true, cell: ({ spent, currency }) => money(spent, currency) },
+  {
+    title: 'Left',
+    isNumber: true,
+    cell: ({ balance, currency }) => <Money value={balance} currency={currency} />,
+  },
+  { title: 'Held', isNumber: true, cell: ({ held, currency }) => <Money value={held} currency={currency} /> },
+  {
+    title: 'Spent',
+    isNumber: true,
+    cell: ({ spent, currency }) => <Money value={spent} currency={currency} />,
+  },
 ]
 
 export function Accounts() {
@@ -45,8 +53,16 @@ export function Accounts() {
 
 const grantColumns: readonly Column<Schemas['Grant']>[] = [
   { title: 'Made', cell: ({ createdAt }) => <Time at={createdAt} /> },
-  { title: 'Amount', isNumber: true, cell: ({ amount, currency }) => money(amount, currency) },
-  { title: 'Left', isNumber: true, cell: ({ remaining, currency }) => money(remaining, currency) },
+  {
+    title: 'Amount',
+    isNumber: true,
+    cell: ({ amount, currency }) => <Money value={amount} currency={currency} />,
+  },
+  {
+    title: 'Left',
+    isNumber: true,
+    cell: ({ remaining, currency }) => <Money value={remaining} currency={currency} />,
+  },
   { title: 'State', cell: ({ state }) => state },
   { title: 'Ends', cell: ({ expiresAt }) => (expiresAt === undefined ? 'never' : <Time at={expiresAt} />) },
   { title: 'Reason', cell: ({ reason }) => reason },
@@ -66,7 +82,11 @@ const transferColumns: readonly Column<Schemas['Transfer']>[] = [
         </Link>
       ),
   },
-  { title: 'Amount', isNumber: true, cell: ({ amount, currency }) => money(amount, currency) },
+  {
+    title: 'Amount',
+    isNumber: true,
+    cell: ({ amount, currency }) => <Money value={amount} currency={currency} />,
+  },
 ]
 
 export function Account({ id }: { readonly id: string }) {

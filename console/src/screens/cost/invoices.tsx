@@ -1,12 +1,16 @@
-// Invoices, and one of them line by line.
-import { useQuery } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
+// Invoices, newest first; an administrator makes them for a month of an account.
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { Link, useNavigate } from '@tanstack/react-router'
+import { useState } from 'react'
 import { call } from '../../api/client.ts'
+import { accountsQuery } from '../../api/lists.ts'
 import type { Schemas } from '../../api/types.ts'
-import { count, money, Time } from '../../parts/format.tsx'
+import { has, useUser } from '../../app/session.ts'
+import { Field } from '../../parts/field.tsx'
+import { Money, Time } from '../../parts/format.tsx'
 import { PagedTable } from '../../parts/paged-table.tsx'
-import { Empty, Loaded } from '../../parts/states.tsx'
-import { Table, type Column } from '../../parts/table.tsx'
+import { Empty, Failure } from '../../parts/states.tsx'
+import type { Column } from '../../parts/table.tsx'
 
 const columns: readonly Column<Schemas['Invoice']>[] = [
   {
@@ -17,17 +21,27 @@ const columns: readonly Column<Schemas['Invoice']>[] = [
       </Link>
     ),
   },
-  { title: 'State', cell: ({ status }) => status },
+  { title: 'State', cell: ({ status }) => <span className={`badge ${status}`}>{status}</span> },
   { title: 'From', cell: ({ period }) => <Time at={period.start} exact /> },
   { title: 'To', cell: ({ period }) => <Time at={period.end} exact /> },
-  { title: 'Total', isNumber: true, cell: ({ total, currency }) => money(total, currency) },
-  { title: 'Due', isNumber: true, cell: ({ amountDue, currency }) => money(amountDue, currency) },
+  {
+    title: 'Total',
+    isNumber: true,
+    cell: ({ total, currency }) => <Money value={total} currency={currency} />,
+  },
+  {
+    title: 'Due',
+    isNumber: true,
+    cell: ({ amountDue, currency }) => <Money value={amountDue} currency={currency} />,
+  },
 ]
 
 export function Invoices() {
+  const user = useUser()
   return (
     <>
       <h1>Invoices</h1>
+      {has(user, 'admin') && <Make />}
       <PagedTable
         name="Invoices"
         of={['invoices']}
@@ -36,7 +50,7 @@ export function Invoices() {
         idOf={({ id }) => id}
         empty={
           <Empty title="No invoices yet">
-            <p>They are made for a period of an account, by the API or `tollbridge invoice`.</p>
+            <p>One says what an account used in a month, line by line, with the calls behind each line.</p>
           </Empty>
         }
       />
@@ -44,60 +58,54 @@ export function Invoices() {
   )
 }
 
-export function Invoice({ id }: { readonly id: string }) {
-  const invoice = useQuery({
-    queryKey: ['invoice', id],
-    queryFn: () => call('GET /billing/invoices/{id}', { params: { id } }),
+function Make() {
+  const queries = useQueryClient()
+  const navigate = useNavigate()
+  const accounts = useQuery(accountsQuery)
+  const [accountId, setAccountId] = useState('')
+  const [month, setMonth] = useState('')
+  const make = useMutation({
+    mutationFn: () => call('POST /billing/invoices', { body: { accountId, month } }),
+    onSuccess: async ({ id }) => {
+      await queries.invalidateQueries({ queryKey: ['invoices'] })
+      await navigate({ to: '/invoices/$id', params: { id } })
+    },
   })
   return (
-    <Loaded query={invoice}>
-      {(found) => (
-        <>
-          <h1>Invoice {found.number ?? 'draft'}</h1>
-          <div className="row">
-            <a className="button" href={`/api/v1/billing/invoices/${id}?format=html`}>
-              As a page
-            </a>
-            <a className="button" href={`/api/v1/billing/invoices/${id}?format=pdf`} download>
-              As PDF
-            </a>
-            <a className="button" href={`/api/v1/billing/invoices/${id}?format=csv`} download>
-              As CSV
-            </a>
-          </div>
-          <dl className="facts">
-            <dt>For</dt>
-            <dd>{found.customer.accountName}</dd>
-            <dt>State</dt>
-            <dd>{found.status}</dd>
-            <dt>Total</dt>
-            <dd>{money(found.total, found.currency)}</dd>
-            <dt>Due</dt>
-            <dd>{money(found.amountDue, found.currency)}</dd>
-          </dl>
-          <Table
-            name="Lines"
-            rows={found.lines}
-            idOf={({ position }) => String(position)}
-            columns={[
-              {
-                title: 'What',
-                cell: ({ description, server, tool }) =>
-                  server === undefined ? (
-                    description
-                  ) : (
-                    <Link to="/calls" search={{ server, ...(tool !== undefined && { tool }) }}>
-                      {description}
-                    </Link>
-                  ),
-              },
-              { title: 'Quantity', isNumber: true, cell: ({ quantity }) => count(quantity) },
-              { title: 'Price', isNumber: true, cell: ({ unitPrice }) => unitPrice ?? '' },
-              { title: 'Amount', isNumber: true, cell: ({ amount }) => money(amount, found.currency) },
-            ]}
+    <details className="panel">
+      <summary>Make an invoice</summary>
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault()
+          make.mutate()
+        }}
+      >
+        <Field label="For">
+          <select value={accountId} onChange={(event) => setAccountId(event.target.value)} required>
+            <option value="">choose an account</option>
+            {(accounts.data ?? []).map(({ id, name }) => (
+              <option key={id} value={id}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </Field>
+        <Field label="Month" hint="Such as 2026-10, in the time zone of the account.">
+          <input
+            value={month}
+            onChange={(event) => setMonth(event.target.value)}
+            pattern="20\d\d-(0[1-9]|1[0-2])"
+            required
           />
-        </>
-      )}
-    </Loaded>
+        </Field>
+        <Failure error={make.error ?? accounts.error} />
+        <div className="row">
+          <button className="primary" disabled={make.isPending || !accounts.data}>
+            Make the draft
+          </button>
+        </div>
+      </form>
+    </details>
   )
 }

@@ -4,7 +4,7 @@ import { call } from '../../api/client.ts'
 import type { Schemas } from '../../api/types.ts'
 import { Field } from '../../parts/field.tsx'
 import { dailyCost, startOf } from '../../parts/days.ts'
-import { count, duration, money } from '../../parts/format.tsx'
+import { count, duration, Money } from '../../parts/format.tsx'
 import { Empty, Loaded } from '../../parts/states.tsx'
 import { Table, type Column } from '../../parts/table.tsx'
 import { TimeChart } from '../../parts/time-chart.tsx'
@@ -43,7 +43,11 @@ export function Usage({ view, onView }: UsageProps) {
     { title: 'Calls', isNumber: true, cell: ({ calls }) => count(calls) },
     { title: 'Failed', isNumber: true, cell: ({ failedCalls }) => count(failedCalls) },
     { title: '95 % within', isNumber: true, cell: ({ p95Ms }) => (p95Ms === null ? '' : duration(p95Ms)) },
-    { title: 'Cost', isNumber: true, cell: ({ cost, currency }) => money(cost, currency) },
+    {
+      title: 'Cost',
+      isNumber: true,
+      cell: ({ cost, currency }) => <Money value={cost} currency={currency} />,
+    },
   ]
   return (
     <>
