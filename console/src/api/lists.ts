@@ -19,8 +19,3 @@ export const accountsQuery = queryOptions({
   queryKey: ['accounts', 'all'],
   queryFn: () => allPages((query) => call('GET /billing/accounts', { query })),
 })
-
-export const keysQuery = queryOptions({
-  queryKey: ['keys'],
-  queryFn: () => allPages((query) => call('GET /keys', { query })),
-})

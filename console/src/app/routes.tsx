@@ -15,7 +15,7 @@ import { Calls, readCallFilter } from '../screens/calls/calls.tsx'
 import { Connect } from '../screens/connect.tsx'
 import { Invoice } from '../screens/cost/invoice.tsx'
 import { Invoices } from '../screens/cost/invoices.tsx'
-import { Keys } from '../screens/people/keys.tsx'
+import { Keys, readKeyFilter } from '../screens/people/keys.tsx'
 import { Overview } from '../screens/overview.tsx'
 import { Policy } from '../screens/people/policy.tsx'
 import { Prices } from '../screens/cost/prices.tsx'
@@ -114,7 +114,12 @@ const auditRoute = createRoute({
     )
   },
 })
-const keysRoute = createRoute({ ...at, path: '/keys', component: Keys })
+const keysRoute = createRoute({
+  ...at,
+  path: '/keys',
+  validateSearch: readKeyFilter,
+  component: () => <Keys filter={keysRoute.useSearch()} />,
+})
 const connectRoute = createRoute({ ...at, path: '/connect', component: Connect })
 
 export const router = createRouter({
