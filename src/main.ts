@@ -8,6 +8,7 @@ import { GatewayError } from './base/errors.ts'
 import { Lifecycle } from './base/lifecycle.ts'
 import { createLog, type Log } from './base/log.ts'
 import type { RunnableConfig } from './commands/settings.ts'
+import { describeConfig } from './config/description.ts'
 import { isReachedLocallyOnly } from './config/reach.ts'
 import type { Database } from './db/database.ts'
 import { openDatabase, type OpenOptions } from './db/open.ts'
@@ -151,6 +152,12 @@ async function build({ config, log, lifecycle, parts }: BuildOptions): Promise<G
       ...billing,
       ...outbox,
       dataKeys,
+      about: {
+        version: manifest.version,
+        engine: db.engine,
+        startedAtMs: clock.now(),
+        settings: describeConfig(config),
+      },
       ...auditLog,
       limits,
       accessRules,

@@ -12,12 +12,21 @@ export function configJsonSchema(): object {
   return { ...z.toJSONSchema(settingsSchema, { io: 'input', unrepresentable: 'any' }), title }
 }
 
-/** Every key with its value and origin, secrets covered; for `config print`. */
-export function describeConfig(config: Config): { key: string; value: unknown; origin: Origin }[] {
-  return leaves.map(({ path, key }) => {
+export interface DescribedSetting {
+  readonly key: string
+  readonly value: unknown
+  readonly origin: Origin
+  readonly variable: string
+  readonly description?: string
+}
+
+/** Every key with its value and origin, secrets covered. */
+export function describeConfig(config: Config): DescribedSetting[] {
+  return leaves.map(({ path, key, variable, description }) => {
     const value = getIn(config as unknown as Record<string, unknown>, path)
     const origin = config.origins[key] ?? { kind: 'default', where: 'default' }
-    return { key, value: covered(key, value), origin }
+    const said = description === undefined ? {} : { description }
+    return { key, value: covered(key, value), origin, variable, ...said }
   })
 }
 

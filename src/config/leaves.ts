@@ -21,6 +21,8 @@ export interface Leaf {
   /** `TOLLBRIDGE_HTTP_MAX_DEPTH` */
   readonly variable: string
   readonly kind: 'text' | 'number' | 'boolean' | 'list'
+  /** What it is for, where its name does not say it. */
+  readonly description?: string
 }
 
 /** Every key that has a value of its own. */
@@ -35,7 +37,9 @@ function leavesOf(node: z.ZodType, path: readonly string[]): Leaf[] {
   }
   const kinds = { number: 'number', boolean: 'boolean', array: 'list' } as const
   const kind = kinds[inner.type as keyof typeof kinds] ?? 'text'
-  return [{ path, key: path.join('.'), variable: variableOf(path), kind }]
+  const { description = inner.description } = node
+  const said = description === undefined ? {} : { description }
+  return [{ path, key: path.join('.'), variable: variableOf(path), kind, ...said }]
 }
 
 export function variableOf(path: readonly string[]): string {

@@ -31,6 +31,7 @@ export const permissions = {
   'secrets:manage': ['admin'],
   'audit:read': ['admin', 'auditor'],
   'payloads:read': ['auditor'],
+  'settings:read': ['admin', 'auditor'],
   verify: ['admin', 'auditor'],
 } as const satisfies Record<string, readonly Role[]>
 

@@ -24,6 +24,8 @@ interface StageOptions {
   readonly isRegistered?: boolean
   /** Further arguments of the gateway. */
   readonly args?: readonly string[]
+  /** Further variables of its environment. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** One for all tests of a file: starts before them and stops after them. There is a member `anna` without credit. */
@@ -36,7 +38,7 @@ export class Stage {
   declare page: Page
   #odd: string[] = []
 
-  async start({ isRegistered = false, args = [] }: StageOptions): Promise<void> {
+  async start({ isRegistered = false, args = [], env = {} }: StageOptions): Promise<void> {
     ;[this.browser, this.upstream] = await Promise.all([
       launchChromium(),
       startRecorder({ tools: ['work', 'ok'] }),
@@ -47,6 +49,7 @@ export class Stage {
     this.origin = `http://localhost:${port}`
     this.gateway = await startTestGateway({
       args: ['--port', String(port), '--public-url', this.origin, ...args],
+      env,
     })
     await this.gateway.admin.ok('POST', '/api/v1/billing/rules', {
       name: 'calls',

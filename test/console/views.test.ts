@@ -30,6 +30,7 @@ const routes = [
   '/policy',
   '/audit?action=users.create',
   '/connect',
+  '/settings?find=http',
 ]
 
 /** Views of one thing each: the newest of its list. */

@@ -302,6 +302,7 @@ export async function startApi(options: TestApiOptions = {}) {
     verify: (signal) => verify({ ...money.audited, rules: money.rules, signal }),
     isStoreReady: () => money.writer.accepting,
     isDropped: () => false,
+    about: { version: '0', engine: 'sqlite', startedAtMs: 0, settings: [] },
   })
   const api = await createApi({
     clientAddress: clientAddresses([]),

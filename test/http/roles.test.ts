@@ -72,6 +72,7 @@ const pathOf = (template: string): string =>
     .replace('{account}', victim.accountId)
 
 const rows: Row[] = [
+  { ask: ['GET', '/settings'], status: [401, 403, 200, 403, 200, 200] },
   { ask: ['GET', '/access-rules'], status: [401, 403, 200, 403, 200, 200] },
   { ask: ['POST', '/access-rules', newAccessRule], status: [401, 403, 403, 403, 201, 403] },
   { ask: ['POST', '/access-rules/explain', explained], status: [401, 403, 200, 403, 200, 200] },

@@ -24,6 +24,7 @@ import { Servers } from '../screens/servers/servers.tsx'
 import { Sessions } from '../screens/calls/sessions.tsx'
 import { readUsageView, Usage } from '../screens/cost/usage.tsx'
 import { Users } from '../screens/people/users.tsx'
+import { readSettingFilter, Settings } from '../screens/system/settings.tsx'
 import { Shell } from './shell.tsx'
 
 const rootRoute = createRootRoute({
@@ -120,6 +121,20 @@ const keysRoute = createRoute({
   validateSearch: readKeyFilter,
   component: () => <Keys filter={keysRoute.useSearch()} />,
 })
+const settingsRoute = createRoute({
+  ...at,
+  path: '/settings',
+  validateSearch: readSettingFilter,
+  component: () => {
+    const navigate = settingsRoute.useNavigate()
+    return (
+      <Settings
+        filter={settingsRoute.useSearch()}
+        onFilter={(search) => void navigate({ search, replace: true })}
+      />
+    )
+  },
+})
 const connectRoute = createRoute({ ...at, path: '/connect', component: Connect })
 
 export const router = createRouter({
@@ -142,6 +157,7 @@ export const router = createRouter({
     auditRoute,
     keysRoute,
     connectRoute,
+    settingsRoute,
   ]),
   defaultPreload: 'intent',
   scrollRestoration: true,

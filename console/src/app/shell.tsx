@@ -45,6 +45,7 @@ const groups: readonly { readonly title: string; readonly places: readonly Place
       { to: '/users', title: 'Users', roles: overseers },
       { to: '/policy', title: 'Policy', roles: overseers },
       { to: '/audit', title: 'Audit', roles: overseers },
+      { to: '/settings', title: 'Settings', roles: overseers },
     ],
   },
 ]

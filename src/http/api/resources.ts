@@ -26,6 +26,7 @@ import type { Route } from './route.ts'
 import { secretRoutes, type SecretRouteDeps } from './servers/secrets.ts'
 import { serverRoutes, type ServerRouteDeps } from './servers/servers.ts'
 import { toolCallRoutes, type ToolCallDeps } from './servers/tool-calls.ts'
+import { settingsRoutes, type SettingsRouteDeps } from './settings.ts'
 import { sessionRoutes, type RecordSession, type SessionRouteDeps } from './servers/sessions.ts'
 import { userRoutes, type UserRouteDeps } from './people/users.ts'
 import { wellKnownRoutes, type WellKnownRouteDeps } from './well-known.ts'
@@ -49,6 +50,7 @@ export type ResourceDeps = AuthRouteDeps &
   LimitRouteDeps &
   SecretRouteDeps &
   AuditRouteDeps &
+  SettingsRouteDeps &
   AuthorizeRouteDeps &
   GrantRouteDeps &
   ClientRouteDeps &
@@ -75,6 +77,7 @@ export function resourceRoutes(deps: ResourceDeps): Route[] {
     ...limitRoutes(deps),
     ...secretRoutes(deps),
     ...auditRoutes(deps),
+    ...settingsRoutes(deps),
     ...grantRoutes(deps),
     ...clientRoutes(deps),
     ...authorizeRoutes(deps),
