@@ -47,6 +47,26 @@ const facts = (more: Partial<CallFacts> = {}): CallFacts => {
   return { ...someCall, ...own, ...more }
 }
 const call = { calls: 1, bytes: 2048, durationUs: 1000 }
+test('rules are ranked as they are asked, each book by itself', async () => {
+  const book = await openBook()
+  const make = async (name: string, more: object) =>
+    [(await book.create(input({ name, priority: 0, ...more }))).ruleId, name] as const
+  const made = new Map([
+    await make('any tool', { match: {} }),
+    await make('glob', {}),
+    await make('exact', { match: { tool: 'web_search' } }),
+    await make('first', { match: {}, priority: 1 }),
+  ])
+  const ranked = [...book.ranks()].sort(([, one], [, other]) => one - other)
+  expect(ranked.map(([id, rank]) => [made.get(id), rank])).toEqual([
+    ['first', 1],
+    ['exact', 2],
+    ['glob', 3],
+    ['any tool', 4],
+  ])
+  expect(book.explain(facts()).candidates.map(({ name }) => name)).toEqual(ranked.map(([id]) => made.get(id)))
+})
+
 describe('a rule', () => {
   test('has the shape of the contract, with the defaults filled in', async () => {
     const book = await openBook()

@@ -4,6 +4,7 @@ import { GatewayError } from '../base/errors.ts'
 import { newId } from '../base/id.ts'
 import {
   chooseRule,
+  compareRules,
   compileRule,
   lifeOf,
   type Choice,
@@ -204,6 +205,16 @@ export class RuleBook {
       .sort()
     const items = rest.slice(0, limit).map((id) => this.getRule(id))
     return { items, nextCursor: rest.length > limit ? (items.at(-1)?.ruleId ?? null) : null }
+  }
+
+  /** Where each rule that is not retired stands in the order of choice of its book, from 1, by its latest version. */
+  ranks(): ReadonlyMap<string, number> {
+    const latest = this.#live().flatMap(({ versions }) => versions.at(-1) ?? [])
+    const books = Map.groupBy(latest.sort(compareRules), ({ rule }) => rule.book)
+    const places = [...books.values()].flatMap((book) =>
+      book.map(({ rule }, at) => [rule.ruleId, at + 1] as const),
+    )
+    return new Map(places)
   }
 
   /** Every version of a rule, ascending, of retired rules too. Throws `not_found`. */

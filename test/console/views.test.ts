@@ -22,6 +22,9 @@ const routes = [
   '/usage',
   '/usage?by=server&days=7',
   '/prices',
+  '/prices/drafts',
+  '/prices/explain?server=stub&tool=work',
+  '/prices/simulate?days=7',
   '/accounts',
   '/budgets',
   '/invoices',
@@ -37,6 +40,7 @@ const routes = [
 const details = {
   '/servers/': ['/servers', 'name'],
   '/calls/': ['/billing/usage', 'id'],
+  '/prices/': ['/billing/rules', 'id'],
   '/accounts/': ['/billing/accounts', 'id'],
   '/invoices/': ['/billing/invoices', 'id'],
 } as const

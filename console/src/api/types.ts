@@ -574,6 +574,7 @@ export interface Schemas {
     readonly createdAt: string
     readonly createdBy?: string
     readonly state: 'published' | 'retired'
+    readonly rank?: number
     readonly retiredAt?: string
     readonly retiredBy?: string
   }

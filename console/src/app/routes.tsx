@@ -18,7 +18,11 @@ import { Invoices } from '../screens/cost/invoices.tsx'
 import { Keys, readKeyFilter } from '../screens/people/keys.tsx'
 import { Overview } from '../screens/overview.tsx'
 import { Policy } from '../screens/people/policy.tsx'
-import { Prices } from '../screens/cost/prices.tsx'
+import { PriceDrafts } from '../screens/prices/drafts.tsx'
+import { ExplainPrice, readExplainedCall } from '../screens/prices/explain.tsx'
+import { Prices } from '../screens/prices/prices.tsx'
+import { PriceRule } from '../screens/prices/rule.tsx'
+import { readSimulatedSpan, SimulatePrices } from '../screens/prices/simulate.tsx'
 import { Server } from '../screens/servers/server.tsx'
 import { Servers } from '../screens/servers/servers.tsx'
 import { Sessions } from '../screens/calls/sessions.tsx'
@@ -85,6 +89,37 @@ const usageRoute = createRoute({
   },
 })
 const pricesRoute = createRoute({ ...at, path: '/prices', component: Prices })
+const priceRuleRoute = createRoute({
+  ...at,
+  path: '/prices/$id',
+  component: () => <PriceRule id={priceRuleRoute.useParams().id} />,
+})
+const priceDraftsRoute = createRoute({ ...at, path: '/prices/drafts', component: PriceDrafts })
+const explainPriceRoute = createRoute({
+  ...at,
+  path: '/prices/explain',
+  validateSearch: readExplainedCall,
+  component: () => {
+    const navigate = explainPriceRoute.useNavigate()
+    return (
+      <ExplainPrice asked={explainPriceRoute.useSearch()} onAsked={(search) => void navigate({ search })} />
+    )
+  },
+})
+const simulatePricesRoute = createRoute({
+  ...at,
+  path: '/prices/simulate',
+  validateSearch: readSimulatedSpan,
+  component: () => {
+    const navigate = simulatePricesRoute.useNavigate()
+    return (
+      <SimulatePrices
+        span={simulatePricesRoute.useSearch()}
+        onSpan={(search) => void navigate({ search, replace: true })}
+      />
+    )
+  },
+})
 const accountsRoute = createRoute({ ...at, path: '/accounts', component: Accounts })
 const accountRoute = createRoute({
   ...at,
@@ -146,6 +181,10 @@ export const router = createRouter({
     callRoute,
     usageRoute,
     pricesRoute,
+    priceRuleRoute,
+    priceDraftsRoute,
+    explainPriceRoute,
+    simulatePricesRoute,
     accountsRoute,
     accountRoute,
     budgetsRoute,

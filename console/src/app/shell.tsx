@@ -4,6 +4,7 @@ import { useMutation } from '@tanstack/react-query'
 import { useEffect, useState, type ReactNode } from 'react'
 import { call } from '../api/client.ts'
 import { Empty, Failure, Skeleton } from '../parts/states.tsx'
+import { allZones, changeZone, currentZone, usualZones } from '../parts/zone.ts'
 import { Palette } from './palette.tsx'
 import { Login } from './login.tsx'
 import { has, useNoteSession, useSession, type Role, type User } from './session.ts'
@@ -95,6 +96,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
         ))}
         <div className="foot">
           <ThemeButton />
+          <ZoneChoice />
           <Who user={user} />
         </div>
       </nav>
@@ -129,6 +131,24 @@ function Who({ user }: { readonly user: User }) {
         Log out
       </button>
     </div>
+  )
+}
+
+function ZoneChoice() {
+  // There are hundreds: they are brought when somebody looks for one.
+  const [zones, setZones] = useState<readonly string[]>(() => usualZones())
+  return (
+    <select
+      aria-label="Time zone"
+      title="Time zone"
+      defaultValue={currentZone()}
+      onFocus={() => setZones(allZones())}
+      onChange={(event) => changeZone(event.target.value)}
+    >
+      {zones.map((zone) => (
+        <option key={zone}>{zone}</option>
+      ))}
+    </select>
   )
 }
 

@@ -1,4 +1,5 @@
 // Numbers, money and times as people read them. Nothing is computed here: amounts are the gateway's own decimals.
+import { currentZone } from './zone.ts'
 
 /** The gateway's decimal with the fraction padded to cents; never rounded. */
 export function money(amount: string, currency?: string | null): string {
@@ -44,7 +45,11 @@ export const bytes = (value: number): string =>
       ? `${(value / 1024).toFixed(1)} KiB`
       : `${(value / 1024 / 1024).toFixed(1)} MiB`
 
-const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+const absolute = new Intl.DateTimeFormat(undefined, {
+  dateStyle: 'medium',
+  timeStyle: 'medium',
+  timeZone: currentZone(),
+})
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' })
 const steps = [
   ['day', 86_400_000],

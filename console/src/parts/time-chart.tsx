@@ -56,6 +56,8 @@ function optionsOf(name: string, place: HTMLElement): uPlot.Options {
   const axis = { stroke: look.getPropertyValue('--quiet'), grid, ticks: grid }
   return {
     width: place.clientWidth,
+    // A point is a calendar day, wherever that begins.
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'UTC'),
     height,
     legend: { show: false },
     cursor: { y: false },

@@ -1,41 +1,64 @@
-// What an operator opens in the morning: spend, calls, errors, and what needs attention.
+// What an operator opens in the morning: spend now and against budgets, calls, errors, and what needs attention.
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 import { call } from '../api/client.ts'
 import { budgetsQuery, serversQuery } from '../api/lists.ts'
+import { allPages } from '../api/pages.ts'
 import type { Schemas } from '../api/types.ts'
+import { useLive } from '../app/live.ts'
 import { useUser } from '../app/session.ts'
+import { Bars } from '../parts/bars.tsx'
 import { dailyCost, startOf } from '../parts/days.ts'
 import { Amount, count, duration, Time } from '../parts/format.tsx'
+import { LiveMark } from '../parts/live-mark.tsx'
 import { Empty, Loaded } from '../parts/states.tsx'
 import { TimeChart } from '../parts/time-chart.tsx'
+import { currentZone } from '../parts/zone.ts'
 
-const timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone
+const days = 30
+const mostServers = 5
 
 export function Overview() {
   const { userId } = useUser()
-  const from = startOf(30).toISOString()
+  const timeZone = currentZone()
+  const from = startOf(days).toISOString()
+  const live = useLive([['cost'], ['summary'], ['budgets']])
   const cost = useQuery({
     queryKey: ['cost', userId],
     queryFn: () => call('GET /billing/cost/current', { query: {} }),
-    refetchInterval: 10_000,
   })
   const month = useQuery({
-    queryKey: ['summary', from, 'day'],
+    queryKey: ['summary', from, 'day', timeZone],
     queryFn: () => call('GET /billing/usage/summary', { query: { from, groupBy: 'day', timeZone } }),
-    refetchInterval: 30_000,
+  })
+  const sessions = useQuery({
+    queryKey: ['sessions', 'all'],
+    queryFn: () => allPages((query) => call('GET /sessions', { query })),
+    refetchInterval: 15_000,
   })
   return (
     <>
-      <h1>Overview</h1>
+      <div className="head">
+        <h1>Overview</h1>
+        <LiveMark state={live} />
+      </div>
       <section className="figures" aria-label="This month">
         <Loaded query={cost}>
           {({ currentCost, currency }) => (
-            <Figure name="Your cost this month" value={<Amount value={currentCost} currency={currency} />} />
+            <Figure
+              name="Your own cost this month"
+              value={<Amount value={currentCost} currency={currency} />}
+            />
           )}
         </Loaded>
         <Loaded query={month}>{(summary) => <Figures summary={summary} />}</Loaded>
+        {sessions.data && (
+          <Figure
+            name="Open sessions"
+            value={count(sessions.data.filter(({ status }) => !isOver.has(status)).length)}
+          />
+        )}
       </section>
       <Loaded query={month}>
         {({ groups }) =>
@@ -48,31 +71,35 @@ export function Overview() {
             </Empty>
           ) : (
             <section>
-              <h2>Cost by day, in 30 days</h2>
-              <TimeChart name="Cost by day" points={dailyCost(groups, 30)} />
+              <h2>Cost by day, in {days} days</h2>
+              <TimeChart name="Cost by day" points={dailyCost(groups, days)} />
             </section>
           )
         }
       </Loaded>
+      <div className="columns">
+        <TopServers from={from} />
+        <Budgets />
+      </div>
       <Attention />
     </>
   )
 }
 
+const isOver: ReadonlySet<Schemas['Session']['status']> = new Set(['closed', 'expired'])
+
 function Figures({ summary }: { readonly summary: Schemas['UsageSummary'] }) {
-  const { totalCalls, failedCalls, totalCost, currency, latency } = summary as Schemas['UsageSummary'] & {
-    readonly latency?: { readonly p95Ms?: number | null }
-  }
+  const { totalCalls, failedCalls, totalCost, currency, p95Ms } = summary
   const share = totalCalls === 0 ? 0 : (failedCalls / totalCalls) * 100
   return (
     <>
       <Figure
-        name="Cost in 30 days"
+        name={`Cost in ${days} days`}
         value={totalCost === null ? 'several currencies' : <Amount value={totalCost} currency={currency} />}
       />
-      <Figure name="Calls in 30 days" value={count(totalCalls)} />
+      <Figure name={`Calls in ${days} days`} value={count(totalCalls)} />
       <Figure name="Failed" value={`${count(failedCalls)} (${share.toFixed(1)} %)`} />
-      {typeof latency?.p95Ms === 'number' && <Figure name="95 % within" value={duration(latency.p95Ms)} />}
+      {p95Ms !== null && <Figure name="95 % answered within" value={duration(p95Ms)} />}
     </>
   )
 }
@@ -83,6 +110,64 @@ function Figure({ name, value }: { readonly name: string; readonly value: ReactN
       <p className="quiet">{name}</p>
       <p className="value">{value}</p>
     </div>
+  )
+}
+
+function TopServers({ from }: { readonly from: string }) {
+  const servers = useQuery({
+    queryKey: ['summary', from, 'server'],
+    queryFn: () => call('GET /billing/usage/summary', { query: { from, groupBy: 'server' } }),
+  })
+  const groups = servers.data?.groups ?? []
+  if (groups.length === 0) return null
+  return (
+    <section>
+      <h2>Cost by server</h2>
+      <Bars
+        name="Cost by server"
+        bars={groups
+          .toSorted((one, other) => Number(other.cost) - Number(one.cost))
+          .slice(0, mostServers)
+          .map(({ server, cost, currency }) => ({
+            id: `${server} ${currency}`,
+            title: (
+              <Link to="/calls" search={{ ...(typeof server === 'string' && { server }) }}>
+                {server}
+              </Link>
+            ),
+            value: Number(cost),
+            shown: <Amount value={cost} currency={currency} />,
+          }))}
+      />
+    </section>
+  )
+}
+
+function Budgets() {
+  const budgets = useQuery(budgetsQuery)
+  if (!budgets.data || budgets.data.length === 0) return null
+  return (
+    <section>
+      <h2>Budgets</h2>
+      <Bars
+        name="Budgets"
+        bars={budgets.data.map(({ id, name, subject, spent, limit, unit, currency, state }) => ({
+          id: `${id} ${subject ?? ''}`,
+          title: <Link to="/budgets">{name ?? id}</Link>,
+          value: Number(spent),
+          of: Number(limit),
+          state,
+          shown:
+            unit === 'calls' ? (
+              `${spent} of ${limit} calls`
+            ) : (
+              <>
+                <Amount value={spent} /> of <Amount value={limit} currency={currency ?? null} />
+              </>
+            ),
+        }))}
+      />
+    </section>
   )
 }
 
@@ -110,10 +195,14 @@ function Attention() {
             )}
           </li>
         ))}
-        {short.map(({ id, name, spent, limit, currency, state }) => (
-          <li key={id}>
-            The budget {name ?? id} is {state === 'exhausted' ? 'used up' : 'nearly used up'}:{' '}
-            <Amount value={spent} currency={currency} /> of <Amount value={limit} currency={currency} />
+        {short.map(({ id, name, subject, state, resetsAt }) => (
+          <li key={`${id} ${subject ?? ''}`}>
+            The budget “{name ?? id}” is {state === 'exhausted' ? 'used up' : 'nearly used up'}
+            {resetsAt !== undefined && (
+              <>
+                ; it begins anew <Time at={resetsAt} />
+              </>
+            )}
           </li>
         ))}
       </ul>

@@ -1,15 +1,21 @@
 // Every call, newest first, filtered by what its address says.
-import { useInfiniteQuery } from '@tanstack/react-query'
+import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
+import { useState } from 'react'
 import { call } from '../../api/client.ts'
 import type { Operations, Schemas } from '../../api/types.ts'
+import { useLive } from '../../app/live.ts'
 import { Field } from '../../parts/field.tsx'
 import { duration, Money, Time } from '../../parts/format.tsx'
+import { LiveMark } from '../../parts/live-mark.tsx'
 import { Empty, Loaded } from '../../parts/states.tsx'
 import { Table, type Column } from '../../parts/table.tsx'
 
 type Query = NonNullable<Operations['GET /billing/usage']['query']>
-export type CallFilter = Pick<Query, 'server' | 'tool' | 'outcome' | 'method' | 'session' | 'key'>
+export type CallFilter = Pick<
+  Query,
+  'server' | 'tool' | 'outcome' | 'method' | 'session' | 'key' | 'user' | 'account' | 'rule'
+>
 type Call = Schemas['UsageRecord']
 
 const outcomes = ['success', 'tool_error', 'error', 'timeout', 'cancelled', 'denied', 'unknown'] as const
@@ -27,6 +33,9 @@ export function readCallFilter(search: Record<string, unknown>): CallFilter {
     ...text('method'),
     ...text('session'),
     ...text('key'),
+    ...text('user'),
+    ...text('account'),
+    ...text('rule'),
     ...(outcome && { outcome }),
   }
 }
@@ -53,6 +62,8 @@ interface CallsProps {
 }
 
 export function Calls({ filter, onFilter }: CallsProps) {
+  const [isPaused, setPaused] = useState(false)
+  const live = useLive([['calls']], isPaused)
   const calls = useInfiniteQuery({
     queryKey: ['calls', filter],
     queryFn: ({ pageParam }) =>
@@ -61,7 +72,9 @@ export function Calls({ filter, onFilter }: CallsProps) {
       }),
     initialPageParam: '',
     getNextPageParam: ({ nextCursor }) => nextCursor,
-    refetchInterval: 5000,
+    // What is there stays until other calls are.
+    placeholderData: keepPreviousData,
+    ...(live === 'reconnecting' && { refetchInterval: 5000 }),
   })
   const change = (name: keyof CallFilter, value: string): void => {
     const { [name]: _, ...rest } = filter
@@ -69,13 +82,24 @@ export function Calls({ filter, onFilter }: CallsProps) {
   }
   return (
     <>
-      <h1>Calls</h1>
+      <div className="head">
+        <h1>Calls</h1>
+        <LiveMark state={live} onPause={setPaused} />
+      </div>
       <div className="filters" role="search">
         {(['server', 'tool', 'method'] as const).map((name) => (
           <Field key={name} label={name}>
             <input value={filter[name] ?? ''} onChange={(event) => change(name, event.target.value)} />
           </Field>
         ))}
+        {(['user', 'account', 'key', 'session', 'rule'] as const).map(
+          (name) =>
+            filter[name] !== undefined && (
+              <button key={name} type="button" onClick={() => change(name, '')}>
+                {name} {filter[name]} ✕
+              </button>
+            ),
+        )}
         <Field label="outcome">
           <select value={filter.outcome ?? ''} onChange={(event) => change('outcome', event.target.value)}>
             <option value="">any</option>

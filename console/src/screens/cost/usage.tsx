@@ -1,12 +1,16 @@
 // What was used and what it cost: by day, server, tool, user or key.
-import { useQuery } from '@tanstack/react-query'
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import { call } from '../../api/client.ts'
 import type { Schemas } from '../../api/types.ts'
+import { Bars, type Bar } from '../../parts/bars.tsx'
 import { Field } from '../../parts/field.tsx'
 import { dailyCost, startOf } from '../../parts/days.ts'
-import { count, duration, Money } from '../../parts/format.tsx'
+import { Amount, count, duration, Money } from '../../parts/format.tsx'
+import { readCallFilter } from '../calls/calls.tsx'
 import { Empty, Loaded } from '../../parts/states.tsx'
 import { Table, type Column } from '../../parts/table.tsx'
+import { currentZone } from '../../parts/zone.ts'
 import { TimeChart } from '../../parts/time-chart.tsx'
 
 const groupings = ['day', 'server', 'tool', 'user', 'key', 'account', 'outcome'] as const
@@ -24,22 +28,49 @@ export function readUsageView(search: Record<string, unknown>): UsageView {
 }
 
 type Group = Schemas['UsageGroup']
-const timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone
 
 interface UsageProps {
   readonly view: UsageView
   readonly onView: (view: UsageView) => void
 }
 
+const most = 12
+
+/** The dearest ones as bars that lead to their calls. */
+const barsOf = (groups: readonly Group[], by: Exclude<UsageView['by'], undefined>): readonly Bar[] =>
+  groups
+    .toSorted((one, other) => Number(other.cost) - Number(one.cost))
+    .slice(0, most)
+    .map((group) => ({
+      id: `${group[by]} ${group.currency}`,
+      title: <Calls group={group} by={by} />,
+      value: Number(group.cost),
+      shown: <Amount value={group.cost} currency={group.currency} />,
+    }))
+
+/** A group's name; it leads to the group's calls where the list of calls can be filtered by it. */
+function Calls({ group, by }: { readonly group: Group; readonly by: Exclude<UsageView['by'], undefined> }) {
+  const name = group[by]
+  if (name === undefined || name === null) return 'none'
+  if (by === 'day') return name
+  return (
+    <Link to="/calls" search={readCallFilter({ [by]: name })}>
+      {name}
+    </Link>
+  )
+}
+
 export function Usage({ view, onView }: UsageProps) {
+  const timeZone = currentZone()
   const { by = 'day', days = '30' } = view
   const from = startOf(Number(days)).toISOString()
   const summary = useQuery({
-    queryKey: ['summary', from, by],
+    queryKey: ['summary', from, by, timeZone],
     queryFn: () => call('GET /billing/usage/summary', { query: { from, groupBy: by, timeZone } }),
+    placeholderData: keepPreviousData,
   })
   const columns: readonly Column<Group>[] = [
-    { title: by, cell: (group) => group[by] ?? 'none' },
+    { title: by, cell: (group) => <Calls group={group} by={by} /> },
     { title: 'Calls', isNumber: true, cell: ({ calls }) => count(calls) },
     { title: 'Failed', isNumber: true, cell: ({ failedCalls }) => count(failedCalls) },
     { title: '95 % within', isNumber: true, cell: ({ p95Ms }) => (p95Ms === null ? '' : duration(p95Ms)) },
@@ -75,6 +106,9 @@ export function Usage({ view, onView }: UsageProps) {
         <a className="button" href={`/api/v1/billing/export?format=csv&from=${from}`} download>
           Calls as CSV
         </a>
+        <a className="button" href={`/api/v1/billing/export?format=focus&from=${from}`} download>
+          As FOCUS
+        </a>
       </div>
       <Loaded query={summary}>
         {({ groups }) =>
@@ -82,7 +116,11 @@ export function Usage({ view, onView }: UsageProps) {
             <Empty title="Nothing was used in this time" />
           ) : (
             <>
-              {by === 'day' && <TimeChart name="Cost by day" points={dailyCost(groups, Number(days))} />}
+              {by === 'day' ? (
+                <TimeChart name="Cost by day" points={dailyCost(groups, Number(days))} />
+              ) : (
+                <Bars name={`Cost by ${by}`} bars={barsOf(groups, by)} />
+              )}
               <Table
                 name={`Usage by ${by}`}
                 columns={columns}

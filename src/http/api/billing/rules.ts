@@ -32,6 +32,10 @@ export const ruleShape = z
     state: z
       .enum(['published', 'retired'])
       .describe('retired: it prices no further call. Drafts are at /billing/drafts.'),
+    rank: z
+      .int()
+      .optional()
+      .describe('In lists: its place in the order in which the rules of its book are asked, from 1.'),
     retiredAt: timeShape.optional(),
     retiredBy: z.string().optional(),
   })
@@ -87,10 +91,12 @@ function collectionRoutes({ rules }: BillingRuleDeps): Route[] {
       errors: [403],
       handler: ({ query }) =>
         pageById(query, {
-          fetch: ({ limit, id }) =>
-            rules
+          fetch: ({ limit, id }) => {
+            const ranks = rules.ranks()
+            return rules
               .listRules({ limit, ...(id !== undefined && { cursor: id }) })
-              .items.map((rule) => ruleView(rule, rules)),
+              .items.map((rule) => ({ ...ruleView(rule, rules), rank: ranks.get(rule.ruleId) ?? 0 }))
+          },
           show: (rule) => rule,
         }),
     }),
