@@ -31,6 +31,7 @@ const routes = [
   '/keys',
   '/users',
   '/policy',
+  '/policy/explain',
   '/audit?action=users.create',
   '/connect',
   '/settings?find=http',

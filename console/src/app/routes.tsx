@@ -17,7 +17,8 @@ import { Invoice } from '../screens/cost/invoice.tsx'
 import { Invoices } from '../screens/cost/invoices.tsx'
 import { Keys, readKeyFilter } from '../screens/people/keys.tsx'
 import { Overview } from '../screens/overview.tsx'
-import { Policy } from '../screens/people/policy.tsx'
+import { ExplainAccess, readAskedAccess } from '../screens/policy/explain-access.tsx'
+import { Policy } from '../screens/policy/policy.tsx'
 import { PriceDrafts } from '../screens/prices/drafts.tsx'
 import { ExplainPrice, readExplainedCall } from '../screens/prices/explain.tsx'
 import { Prices } from '../screens/prices/prices.tsx'
@@ -136,6 +137,17 @@ const invoiceRoute = createRoute({
 const sessionsRoute = createRoute({ ...at, path: '/sessions', component: Sessions })
 const usersRoute = createRoute({ ...at, path: '/users', component: Users })
 const policyRoute = createRoute({ ...at, path: '/policy', component: Policy })
+const explainAccessRoute = createRoute({
+  ...at,
+  path: '/policy/explain',
+  validateSearch: readAskedAccess,
+  component: () => {
+    const navigate = explainAccessRoute.useNavigate()
+    return (
+      <ExplainAccess asked={explainAccessRoute.useSearch()} onAsked={(search) => void navigate({ search })} />
+    )
+  },
+})
 const auditRoute = createRoute({
   ...at,
   path: '/audit',
@@ -193,6 +205,7 @@ export const router = createRouter({
     sessionsRoute,
     usersRoute,
     policyRoute,
+    explainAccessRoute,
     auditRoute,
     keysRoute,
     connectRoute,

@@ -8,13 +8,20 @@ export function money(amount: string, currency?: string | null): string {
   return `${sign}${grouped}.${fraction.padEnd(2, '0')}${currency ? ` ${currency}` : ''}`
 }
 
+interface MoneyProps {
+  readonly value: string
+  readonly currency?: string | null
+  /** Decimals of the longest amount that the column may have. */
+  readonly places?: number
+}
+
 /** An amount in a column: the points stand below each other, whatever the fractions. */
-export function Money({ value, currency }: { readonly value: string; readonly currency?: string | null }) {
+export function Money({ value, currency, places = 9 }: MoneyProps) {
   const [whole = '', fraction = ''] = money(value).split('.')
   return (
     <span className="money">
       {`${whole}.${fraction}`}
-      <span className="pad" data-pad={'0'.repeat(Math.max(0, 9 - fraction.length))} />
+      <span className="pad" data-pad={'0'.repeat(Math.max(0, places - fraction.length))} />
       {currency ? ` ${currency}` : ''}
     </span>
   )

@@ -152,7 +152,7 @@ function Cost({ record }: { readonly record: Priced }) {
             {
               title: 'Amount',
               isNumber: true,
-              cell: ({ amount }) => <Money value={amount} currency={currency} />,
+              cell: ({ amount }) => <Money value={amount} currency={currency} places={14} />,
             },
           ]}
         />
