@@ -50,6 +50,7 @@ const own = [
   '/budgets',
   '/invoices',
   '/keys',
+  '/me',
   '/connect',
 ]
 

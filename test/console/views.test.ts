@@ -33,6 +33,7 @@ const routes = [
   '/policy',
   '/policy/explain',
   '/audit?action=users.create',
+  '/me',
   '/connect',
   '/settings?find=http',
 ]

@@ -17,6 +17,7 @@ import { Invoice } from '../screens/cost/invoice.tsx'
 import { Invoices } from '../screens/cost/invoices.tsx'
 import { Keys, readKeyFilter } from '../screens/people/keys.tsx'
 import { Overview } from '../screens/overview.tsx'
+import { Me } from '../screens/me/me.tsx'
 import { ExplainAccess, readAskedAccess } from '../screens/policy/explain-access.tsx'
 import { Policy } from '../screens/policy/policy.tsx'
 import { PriceDrafts } from '../screens/prices/drafts.tsx'
@@ -182,6 +183,7 @@ const settingsRoute = createRoute({
     )
   },
 })
+const meRoute = createRoute({ ...at, path: '/me', component: Me })
 const connectRoute = createRoute({ ...at, path: '/connect', component: Connect })
 
 export const router = createRouter({
@@ -210,6 +212,7 @@ export const router = createRouter({
     keysRoute,
     connectRoute,
     settingsRoute,
+    meRoute,
   ]),
   defaultPreload: 'intent',
   scrollRestoration: true,

@@ -126,7 +126,9 @@ function Who({ user }: { readonly user: User }) {
   })
   return (
     <div className="who">
-      <span title={user.roles.join(', ')}>{user.username}</span>
+      <Link to="/me" title={user.roles.join(', ')}>
+        {user.username}
+      </Link>
       <button type="button" onClick={() => leave.mutate()}>
         Log out
       </button>

@@ -9,6 +9,7 @@ import { Empty, Failure, Loaded } from '../../parts/states.tsx'
 import { priceText } from '../../parts/price.ts'
 import { Definitions } from './definitions.tsx'
 import { State } from './servers.tsx'
+import { ServerSettings } from './server-settings.tsx'
 import { ToolPrice } from './tool-price.tsx'
 import { ToolRun } from './tool-run.tsx'
 
@@ -41,6 +42,12 @@ export function Server({ name }: { readonly name: string }) {
               <dd>{found.access}</dd>
               <dt>Credential</dt>
               <dd>{found.auth?.type ?? 'none'}</dd>
+              {found.description !== undefined && (
+                <>
+                  <dt>What it is</dt>
+                  <dd>{found.description}</dd>
+                </>
+              )}
               {found.lastFailure && (
                 <>
                   <dt>Last failure</dt>
@@ -54,13 +61,20 @@ export function Server({ name }: { readonly name: string }) {
             {(has(user, 'admin') || found.ownerId === user.userId) && (
               <>
                 <Test name={name} />
+                <ServerSettings server={found} />
                 <Definitions server={name} />
               </>
+            )}
+            {found.status === 'inactive' ? (
+              <Empty title="In quarantine">
+                <p>Nothing is sent to it, so nobody knows its tools now.</p>
+              </Empty>
+            ) : (
+              <Tools name={name} />
             )}
           </>
         )}
       </Loaded>
-      <Tools name={name} />
     </>
   )
 }
