@@ -44,6 +44,7 @@ const details = {
   '/calls/': ['/billing/usage', 'id'],
   '/prices/': ['/billing/rules', 'id'],
   '/accounts/': ['/billing/accounts', 'id'],
+  '/users/': ['/users', 'id'],
   '/invoices/': ['/billing/invoices', 'id'],
 } as const
 

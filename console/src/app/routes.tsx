@@ -7,7 +7,8 @@ import {
   type ErrorComponentProps,
 } from '@tanstack/react-router'
 import { Failure, Empty } from '../parts/states.tsx'
-import { Account, Accounts } from '../screens/cost/accounts.tsx'
+import { Account } from '../screens/accounts/account.tsx'
+import { Accounts } from '../screens/accounts/accounts.tsx'
 import { Audit, readAuditFilter } from '../screens/people/audit.tsx'
 import { Budgets } from '../screens/cost/budgets.tsx'
 import { Call } from '../screens/calls/call.tsx'
@@ -29,6 +30,7 @@ import { Server } from '../screens/servers/server.tsx'
 import { Servers } from '../screens/servers/servers.tsx'
 import { Sessions } from '../screens/calls/sessions.tsx'
 import { readUsageView, Usage } from '../screens/cost/usage.tsx'
+import { UserPage } from '../screens/people/user.tsx'
 import { Users } from '../screens/people/users.tsx'
 import { readSettingFilter, Settings } from '../screens/system/settings.tsx'
 import { Shell } from './shell.tsx'
@@ -137,6 +139,11 @@ const invoiceRoute = createRoute({
 })
 const sessionsRoute = createRoute({ ...at, path: '/sessions', component: Sessions })
 const usersRoute = createRoute({ ...at, path: '/users', component: Users })
+const userRoute = createRoute({
+  ...at,
+  path: '/users/$id',
+  component: () => <UserPage id={userRoute.useParams().id} />,
+})
 const policyRoute = createRoute({ ...at, path: '/policy', component: Policy })
 const explainAccessRoute = createRoute({
   ...at,
@@ -206,6 +213,7 @@ export const router = createRouter({
     invoiceRoute,
     sessionsRoute,
     usersRoute,
+    userRoute,
     policyRoute,
     explainAccessRoute,
     auditRoute,

@@ -12,7 +12,7 @@ import { Empty, Failure } from '../../parts/states.tsx'
 import type { Column } from '../../parts/table.tsx'
 
 type User = Schemas['User']
-const roles = ['member', 'operator', 'auditor', 'admin'] as const
+export const roles = ['member', 'operator', 'auditor', 'admin'] as const
 
 export function Users() {
   const user = useUser()
@@ -25,7 +25,14 @@ export function Users() {
   })
   const mayChange = has(user, 'admin')
   const columns: readonly Column<User>[] = [
-    { title: 'Name', cell: ({ username }) => username },
+    {
+      title: 'Name',
+      cell: ({ id, username }) => (
+        <Link to="/users/$id" params={{ id }}>
+          {username}
+        </Link>
+      ),
+    },
     { title: 'Roles', cell: ({ roles: held }) => held.join(', ') },
     { title: 'Groups', cell: ({ groups }) => groups.join(', ') },
     {
