@@ -1,5 +1,6 @@
 // Takes the pictures of the docs: a gateway with the demo's month, its console in a real browser.
-// `node test/console/screenshots.ts [FOLDER]`; without a folder into docs/images.
+// `npm run screenshots`, or with a folder after `--` to put them there; into docs/images otherwise. Where the font Inter
+// is installed (fonts-inter in Debian) it is used.
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Page } from 'playwright-core'
@@ -31,7 +32,7 @@ async function runTool(page: Page): Promise<void> {
   await form.getByLabel('to').fill('Porto')
   await form.getByRole('button', { name: 'Run' }).click()
   await form.getByText(/Answered, for/).waitFor()
-  await page.getByText('route', { exact: true }).first().scrollIntoViewIfNeeded()
+  await form.getByText('All of it').scrollIntoViewIfNeeded()
 }
 
 async function openFirstCall(page: Page): Promise<void> {

@@ -36,7 +36,7 @@ export function ToolRun({ server, tool }: ToolRunProps) {
         <button className="primary" disabled={run.isPending}>
           {run.isPending ? 'Running…' : 'Run'}
         </button>
-        <span className="quiet">{tool.price?.text ?? 'It has no price.'} You pay.</span>
+        <span className="quiet">{tool.price ? `${tool.price.text}.` : 'It has no price.'} You pay.</span>
       </div>
       <Failure error={run.error} />
       {run.data && <Answer answer={run.data} />}
