@@ -68,7 +68,7 @@ export const settingsSchema = section({
   demo: z
     .boolean('must be true or false')
     .default(false)
-    .describe('Registers a sample server, prices and an account.'),
+    .describe('Registers sample servers, prices and an account; an empty store gets a month of usage.'),
   stdio: section({
     allow: z.array(command, 'must be a list').default([]).describe('Commands that stdio servers may run.'),
     maxMemoryMib: whole(0, 1_048_576, 2048).describe('Of one child with all that it started; 0: no limit.'),

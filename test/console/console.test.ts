@@ -105,13 +105,17 @@ test('a price, a budget and a top-up count from the next call on', async () => {
   expect(await costOf()).toBe('0.5')
   await stage.goto('/budgets')
   await stage.page.getByText('Make a budget').click()
-  await stage.page.getByLabel('Which').fill(ben.userId ?? '')
+  await stage.page.getByLabel('Which').selectOption('ben')
   await stage.page.getByLabel('Amount').fill('1.5')
   await stage.page.getByRole('button', { name: 'Make the budget' }).click()
   await stage.page.getByRole('row', { name: /1\.25 USD of 1\.50 USD/ }).waitFor()
   expect((await stage.callAs(ben.credential, 'ok')).json.result.structuredContent.code).toBe(
     'budget_exhausted',
   )
+  await stage.page.getByLabel(/^More of/).fill('0.75')
+  await stage.page.getByRole('button', { name: 'For a day' }).click()
+  await stage.page.getByRole('row', { name: /1\.25 USD of 2\.25 USD/ }).waitFor()
+  expect(await costOf()).toBe('0.5')
   await stage.page.getByRole('button', { name: /^Remove/ }).click()
   await stage.page.getByRole('button', { name: /^Remove .* now$/ }).click()
   await stage.page.getByText('No budgets yet').waitFor()

@@ -171,13 +171,23 @@ function Budgets() {
   )
 }
 
-/** Servers that fail, and budgets that run out. */
+/** Keys that end sooner than this are told of. */
+const soonMs = 7 * 86_400_000
+
+/** Servers that fail, budgets that run out, and one's keys that end. */
 function Attention() {
   const servers = useQuery(serversQuery)
   const budgets = useQuery(budgetsQuery)
+  const keys = useQuery({
+    queryKey: ['keys', ''],
+    queryFn: () => allPages((query) => call('GET /keys', { query })),
+  })
+  const ending = (keys.data ?? []).filter(
+    ({ expiresAt }) => expiresAt !== undefined && Date.parse(expiresAt) - Date.now() < soonMs,
+  )
   const failing = servers.data?.filter(({ status }) => status === 'error') ?? []
   const short = budgets.data?.filter(({ state }) => state !== 'ok') ?? []
-  if (failing.length + short.length === 0) return null
+  if (failing.length + short.length + ending.length === 0) return null
   return (
     <section>
       <h2>What needs attention</h2>
@@ -203,6 +213,11 @@ function Attention() {
                 ; it begins anew <Time at={resetsAt} />
               </>
             )}
+          </li>
+        ))}
+        {ending.map(({ id, name, expiresAt = '' }) => (
+          <li key={id}>
+            Your key <Link to="/keys">{name}</Link> ends <Time at={expiresAt} />
           </li>
         ))}
       </ul>

@@ -1,6 +1,8 @@
-// Sessions, and how to end one.
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+// Sessions as they stand, with whose they are, and how to end one.
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import { call } from '../../api/client.ts'
+import { serversQuery } from '../../api/lists.ts'
 import type { Schemas } from '../../api/types.ts'
 import { Confirm } from '../../parts/confirm.tsx'
 import { Time } from '../../parts/format.tsx'
@@ -9,13 +11,31 @@ import { Empty, Failure } from '../../parts/states.tsx'
 import type { Column } from '../../parts/table.tsx'
 
 export function Sessions() {
+  const servers = useQuery(serversQuery)
+  const nameOf = new Map(servers.data?.map(({ id, name }) => [id, name]))
   const queries = useQueryClient()
   const close = useMutation({
     mutationFn: (id: string) => call('DELETE /sessions/{id}', { params: { id } }),
     onSuccess: () => queries.invalidateQueries({ queryKey: ['sessions'] }),
   })
   const columns: readonly Column<Schemas['Session']>[] = [
-    { title: 'Session', cell: ({ id }) => <code>{id}</code> },
+    {
+      title: 'Session',
+      cell: ({ id }) => (
+        <Link to="/calls" search={{ session: id }} title="Its calls">
+          <code>{id}</code>
+        </Link>
+      ),
+    },
+    { title: 'Server', cell: ({ serverId }) => nameOf.get(serverId) ?? <code>{serverId}</code> },
+    {
+      title: 'User',
+      cell: ({ userId }) => (
+        <Link to="/calls" search={{ user: userId }} title="Their calls">
+          <code>{userId}</code>
+        </Link>
+      ),
+    },
     { title: 'Transport', cell: ({ transport }) => transport },
     { title: 'State', cell: ({ status }) => <span className={`badge ${status}`}>{status}</span> },
     { title: 'Opened', cell: ({ createdAt }) => <Time at={createdAt} /> },

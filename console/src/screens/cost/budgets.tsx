@@ -1,16 +1,16 @@
 // Budgets: how much of each is used, and one more.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { useState } from 'react'
 import { call } from '../../api/client.ts'
 import { budgetsQuery } from '../../api/lists.ts'
 import type { Schemas } from '../../api/types.ts'
 import { has, useUser } from '../../app/session.ts'
 import { Confirm } from '../../parts/confirm.tsx'
-import { Field } from '../../parts/field.tsx'
 import { money, Time } from '../../parts/format.tsx'
 import { Empty, Failure, Loaded } from '../../parts/states.tsx'
 import { Table, type Column } from '../../parts/table.tsx'
 import { words } from '../../parts/words.ts'
+import { IncreaseBudget } from './increase-budget.tsx'
+import { MakeBudget } from './make-budget.tsx'
 
 type Budget = Schemas['Budget']
 
@@ -30,7 +30,7 @@ export function Budgets() {
   const mayChange = has(user, 'admin')
   const columns: readonly Column<Budget>[] = [
     { title: 'Name', cell: ({ id, name }) => name ?? id },
-    { title: 'For', cell: ({ scope }) => words(scope) },
+    { title: 'For', cell: ({ scope, subject }) => (subject === undefined ? words(scope) : subject) },
     {
       title: 'In a',
       cell: ({ window }) => (typeof window === 'string' ? window : `${window.rollingSeconds} s`),
@@ -41,8 +41,13 @@ export function Budgets() {
         <>
           {amountOf(budget, budget.spent)} of {amountOf(budget, budget.limit)}{' '}
           <span className={`badge ${budget.state}`}>{budget.state}</span>
+          {budget.increases.length > 0 && <p className="hint">with more for a while</p>}
         </>
       ),
+    },
+    {
+      title: 'Tells at',
+      cell: ({ thresholds }) => thresholds.map((share) => `${Number(share) * 100} %`).join(', '),
     },
     { title: 'Left', isNumber: true, cell: (budget) => amountOf(budget, budget.remaining) },
     { title: 'Refuses', cell: ({ mode }) => (mode === 'hard' ? 'yes' : `no (${mode})`) },
@@ -52,7 +57,10 @@ export function Budgets() {
           {
             title: '',
             cell: ({ id, name }: Budget) => (
-              <Confirm verb="Remove" what={name ?? id} onConfirm={() => remove.mutate(id)} />
+              <span className="row">
+                <IncreaseBudget id={id} name={name ?? id} onDone={refresh} />
+                <Confirm verb="Remove" what={name ?? id} onConfirm={() => remove.mutate(id)} />
+              </span>
             ),
           },
         ]
@@ -61,7 +69,7 @@ export function Budgets() {
   return (
     <>
       <h1>Budgets</h1>
-      {mayChange && <Add onDone={refresh} />}
+      {mayChange && <MakeBudget onDone={refresh} />}
       <Failure error={remove.error} />
       <Loaded query={budgets}>
         {(items) =>
@@ -73,85 +81,15 @@ export function Budgets() {
               </p>
             </Empty>
           ) : (
-            <Table name="Budgets" columns={columns} rows={items} idOf={({ id }) => id} />
+            <Table
+              name="Budgets"
+              columns={columns}
+              rows={items}
+              idOf={({ id, subject }) => `${id} ${subject ?? ''}`}
+            />
           )
         }
       </Loaded>
     </>
-  )
-}
-
-const scopes = ['account', 'user', 'key', 'server'] as const
-const windows = ['day', 'week', 'month', 'lifetime'] as const
-
-function Add({ onDone }: { readonly onDone: () => unknown }) {
-  const [kind, setKind] = useState<(typeof scopes)[number]>('user')
-  const [subject, setSubject] = useState('*')
-  const [amount, setAmount] = useState('')
-  const [unit, setUnit] = useState<'money' | 'calls'>('money')
-  const [window, setWindow] = useState<(typeof windows)[number]>('month')
-  const add = useMutation({
-    mutationFn: () =>
-      call('POST /billing/budgets', { body: { scope: { [kind]: subject }, amount, unit, window } }),
-    onSuccess: onDone,
-  })
-  return (
-    <details className="panel">
-      <summary>Make a budget</summary>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault()
-          add.mutate()
-        }}
-      >
-        <Field label="Of">
-          <select
-            value={kind}
-            onChange={(event) => setKind(scopes.find((each) => each === event.target.value) ?? 'user')}
-          >
-            {scopes.map((each) => (
-              <option key={each}>{each}</option>
-            ))}
-          </select>
-        </Field>
-        <Field label="Which" hint="Its id, or * for each of them on its own.">
-          <input value={subject} onChange={(event) => setSubject(event.target.value)} required />
-        </Field>
-        <Field label="Amount">
-          <input
-            value={amount}
-            onChange={(event) => setAmount(event.target.value)}
-            inputMode="decimal"
-            required
-          />
-        </Field>
-        <Field label="Counted in">
-          <select
-            value={unit}
-            onChange={(event) => setUnit(event.target.value === 'calls' ? 'calls' : 'money')}
-          >
-            <option>money</option>
-            <option>calls</option>
-          </select>
-        </Field>
-        <Field label="In a">
-          <select
-            value={window}
-            onChange={(event) => setWindow(windows.find((each) => each === event.target.value) ?? 'month')}
-          >
-            {windows.map((each) => (
-              <option key={each}>{each}</option>
-            ))}
-          </select>
-        </Field>
-        <Failure error={add.error} />
-        <div className="row">
-          <button className="primary" disabled={add.isPending}>
-            Make the budget
-          </button>
-        </div>
-      </form>
-    </details>
   )
 }

@@ -25,6 +25,15 @@ const columns: readonly Column<Server>[] = [
   { title: 'State', cell: (server) => <State server={server} /> },
   { title: 'Transport', cell: ({ transport }) => <code>{transport.type}</code> },
   { title: 'Who may use it', cell: ({ access }) => access },
+  {
+    title: 'Last failure',
+    cell: ({ lastFailure }) =>
+      lastFailure && (
+        <>
+          {lastFailure.message}, <Time at={lastFailure.at} />
+        </>
+      ),
+  },
   { title: 'Changed', cell: ({ updatedAt }) => <Time at={updatedAt} /> },
 ]
 
