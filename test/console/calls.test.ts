@@ -31,7 +31,7 @@ test('a call is made once more by the command that its page shows', async () => 
   const called = await stage.callAs(will.credential)
   await stage.open(`/calls/${String(called.headers['tollbridge-call-id'])}`, 'will')
   await page.getByRole('heading', { name: 'Cost: 0.25 USD' }).waitFor()
-  await page.getByRole('link', { name: will.accountId }).waitFor()
+  await page.getByTitle('All calls of this account').waitFor()
   const command = await page.locator('.copy pre').innerText()
   const run = await promisify(execFile)('bash', ['-c', command], {
     env: { ...process.env, TOLLBRIDGE_KEY: will.credential },
@@ -39,7 +39,7 @@ test('a call is made once more by the command that its page shows', async () => 
   })
   expect(run.stdout).toMatch(/^HTTP\/1\.1 200/)
   expect(run.stdout.toLowerCase()).toContain('tollbridge-cost: 0.25')
-  await page.getByRole('link', { name: will.accountId }).click()
+  await page.getByTitle('All calls of this account').click()
   await stage.heading('Calls').waitFor()
   await expect.poll(() => page.locator('a[href^="/calls/use_"]').count(), { timeout: 10_000 }).toBe(2)
 })

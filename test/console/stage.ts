@@ -1,6 +1,6 @@
 // A gateway with one server and a browser before its console; each test gets a page of its own, watched for what none may do.
 import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, vi } from 'vitest'
 import { launchChromium } from '../harness/chromium.ts'
 import { adminPassword, startTestGateway, type TestGateway } from '../harness/gateway.ts'
 import { freePort } from '../harness/ports.ts'
@@ -18,6 +18,9 @@ export const evil = '<img src=x onerror="alert(1)"> <script>alert(2)</script> ja
 
 export const passwordOf = (name: string): string =>
   name === 'admin' ? adminPassword : `Member-passw0rd-${name}`
+
+/** A browser, a gateway and other tests share two cores: what is slow there is not wrong. */
+const patienceMs = 90_000
 
 interface StageOptions {
   /** Whether the server is registered already, as `stub`, for everybody. */
@@ -76,6 +79,7 @@ export class Stage {
     this.#odd = []
     this.context = await this.browser.newContext()
     this.page = await this.context.newPage()
+    this.page.setDefaultTimeout(patienceMs / 2)
     this.page.on('pageerror', (error) => this.#odd.push(`error: ${error.message}`))
     this.page.on('dialog', (dialog) => {
       this.#odd.push(`dialog: ${dialog.message()}`)
@@ -122,6 +126,7 @@ export class Stage {
 }
 
 export function useStage(options: StageOptions = {}): Stage {
+  vi.setConfig({ testTimeout: patienceMs, hookTimeout: patienceMs })
   const stage = new Stage()
   beforeAll(() => stage.start(options))
   afterAll(() => stage.stop())

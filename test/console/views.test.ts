@@ -55,7 +55,7 @@ beforeAll(async () => {
   }
 })
 
-describe('every view', { timeout: 120_000 }, () => {
+describe('every view', () => {
   test('opens cold by its address, without a fault, in a window of 320 pixels too', async () => {
     await stage.open('/')
     await stage.heading('Overview').waitFor()

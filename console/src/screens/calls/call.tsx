@@ -2,6 +2,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { call } from '../../api/client.ts'
+import { useNames } from '../../api/names.ts'
 import type { Schemas } from '../../api/types.ts'
 import { has, useUser } from '../../app/session.ts'
 import { Copy } from '../../parts/copy.tsx'
@@ -46,6 +47,7 @@ export function Call({ id }: { readonly id: string }) {
 }
 
 function Facts({ record }: { readonly record: Priced }) {
+  const nameOf = useNames()
   const { server, method, tool, outcome, statusCode, error, userId, accountId, keyId, sessionId } = record
   const others = [
     ['User', 'user', userId],
@@ -89,7 +91,7 @@ function Facts({ record }: { readonly record: Priced }) {
               <dt>{title}</dt>
               <dd>
                 <Link to="/calls" search={{ [name]: value }} title={`All calls of this ${name}`}>
-                  <code>{value}</code>
+                  {nameOf(value)}
                 </Link>
               </dd>
             </div>

@@ -3,6 +3,7 @@ import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { call } from '../../api/client.ts'
+import { useNames } from '../../api/names.ts'
 import type { Operations, Schemas } from '../../api/types.ts'
 import { useLive } from '../../app/live.ts'
 import { Field } from '../../parts/field.tsx'
@@ -62,6 +63,7 @@ interface CallsProps {
 }
 
 export function Calls({ filter, onFilter }: CallsProps) {
+  const nameOf = useNames()
   const [isPaused, setPaused] = useState(false)
   const live = useLive([['calls']], isPaused)
   const calls = useInfiniteQuery({
@@ -96,7 +98,7 @@ export function Calls({ filter, onFilter }: CallsProps) {
           (name) =>
             filter[name] !== undefined && (
               <button key={name} type="button" onClick={() => change(name, '')}>
-                {name} {filter[name]} ✕
+                {name} {nameOf(filter[name])} ✕
               </button>
             ),
         )}

@@ -1,8 +1,8 @@
 // Sessions as they stand, with whose they are, and how to end one.
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { call } from '../../api/client.ts'
-import { serversQuery } from '../../api/lists.ts'
+import { useNames } from '../../api/names.ts'
 import type { Schemas } from '../../api/types.ts'
 import { Confirm } from '../../parts/confirm.tsx'
 import { Time } from '../../parts/format.tsx'
@@ -11,8 +11,7 @@ import { Empty, Failure } from '../../parts/states.tsx'
 import type { Column } from '../../parts/table.tsx'
 
 export function Sessions() {
-  const servers = useQuery(serversQuery)
-  const nameOf = new Map(servers.data?.map(({ id, name }) => [id, name]))
+  const nameOf = useNames()
   const queries = useQueryClient()
   const close = useMutation({
     mutationFn: (id: string) => call('DELETE /sessions/{id}', { params: { id } }),
@@ -27,12 +26,12 @@ export function Sessions() {
         </Link>
       ),
     },
-    { title: 'Server', cell: ({ serverId }) => nameOf.get(serverId) ?? <code>{serverId}</code> },
+    { title: 'Server', cell: ({ serverId }) => nameOf(serverId) },
     {
       title: 'User',
       cell: ({ userId }) => (
         <Link to="/calls" search={{ user: userId }} title="Their calls">
-          <code>{userId}</code>
+          {nameOf(userId)}
         </Link>
       ),
     },

@@ -2,13 +2,13 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { call } from '../../api/client.ts'
 import { budgetsQuery } from '../../api/lists.ts'
+import { useNames } from '../../api/names.ts'
 import type { Schemas } from '../../api/types.ts'
 import { has, useUser } from '../../app/session.ts'
 import { Confirm } from '../../parts/confirm.tsx'
 import { money, Time } from '../../parts/format.tsx'
 import { Empty, Failure, Loaded } from '../../parts/states.tsx'
 import { Table, type Column } from '../../parts/table.tsx'
-import { words } from '../../parts/words.ts'
 import { IncreaseBudget } from './increase-budget.tsx'
 import { MakeBudget } from './make-budget.tsx'
 
@@ -20,6 +20,7 @@ const amountOf = (budget: Budget, amount: string): string =>
 
 export function Budgets() {
   const user = useUser()
+  const nameOf = useNames()
   const queries = useQueryClient()
   const budgets = useQuery(budgetsQuery)
   const refresh = () => queries.invalidateQueries({ queryKey: budgetsQuery.queryKey })
@@ -30,7 +31,13 @@ export function Budgets() {
   const mayChange = has(user, 'admin')
   const columns: readonly Column<Budget>[] = [
     { title: 'Name', cell: ({ id, name }) => name ?? id },
-    { title: 'For', cell: ({ scope, subject }) => (subject === undefined ? words(scope) : subject) },
+    {
+      title: 'For',
+      cell: ({ scope, subject }) =>
+        subject === undefined
+          ? Object.entries(scope).map(([kind, id]) => `${kind} ${id === '*' ? 'each' : nameOf(id)}`)
+          : nameOf(subject),
+    },
     {
       title: 'In a',
       cell: ({ window }) => (typeof window === 'string' ? window : `${window.rollingSeconds} s`),

@@ -2,6 +2,7 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { call } from '../../api/client.ts'
+import { useNames } from '../../api/names.ts'
 import type { Schemas } from '../../api/types.ts'
 import { Bars, type Bar } from '../../parts/bars.tsx'
 import { Field } from '../../parts/field.tsx'
@@ -50,12 +51,13 @@ const barsOf = (groups: readonly Group[], by: Exclude<UsageView['by'], undefined
 
 /** A group's name; it leads to the group's calls where the list of calls can be filtered by it. */
 function Calls({ group, by }: { readonly group: Group; readonly by: Exclude<UsageView['by'], undefined> }) {
+  const nameOf = useNames()
   const name = group[by]
   if (name === undefined || name === null) return 'none'
   if (by === 'day') return name
   return (
     <Link to="/calls" search={readCallFilter({ [by]: name })}>
-      {name}
+      {nameOf(name)}
     </Link>
   )
 }

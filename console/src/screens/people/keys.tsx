@@ -3,6 +3,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { call } from '../../api/client.ts'
+import { useNames } from '../../api/names.ts'
 import { allPages } from '../../api/pages.ts'
 import type { Schemas } from '../../api/types.ts'
 import { has, useUser } from '../../app/session.ts'
@@ -29,6 +30,7 @@ const overlapSeconds = 3600
 
 export function Keys({ filter: { user } }: { readonly filter: KeyFilter }) {
   const self = useUser()
+  const nameOf = useNames()
   const queries = useQueryClient()
   const [made, setMade] = useState<string>()
   const keys = useQuery({
@@ -108,7 +110,11 @@ export function Keys({ filter: { user } }: { readonly filter: KeyFilter }) {
           ) : (
             <Table
               name="Keys"
-              columns={[...columns, { title: '', cell: actions }]}
+              columns={[
+                ...(user === undefined ? [] : [{ title: 'Of', cell: ({ userId }: Key) => nameOf(userId) }]),
+                ...columns,
+                { title: '', cell: actions },
+              ]}
               rows={items}
               idOf={({ id }) => id}
             />

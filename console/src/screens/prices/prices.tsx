@@ -101,7 +101,11 @@ function RuleTable({ title, rules }: { readonly title: string; readonly rules: r
     { title: 'Version', isNumber: true, cell: ({ version }) => version },
     {
       title: 'State',
-      cell: ({ active, state }) => (state === 'retired' ? 'retired' : active ? 'in force' : 'resting'),
+      cell: ({ active, state }) => (
+        <span className={`badge ${active ? 'active' : 'quiet'}`}>
+          {state === 'retired' ? 'retired' : active ? 'in force' : 'resting'}
+        </span>
+      ),
     },
   ]
   const switchColumn: Column<Rule> = {

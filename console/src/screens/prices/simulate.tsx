@@ -2,6 +2,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { call } from '../../api/client.ts'
+import { useNames } from '../../api/names.ts'
 import type { Schemas } from '../../api/types.ts'
 import { startOf } from '../../parts/days.ts'
 import { Field } from '../../parts/field.tsx'
@@ -74,6 +75,7 @@ export function SimulatePrices({ span, onSpan }: SimulateProps) {
 }
 
 function Comparison({ simulation }: { readonly simulation: Schemas['Simulation'] }) {
+  const nameOf = useNames()
   const { totals, byRule, byAccount } = simulation
   return (
     <>
@@ -98,7 +100,7 @@ function Comparison({ simulation }: { readonly simulation: Schemas['Simulation']
             title: 'Account',
             cell: ({ accountId }) => (
               <Link to="/accounts/$id" params={{ id: accountId }}>
-                {accountId}
+                {nameOf(accountId)}
               </Link>
             ),
           },
