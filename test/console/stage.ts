@@ -20,7 +20,7 @@ export const passwordOf = (name: string): string =>
   name === 'admin' ? adminPassword : `Member-passw0rd-${name}`
 
 /** A browser, a gateway and other tests share two cores: what is slow there is not wrong. */
-const patienceMs = 90_000
+const patienceMs = 120_000
 
 interface StageOptions {
   /** Whether the server is registered already, as `stub`, for everybody. */

@@ -119,10 +119,17 @@ describe('the files of the console', () => {
     )
     const sizes = names.map(({ parentPath, name }) => gzipSync(readFileSync(join(parentPath, name))).length)
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(200_000)
-    const from = performance.now()
-    await stage.goto('/')
-    await stage.heading('Log in to Tollbridge').waitFor()
-    expect(performance.now() - from).toBeLessThan(2000)
+    // The best of a few: what else runs on the machine is not the console's fault.
+    const tookMs: number[] = []
+    for (let load = 0; load < 5; load++) {
+      await stage.closePage()
+      await stage.newPage()
+      const from = performance.now()
+      await stage.goto('/')
+      await stage.heading('Log in to Tollbridge').waitFor()
+      tookMs.push(performance.now() - from)
+    }
+    expect(Math.min(...tookMs)).toBeLessThan(1000)
   })
 
   test('come with a policy that lets nothing else in, and only by their own names', async () => {
