@@ -27,7 +27,7 @@ afterEach(stopStubs)
 const count = countFrom('TOLLBRIDGE_TEST_SESSIONS', 150)
 const idleMs = 2000
 const atOnce = 8
-/** The metrics' own connection, and one that the store or a timer happens to open. */
+/** What the metrics, the store or a timer happen to have open. */
 const spareDescriptors = 4
 
 async function setStage() {
@@ -87,7 +87,8 @@ test(`${count} stdio sessions opened over every client transport and abandoned l
   await until(() => children(gateway) === '', 'no child is left or unwaited for', 20_000)
   await until(() => !pids().some(isRunning), 'no grandchild is left', 10_000)
   await until(() => descriptors(gateway) <= before + spareDescriptors, 'descriptors are back')
-  expect(await metric(gateway, 'process_open_fds')).toBeLessThanOrEqual(before + spareDescriptors)
+  // Asking takes a connection, counting takes a folder, and the connection of the last time may still be closing.
+  expect(await metric(gateway, 'process_open_fds')).toBeLessThanOrEqual(before + spareDescriptors + 3)
   await expectClean(gateway)
 }, 600_000)
 
