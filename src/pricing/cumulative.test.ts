@@ -273,14 +273,8 @@ describe('the words of the contract', () => {
     ...(flatPrice && { flatPrice }),
   })
   const amountOf = (price: object, usage: object): string => quote(price, usage).amount
-  const graduated = {
-    tiers: {
-      mode: 'graduated',
-      unit: 'call',
-      ...counting,
-      steps: [step('10', '1', '5'), step('20', '0.5', '7'), step(null, '0.1')],
-    },
-  }
+  const steps = [step('10', '1', '5'), step('20', '0.5', '7'), step(null, '0.1')]
+  const graduated = { tiers: { mode: 'graduated', unit: 'call', ...counting, steps } }
   const volume = { tiers: { ...graduated.tiers, mode: 'volume' } }
 
   test.each([
@@ -313,6 +307,14 @@ describe('the words of the contract', () => {
     expect(rate(compilePrice({ flat: '5', maximum: '2' }), { calls: 1, bytes: 0, durationUs: 0 })).toBe(
       2_000_000_000n,
     )
+  })
+
+  test('a call that adds nothing is held for nothing, though another may enter a step', () => {
+    const { cumulative: curve } = compilePrice({
+      tiers: { mode: 'graduated', unit: 'token', ...counting, steps },
+    })
+    expect(curve?.mostOf(1n, { before: 10n, ahead: 1n })).toBe(7_500_000_000n)
+    expect(curve?.mostOf(0n, { before: 10n, ahead: 1n })).toBe(0n)
   })
 
   test('a volume price that falls gives back what was charged too much', () => {

@@ -85,7 +85,8 @@ export class Cumulative {
     const scale = scaledPerBase[this.unit]
     const span = { from: (before ?? 0n) * scale, ahead: ahead * scale, quantity: count * scale }
     const start = before === undefined ? this.#flat + this.#curve.amountAt(0n) : 0n
-    const most = this.#curve.most(span) + start
+    // Who adds nothing enters no step, though what is ahead of them may.
+    const most = (count === 0n ? 0n : this.#curve.most(span)) + start
     // Amounts are rounded as sums, so that a difference may be rounded up, and never by more.
     return most <= 0n ? 0n : (most + exactPerNano - 1n) / exactPerNano
   }

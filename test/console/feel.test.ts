@@ -17,7 +17,7 @@ test('times and days are those of the chosen zone, and stay so', async () => {
     new Intl.DateTimeFormat('en-US', { dateStyle: 'medium', timeStyle: 'medium', timeZone }).format(
       new Date(time),
     )
-  for (const zone of ['Pacific/Kiritimati', 'Pacific/Pago_Pago', 'UTC']) {
+  for (const zone of ['UTC', 'Pacific/Pago_Pago', 'Pacific/Kiritimati']) {
     await page.getByLabel('Time zone').focus()
     await page.getByLabel('Time zone').selectOption(zone)
     await page
@@ -31,8 +31,6 @@ test('times and days are those of the chosen zone, and stay so', async () => {
       .waitFor()
     expect(await page.getByLabel('Time zone').inputValue()).toBe(zone)
   }
-  await page.getByLabel('Time zone').focus()
-  await page.getByLabel('Time zone').selectOption('Pacific/Kiritimati')
   await stage.goto('/usage')
   const today = new Intl.DateTimeFormat('en-CA', { timeZone: 'Pacific/Kiritimati', dateStyle: 'short' })
   await page
