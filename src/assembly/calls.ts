@@ -17,6 +17,7 @@ import { KeptEventStore } from '../sessions/kept-event-store.ts'
 import { KeptStreams } from '../sessions/kept-streams.ts'
 import type { Permissions } from '../policy/permissions.ts'
 import type { Limits } from '../policy/limits/limits.ts'
+import { OpenStreams } from '../sessions/open-streams.ts'
 import { PriceTags } from '../sessions/price-tags.ts'
 import { Metering } from '../sessions/metering.ts'
 import { PaidCalls } from '../sessions/paid-calls.ts'
@@ -96,12 +97,16 @@ export async function buildCalls(parts: CallParts) {
     endpoints,
     upstreams,
     catalogues,
+    seenEras,
     credentials,
   } = parts
   const settled = new SettledCalls()
   settled.listen(({ record }) => {
     metrics.callsBy(record.outcome).inc()
     metrics.callDurationSeconds.observe(record.durationUs / 1e6)
+    const { outcome, upstreamEra } = record
+    const server = outcome === 'success' ? registry.findById(record.serverId) : undefined
+    if (server && upstreamEra && upstreamEra !== 'none') seenEras.note(server, upstreamEra)
   })
   const openCalls = new OpenCalls(new CallIds(clock, { last: lastRecord }), clock)
   const { topUpLinks, linkQuestion } = linksOf(parts)
@@ -188,6 +193,8 @@ export async function buildCalls(parts: CallParts) {
     onInitializeFailed: (session) => void sessions.close(session),
     maxInFlight: config.calls.maxInFlight,
   })
+  const openStreams = new OpenStreams([sessions, relay])
+  metrics.registry.beforeRender(() => metrics.streams.set(openStreams.count))
   const paramChecks = new ParamChecks(catalogues, routes, parts.permissions)
   const resumption = new Resumption({ relay, streams })
   return {
@@ -197,6 +204,7 @@ export async function buildCalls(parts: CallParts) {
     priceTags,
     sessionStore,
     sessions,
+    openStreams,
     relay,
     resumption,
     paramChecks,

@@ -15,6 +15,7 @@ import { BundleStore } from '../registry/bundle-store.ts'
 import { Endpoints } from '../registry/endpoints.ts'
 import { Registry } from '../registry/servers.ts'
 import { ServerStore } from '../registry/store.ts'
+import { SeenEras } from '../upstreams/seen-eras.ts'
 import { ChildWatch } from '../upstreams/child-watch.ts'
 import { Catalogues } from '../upstreams/catalogue.ts'
 import { Egress } from '../upstreams/egress.ts'
@@ -106,14 +107,18 @@ export async function buildServers(parts: ServerParts) {
     clock,
     version: manifest.version,
   })
-  catalogues.onHandshake((server, { ok, error }) => {
+  const seenEras = new SeenEras()
+  catalogues.onHandshake((server, { ok, era, error }) => {
+    if (era) seenEras.note(server, era)
     if (ok) registry.recordSuccess(server.id)
     else if (error) registry.recordFailure(server.id, error)
   })
   // A newer revision has a catalogue of its own; only what is gone must be forgotten.
   registry.onChange((change) => {
-    if (change.kind === 'removed') catalogues.invalidate(change.id)
+    if (change.kind !== 'removed') return
+    catalogues.invalidate(change.id)
+    seenEras.forget(change.id)
   })
   const endpoints = new Endpoints({ registry, bundles })
-  return { egress, registry, bundles, endpoints, upstreams, catalogues, userTokens, consents }
+  return { egress, registry, bundles, endpoints, upstreams, catalogues, seenEras, userTokens, consents }
 }

@@ -316,6 +316,12 @@ export const errorCodes = {
     fault: 'gateway',
     sentence: 'The MCP server is switched off; ask its operator.',
   },
+  stream_closed: {
+    status: 503,
+    rpc: 50309,
+    fault: 'gateway',
+    sentence: 'This stream was closed by its user or an administrator; open it again if it is still needed.',
+  },
   overloaded: {
     status: 503,
     rpc: 50303,

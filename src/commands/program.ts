@@ -23,6 +23,7 @@ import { addBackupCommands } from './store/backup-commands.ts'
 import { addServeCommand } from './serve.ts'
 import { addServerCommands } from './servers/server.ts'
 import { addSessionCommands } from './people/session.ts'
+import { addStreamCommands } from './people/stream.ts'
 import { addUserCommands } from './people/user.ts'
 import { addUsageCommands } from './usage.ts'
 import { addWebhookCommands } from './money/webhook.ts'
@@ -69,6 +70,7 @@ function makeProgram(io: Io): Command {
   addServerCommands(program, io)
   addBundleCommands(program, io)
   addSessionCommands(program, io)
+  addStreamCommands(program, io)
   addKeyCommands(program, io)
   addAccessCommands(program, io)
   addLimitCommands(program, io)

@@ -17,7 +17,7 @@ export interface GatewayMetrics {
   callsBy(outcome: string): Counter
   readonly callDurationSeconds: Histogram
   readonly storeCommitSeconds: Histogram
-  /** Answers and subscriptions that are streaming now. */
+  /** Those that stay open until somebody ends them: of sessions, and subscriptions. */
   readonly streams: Gauge
   readonly sessions: Gauge
   /** The counter of payments for single calls that ended so. */
@@ -51,7 +51,7 @@ export function createMetrics(version: string): GatewayMetrics {
     storeCommitSeconds: registry
       .histogram('tollbridge_store_commit_seconds', 'One durable commit of usage.', commitBuckets)
       .with(),
-    streams: registry.gauge('tollbridge_streams', 'Open streams to clients.').with(),
+    streams: registry.gauge('tollbridge_streams', 'Open streams of sessions, and subscriptions.').with(),
     sessions: registry.gauge('tollbridge_sessions', 'Open sessions.').with(),
   }
 }

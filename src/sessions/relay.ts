@@ -12,6 +12,7 @@ import { Deadlines } from './deadlines.ts'
 import { isAsking, type Asking, type Incoming } from './incoming.ts'
 import { Notice } from './notice.ts'
 import { originOf } from './origin.ts'
+import type { OpenStream } from './open-streams.ts'
 import type { Asked, PaidCalls, Ready } from './paid-calls.ts'
 import { withSettlement } from './payment-answers.ts'
 import { presenterOf } from './presenter.ts'
@@ -116,6 +117,16 @@ export class Relay implements CallHost {
       await new Promise((resolve) => setTimeout(resolve, 20))
     for (const call of this.#calls) call.abandon(over)
     for (const notice of this.#notices) notice.abandon(over)
+  }
+
+  /** The calls whose answers are streams for as long as somebody wants them. */
+  *openStreams(): Generator<OpenStream> {
+    for (const call of this.#calls)
+      if (call.input.timeoutMs === undefined)
+        yield {
+          charge: call.input.charge,
+          stop: () => call.abandon(new GatewayError('stream_closed')),
+        }
   }
 
   /** Ends the open-ended calls of whoever lost their credential; ordinary calls may still finish. */

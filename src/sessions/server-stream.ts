@@ -10,6 +10,7 @@ import type {
 import type { Admission } from '../policy/limits/limits.ts'
 import { isResponse } from '../wire/json-rpc.ts'
 import type { CallEnd, Charge, SettledListener } from './charge.ts'
+import type { OpenStream } from './open-streams.ts'
 import type { Absence, Reply } from './reply.ts'
 import type { LeftStream, Session, Stay } from './session.ts'
 
@@ -18,7 +19,7 @@ import type { LeftStream, Session, Stay } from './session.ts'
  * Where the reply keeps messages for a client that is away, the server is listened to until it comes back: each of its
  * stays is a record of its own, and what came meanwhile is on the next one.
  */
-export class ServerStream implements UpstreamSink, LeftStream {
+export class ServerStream implements UpstreamSink, LeftStream, OpenStream {
   readonly #session: Session
   #reply: Reply
   #charge: Charge
@@ -35,13 +36,17 @@ export class ServerStream implements UpstreamSink, LeftStream {
   #settling = 0
   #expiry: NodeJS.Timeout | undefined
   #absence: NodeJS.Timeout | undefined
-  readonly #end = (): void => this.#close()
 
   constructor(session: Session, { reply, charge, admission }: Stay) {
     this.#session = session
     this.#reply = reply
     this.#charge = charge
     this.#admission = admission
+  }
+
+  /** Of the client's present stay. */
+  get charge(): Charge {
+    return this.#charge
   }
 
   start(open: (sink: UpstreamSink) => UpstreamExchange): void {
@@ -128,7 +133,7 @@ export class ServerStream implements UpstreamSink, LeftStream {
   }
 
   #begin(): void {
-    this.#session.streams.add(this.#end)
+    this.#session.streams.add(this)
     const charge = this.#charge
     charge.keepCovered(
       () => this.#bytes,
@@ -192,7 +197,7 @@ export class ServerStream implements UpstreamSink, LeftStream {
     this.#settled = true
     clearTimeout(this.#expiry)
     this.#admission?.release()
-    this.#session.streams.delete(this.#end)
+    this.#session.streams.delete(this)
     const responseBytes = this.#bytes
     this.#bytes = 0
     this.#charge.settle({ ...end, responseBytes }, done)

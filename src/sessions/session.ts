@@ -8,6 +8,7 @@ import type { Client, Transport } from '../usage/record.ts'
 import type { Upstream, UpstreamMessage } from '../upstreams/upstream.ts'
 import type { JsonRpcMessage, JsonRpcRequest, RequestId } from '../wire/json-rpc.ts'
 import type { Charge } from './charge.ts'
+import type { OpenStream } from './open-streams.ts'
 import type { Reply } from './reply.ts'
 
 export type SessionStatus = 'created' | 'connected' | 'active' | 'expired' | 'closed'
@@ -108,8 +109,8 @@ export class Session {
   recovery: Promise<void> | undefined
   /** Since when and how often the server had to be opened again; spaces the attempts. */
   recoveries = { count: 0, lastMs: 0 }
-  /** How to end each open stream: the standing one, and those that resume a call's broken stream. */
-  readonly streams = new Set<() => void>()
+  /** The standing one, and those that resume a call's broken stream. */
+  readonly streams = new Set<OpenStream>()
   /** The stream that its client has left, and may come back to. */
   left: LeftStream | undefined
   readonly #calls = new LinkedList<SessionCall>()

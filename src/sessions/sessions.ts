@@ -5,6 +5,7 @@ import { newId, randomToken } from '../base/id.ts'
 import type { Log } from '../base/log.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Server } from '../registry/server.ts'
+import type { OpenStream } from './open-streams.ts'
 import type { Restored } from './restoring.ts'
 import { hashToken } from './session-token.ts'
 import { Session, type SessionOrigin } from './session.ts'
@@ -120,6 +121,11 @@ export class Sessions {
     return this.#byId.get(id)
   }
 
+  /** Those of all sessions. */
+  *openStreams(): Generator<OpenStream> {
+    for (const session of this.#byId.values()) yield* session.streams
+  }
+
   touch(session: Session): void {
     session.lastActiveAtMs = this.#options.clock.now()
   }
@@ -131,7 +137,7 @@ export class Sessions {
     this.#remove(session)
     for (const call of session.calls)
       call.abandon(new GatewayError('session_not_found', { detail: 'The session was closed.' }))
-    for (const endStream of session.streams) endStream()
+    for (const stream of session.streams) stream.stop()
     session.left?.stop()
     this.#options.onEnded?.(session)
     await this.#options.endUpstream(session)
@@ -162,7 +168,7 @@ export class Sessions {
   async #suspend(session: Session): Promise<void> {
     if (session.busy) this.touch(session)
     for (const call of session.calls) call.abandon(new GatewayError('shutting_down', { retryAfterS: 5 }))
-    for (const endStream of session.streams) endStream()
+    for (const stream of session.streams) stream.stop()
     session.left?.stop()
     this.#remove(session)
     await session.upstream?.close().catch(() => {})

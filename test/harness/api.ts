@@ -46,8 +46,10 @@ import { LedgerStore } from '../../src/ledger/store.ts'
 import { Bundles } from '../../src/registry/bundles.ts'
 import { BundleStore } from '../../src/registry/bundle-store.ts'
 import { Registry } from '../../src/registry/servers.ts'
+import { SeenEras } from '../../src/upstreams/seen-eras.ts'
 import { ServerStore } from '../../src/registry/store.ts'
 import { PayloadStore } from '../../src/payloads/store.ts'
+import { OpenStreams } from '../../src/sessions/open-streams.ts'
 import { Sessions } from '../../src/sessions/sessions.ts'
 import { PriceTags } from '../../src/sessions/price-tags.ts'
 import { SettledCalls } from '../../src/sessions/settled.ts'
@@ -267,6 +269,8 @@ export async function startApi(options: TestApiOptions = {}) {
     upstreams,
     catalogues,
     sessions,
+    openStreams: new OpenStreams([sessions]),
+    seenEras: new SeenEras(),
     sessionStore,
     priceTags: new PriceTags({ ...money, clock }),
     clock,

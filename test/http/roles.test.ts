@@ -139,6 +139,7 @@ const rows: Row[] = [
   { ask: ['GET', '/servers/open/authorization'], status: [401, 422, 422, 422, 422, 422] },
   { ask: ['POST', '/servers/open/authorization'], status: [401, 422, 422, 422, 422, 422] },
   { ask: ['DELETE', '/servers/hidden/authorization'], status: [401, 404, 403, 404, 422, 422] },
+  { ask: ['GET', '/definitions'], status: [401, 200, 200, 200, 200, 200] },
   { ask: ['GET', '/servers/open/definitions'], status: [401, 403, 200, 403, 200, 200] },
   { ask: ['GET', '/servers/hidden/definitions'], status: [401, 404, 200, 404, 200, 200] },
   {
@@ -180,6 +181,9 @@ const rows: Row[] = [
   { ask: ['GET', '/sessions/{session}'], status: [401, 404, 200, 404, 200, 200] },
   { ask: ['GET', '/sessions/{session}/status'], status: [401, 404, 200, 404, 200, 200] },
   { ask: ['DELETE', '/sessions/{session}'], status: [401, 404, 403, 404, 204, 204] },
+  { ask: ['GET', '/streams'], status: [401, 200, 200, 200, 200, 200] },
+  // Whose stream may be closed by whom: test/e2e/streams.test.ts.
+  { ask: ['DELETE', '/streams/use_0000000000000'], status: [401, 404, 404, 404, 404, 404] },
   { ask: ['GET', '/billing/webhooks'], status: [401, 403, 200, 403, 200, 200] },
   { ask: ['POST', '/billing/webhooks', newWebhook], status: [401, 403, 403, 403, 201, 201] },
   { ask: ['GET', '/billing/webhooks/{webhook}'], status: [401, 403, 200, 403, 200, 200] },

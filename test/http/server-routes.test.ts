@@ -151,7 +151,7 @@ describe('what is seen of a server', () => {
       const shown = await caller.ok('GET', `/api/v1/servers/${name}`)
       expect(shown.transport).toEqual({ type })
       expect(Object.keys(shown).toSorted()).toEqual(
-        ['access', 'createdAt', 'id', 'name', 'status', 'transport', 'updatedAt']
+        ['access', 'createdAt', 'eras', 'id', 'name', 'status', 'transport', 'updatedAt']
           .concat(shown.description === undefined ? [] : ['description'])
           .toSorted(),
       )

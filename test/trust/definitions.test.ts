@@ -123,6 +123,9 @@ describe.each(eras)('towards a %s client', (era) => {
     expect((await callers[0]?.call({ tool: 'rest' }))?.message.result.isError).not.toBe(true)
     expect(asks(upstream)).toBe(1)
 
+    expect(await gateway.admin.all('/api/v1/definitions')).toMatchObject([{ server: 'stub', held: 1 }])
+    const stranger = await gateway.member('stranger')
+    expect(await stranger.all('/api/v1/definitions')).toEqual([])
     const seen = await stateOf(gateway, 'work')
     expect(seen).toMatchObject({
       held: 'changed',
@@ -139,6 +142,7 @@ describe.each(eras)('towards a %s client', (era) => {
     expect(await shown()).toEqual(['work', 'stub__work'])
     expect((await callers[1]?.call({ tool: 'stub__work' }))?.message.result.isError).not.toBe(true)
     expect(asks(upstream)).toBe(2)
+    expect(await gateway.admin.all('/api/v1/definitions')).toEqual([])
     await expectBalance(gateway, accountId, '10')
     await expectClean(gateway)
   })

@@ -19,3 +19,9 @@ export const accountsQuery = queryOptions({
   queryKey: ['accounts', 'all'],
   queryFn: () => allPages((query) => call('GET /billing/accounts', { query })),
 })
+
+export const streamsQuery = queryOptions({
+  queryKey: ['streams'],
+  queryFn: () => allPages((query) => call('GET /streams', { query })),
+  refetchInterval: 5000,
+})

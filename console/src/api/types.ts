@@ -55,6 +55,7 @@ export interface Schemas {
       | 'issuer_unavailable'
       | 'shutting_down'
       | 'server_inactive'
+      | 'stream_closed'
       | 'overloaded'
       | 'upstream_timeout'
     readonly requestId: string
@@ -236,6 +237,7 @@ export interface Schemas {
           >
           readonly cwd?: string
         }
+    readonly eras: readonly ('legacy' | 'modern')[]
     readonly createdAt: string
     readonly updatedAt: string
     readonly ownerId?: string
@@ -507,6 +509,16 @@ export interface Schemas {
     readonly status: 'created' | 'connected' | 'active' | 'expired' | 'closed'
     readonly lastActiveAt: string
     readonly expiresAt: string
+  }
+  Stream: {
+    readonly id: string
+    readonly method: string
+    readonly serverId: string
+    readonly userId: string
+    readonly sessionId?: string
+    readonly transport: 'streamable-http' | 'sse' | 'websocket' | 'stdio' | 'api'
+    readonly clientIp: string
+    readonly openedAt: string
   }
   Rule: {
     readonly id: string
@@ -1834,6 +1846,15 @@ export interface Operations {
     body?: undefined
     answer: { readonly items: readonly Schemas['PricedTool'][]; readonly nextCursor: string | null }
   }
+  'GET /definitions': {
+    params?: undefined
+    query?: undefined
+    body?: undefined
+    answer: {
+      readonly items: readonly { readonly serverId: string; readonly server: string; readonly held: number }[]
+      readonly nextCursor: null
+    }
+  }
   'GET /servers/{id}/definitions': {
     params: { readonly id: string }
     query?: undefined
@@ -1958,6 +1979,18 @@ export interface Operations {
     query?: undefined
     body?: undefined
     answer: Schemas['SessionStatus']
+  }
+  'GET /streams': {
+    params?: undefined
+    query?: { readonly limit?: number; readonly cursor?: string }
+    body?: undefined
+    answer: { readonly items: readonly Schemas['Stream'][]; readonly nextCursor: string | null }
+  }
+  'DELETE /streams/{id}': {
+    params: { readonly id: string }
+    query?: undefined
+    body?: undefined
+    answer: undefined
   }
   'POST /billing/rules': {
     params?: undefined

@@ -3,18 +3,19 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 import { call } from '../api/client.ts'
-import { budgetsQuery, serversQuery } from '../api/lists.ts'
+import { budgetsQuery, streamsQuery } from '../api/lists.ts'
 import { allPages } from '../api/pages.ts'
 import type { Schemas } from '../api/types.ts'
 import { useLive } from '../app/live.ts'
 import { useUser } from '../app/session.ts'
 import { Bars } from '../parts/bars.tsx'
 import { dailyCost, startOf } from '../parts/days.ts'
-import { Amount, count, duration, Time } from '../parts/format.tsx'
+import { Amount, count, duration } from '../parts/format.tsx'
 import { LiveMark } from '../parts/live-mark.tsx'
 import { Empty, Loaded } from '../parts/states.tsx'
 import { TimeChart } from '../parts/time-chart.tsx'
 import { currentZone } from '../parts/zone.ts'
+import { Attention } from './attention.tsx'
 
 const days = 30
 const mostServers = 5
@@ -37,6 +38,7 @@ export function Overview() {
     queryFn: () => allPages((query) => call('GET /sessions', { query })),
     refetchInterval: 15_000,
   })
+  const streams = useQuery(streamsQuery)
   return (
     <>
       <div className="head">
@@ -59,6 +61,7 @@ export function Overview() {
             value={count(sessions.data.filter(({ status }) => !isOver.has(status)).length)}
           />
         )}
+        {streams.data && <Figure name="Live streams" value={count(streams.data.length)} />}
       </section>
       <Loaded query={month}>
         {({ groups }) =>
@@ -167,60 +170,6 @@ function Budgets() {
             ),
         }))}
       />
-    </section>
-  )
-}
-
-/** Keys that end sooner than this are told of. */
-const soonMs = 7 * 86_400_000
-
-/** Servers that fail, budgets that run out, and one's keys that end. */
-function Attention() {
-  const servers = useQuery(serversQuery)
-  const budgets = useQuery(budgetsQuery)
-  const keys = useQuery({
-    queryKey: ['keys', ''],
-    queryFn: () => allPages((query) => call('GET /keys', { query })),
-  })
-  const ending = (keys.data ?? []).filter(
-    ({ expiresAt }) => expiresAt !== undefined && Date.parse(expiresAt) - Date.now() < soonMs,
-  )
-  const failing = servers.data?.filter(({ status }) => status === 'error') ?? []
-  const short = budgets.data?.filter(({ state }) => state !== 'ok') ?? []
-  if (failing.length + short.length + ending.length === 0) return null
-  return (
-    <section>
-      <h2>What needs attention</h2>
-      <ul className="attention">
-        {failing.map(({ name, lastFailure }) => (
-          <li key={name}>
-            <Link to="/servers/$name" params={{ name }}>
-              {name}
-            </Link>{' '}
-            fails
-            {lastFailure && (
-              <>
-                : {lastFailure.message}, <Time at={lastFailure.at} />
-              </>
-            )}
-          </li>
-        ))}
-        {short.map(({ id, name, subject, state, resetsAt }) => (
-          <li key={`${id} ${subject ?? ''}`}>
-            The budget “{name ?? id}” is {state === 'exhausted' ? 'used up' : 'nearly used up'}
-            {resetsAt !== undefined && (
-              <>
-                ; it begins anew <Time at={resetsAt} />
-              </>
-            )}
-          </li>
-        ))}
-        {ending.map(({ id, name, expiresAt = '' }) => (
-          <li key={id}>
-            Your key <Link to="/keys">{name}</Link> ends <Time at={expiresAt} />
-          </li>
-        ))}
-      </ul>
     </section>
   )
 }

@@ -28,6 +28,7 @@ import { serverRoutes, type ServerRouteDeps } from './servers/servers.ts'
 import { toolCallRoutes, type ToolCallDeps } from './servers/tool-calls.ts'
 import { settingsRoutes, type SettingsRouteDeps } from './settings.ts'
 import { sessionRoutes, type RecordSession, type SessionRouteDeps } from './servers/sessions.ts'
+import { streamRoutes, type StreamRouteDeps } from './servers/streams.ts'
 import { userRoutes, type UserRouteDeps } from './people/users.ts'
 import { wellKnownRoutes, type WellKnownRouteDeps } from './well-known.ts'
 
@@ -39,6 +40,7 @@ export type ResourceDeps = AuthRouteDeps &
   Omit<ServerRouteDeps, 'closeSessions'> &
   Omit<BundleRouteDeps, 'closeSessions'> &
   Omit<SessionRouteDeps, 'recordSession'> &
+  StreamRouteDeps &
   Omit<BillingRouteDeps, 'findSubjects'> &
   AccessRuleRouteDeps &
   DefinitionRouteDeps &
@@ -72,6 +74,7 @@ export function resourceRoutes(deps: ResourceDeps): Route[] {
     ...serverAuthorizationRoutes(deps),
     ...bundleRoutes({ ...deps, closeSessions }),
     ...sessionRoutes({ ...deps, recordSession: recordSession(deps.metering) }),
+    ...streamRoutes(deps),
     ...billingRoutes({ ...deps, findSubjects: subjectFinder(deps) }),
     ...accessRuleRoutes(deps),
     ...limitRoutes(deps),

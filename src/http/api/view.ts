@@ -1,7 +1,7 @@
 // What the answers of many resources have in common: times, ids in paths, and pages in the order of ids.
 import { z } from 'zod'
 import { GatewayError } from '../../base/errors.ts'
-import type { IdPrefix } from '../../base/id.ts'
+import { parseCallId, type IdPrefix } from '../../base/id.ts'
 import { decodeCursor, makePage } from './page.ts'
 
 /** A time as every answer carries it: ISO 8601 in UTC. */
@@ -39,6 +39,17 @@ export async function pageById<Row extends { readonly id: string }, Item>(
     })
   const rows = await list.fetch({ limit: query.limit + 1, id: id === undefined ? undefined : String(id) })
   return makePage(rows, query.limit, { positionOf: (row) => [row.id], show: (row) => list.show(row) })
+}
+
+/** The record at which a page of records ended; undefined for the first page. Throws `validation_failed`. */
+export function decodeCallCursor(cursor: string | undefined): bigint | undefined {
+  const [position] = decodeCursor(cursor, 1) ?? []
+  if (position === undefined) return undefined
+  const id = parseCallId(String(position))
+  if (id !== undefined) return id
+  throw new GatewayError('validation_failed', {
+    fields: [{ field: 'cursor', message: 'not a cursor of this list' }],
+  })
 }
 
 /** A time that must lie ahead, in milliseconds; throws `validation_failed` naming the field. */

@@ -89,6 +89,12 @@ export class Definitions {
     return held === 'withdrawn' || approval !== 'off' ? held : undefined
   }
 
+  /** How many of a server's tools are held back. */
+  countHeld(server: Kept): number {
+    const tools = [...(this.#servers.get(server.id)?.byName.keys() ?? [])]
+    return tools.filter((tool) => this.findHold(server, tool) !== undefined).length
+  }
+
   /** Takes note of what a server lists, tool by tool; says of each whether it may be shown. */
   see(server: Kept, tools: readonly unknown[]): boolean[] {
     const policy = definitionPolicyOf(server)

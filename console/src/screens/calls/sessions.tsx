@@ -1,16 +1,21 @@
-// Sessions as they stand, with whose they are, and how to end one.
+// Sessions and open streams as they stand, with whose they are, and how to end one.
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { call } from '../../api/client.ts'
 import { useNames } from '../../api/names.ts'
 import type { Schemas } from '../../api/types.ts'
+import { has, useUser } from '../../app/session.ts'
 import { Confirm } from '../../parts/confirm.tsx'
 import { Time } from '../../parts/format.tsx'
 import { PagedTable } from '../../parts/paged-table.tsx'
 import { Empty, Failure } from '../../parts/states.tsx'
 import type { Column } from '../../parts/table.tsx'
+import { Streams } from './streams.tsx'
+
+const isOver: ReadonlySet<Schemas['Session']['status']> = new Set(['closed', 'expired'])
 
 export function Sessions() {
+  const user = useUser()
   const nameOf = useNames()
   const queries = useQueryClient()
   const close = useMutation({
@@ -41,15 +46,17 @@ export function Sessions() {
     { title: 'Last active', cell: ({ lastActiveAt }) => <Time at={lastActiveAt} /> },
     {
       title: '',
-      cell: ({ id, status }) =>
-        status === 'closed' || status === 'expired' ? null : (
+      cell: ({ id, userId, status }) =>
+        isOver.has(status) || (userId !== user.userId && !has(user, 'admin')) ? null : (
           <Confirm verb="Close" what={id} onConfirm={() => close.mutate(id)} />
         ),
     },
   ]
   return (
     <>
-      <h1>Sessions</h1>
+      <h1>Sessions and streams</h1>
+      <Streams />
+      <h2>Sessions</h2>
       <Failure error={close.error} />
       <PagedTable
         name="Sessions"

@@ -8,7 +8,7 @@ import { duration, Time } from '../../parts/format.tsx'
 import { Empty, Failure, Loaded } from '../../parts/states.tsx'
 import { priceText } from '../../parts/price.ts'
 import { Definitions } from './definitions.tsx'
-import { State } from './servers.tsx'
+import { Eras, State } from './servers.tsx'
 import { ServerSettings } from './server-settings.tsx'
 import { ToolPrice } from './tool-price.tsx'
 import { ToolRun } from './tool-run.tsx'
@@ -38,6 +38,14 @@ export function Server({ name }: { readonly name: string }) {
                   <code>{found.transport.url}</code>
                 )}
               </dd>
+              {found.eras.length > 0 && (
+                <>
+                  <dt>Era</dt>
+                  <dd>
+                    <Eras server={found} />
+                  </dd>
+                </>
+              )}
               <dt>Who may use it</dt>
               <dd>{found.access}</dd>
               <dt>Credential</dt>

@@ -24,6 +24,7 @@ const columns: readonly Column<Server>[] = [
   },
   { title: 'State', cell: (server) => <State server={server} /> },
   { title: 'Transport', cell: ({ transport }) => <code>{transport.type}</code> },
+  { title: 'Era', cell: (server) => <Eras server={server} /> },
   { title: 'Who may use it', cell: ({ access }) => access },
   {
     title: 'Last failure',
@@ -44,6 +45,15 @@ export function State({ server: { status, lastFailure } }: { readonly server: Se
       {status}
     </span>
   )
+}
+
+/** Nothing until it has answered for the first time. */
+export function Eras({ server: { eras } }: { readonly server: Server }) {
+  return eras.map((era) => (
+    <span key={era} className="badge">
+      {era}
+    </span>
+  ))
 }
 
 export function Servers() {

@@ -10,9 +10,9 @@ import { filterQuery, readFilter } from './filter.ts'
 import { pricedRecordShape, pricedRecordView, recordShape, recordView } from './record.ts'
 import { maySeeRecord, sessionFilter, type FindSession } from './scope.ts'
 import { totalsShape, totalsView } from './summary.ts'
-import { decodeCursor, makePage, pageOf, pageQuery } from '../page.ts'
+import { makePage, pageOf, pageQuery } from '../page.ts'
 import { defineRoute, type Route } from '../route.ts'
-import { idParams } from '../view.ts'
+import { decodeCallCursor, idParams } from '../view.ts'
 
 export interface BillingUsageDeps {
   readonly queries: UsageQueries
@@ -93,12 +93,7 @@ interface PageRequest {
 
 async function page({ queries, sessionStore }: BillingUsageDeps, { principal, filter, query }: PageRequest) {
   const { limit, cursor } = query
-  const [position] = decodeCursor(cursor, 1) ?? []
-  const before = position === undefined ? undefined : parseCallId(String(position))
-  if (position !== undefined && before === undefined)
-    throw new GatewayError('validation_failed', {
-      fields: [{ field: 'cursor', message: 'not a cursor of this list' }],
-    })
+  const before = decodeCallCursor(cursor)
   const visible = await sessionFilter(principal, filter, (id) => sessionStore.find(id))
   const records = visible
     ? await queries.listRecords(visible, { limit: limit + 1, ...(before !== undefined && { before }) })

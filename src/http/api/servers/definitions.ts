@@ -1,6 +1,7 @@
 // Routes of a server's tool definitions: what is held back and why, what has changed, and approving it.
 import { z } from 'zod'
 import { GatewayError } from '../../../base/errors.ts'
+import { maySee } from '../../../policy/access.ts'
 import { holdReasons, type SeenDefinition } from '../../../policy/definitions/definition.ts'
 import { changesBetween } from '../../../policy/definitions/changes.ts'
 import type { Definitions, ToolState } from '../../../policy/definitions/definitions.ts'
@@ -13,7 +14,7 @@ import { idParams, isoTime, timeShape } from '../view.ts'
 
 export interface DefinitionRouteDeps {
   readonly registry: Registry
-  readonly definitions: Pick<Definitions, 'list' | 'approve' | 'withdraw'>
+  readonly definitions: Pick<Definitions, 'list' | 'countHeld' | 'approve' | 'withdraw'>
 }
 
 const versionShape = z.strictObject({
@@ -65,15 +66,40 @@ const approvalBody = z.strictObject({
 })
 const withdrawalBody = z.strictObject({ tools: z.array(toolName).min(1).max(1000) })
 
+const heldShape = z.strictObject({
+  items: z.array(z.strictObject({ serverId: z.string(), server: z.string(), held: z.int() })),
+  nextCursor: z.null(),
+})
+
 const path = '/api/v1/servers/{id}/definitions'
 
-/** `/servers/{id}/definitions`, `…/approve` and `…/withdraw`. */
+/** `/definitions`, `/servers/{id}/definitions`, `…/approve` and `…/withdraw`. */
 export function definitionRoutes({ registry, definitions }: DefinitionRouteDeps): Route[] {
   const show = (serverId: string): z.input<typeof statesShape> => ({
     items: definitions.list(serverId).map(showState),
     nextCursor: null,
   })
   return [
+    defineRoute({
+      method: 'GET',
+      path: '/api/v1/definitions',
+      summary: 'Counts the tools that are held back, at each server that you may look into',
+      description: 'Servers without any are left out. As of when each server was last asked.',
+      permission: 'signed-in',
+      response: heldShape,
+      handler: ({ principal }) => {
+        const items = registry
+          .all()
+          .filter((server) => maySee(server, principal) && seesInside(server, principal))
+          .map((server) => ({
+            serverId: server.id,
+            server: server.name,
+            held: definitions.countHeld(server),
+          }))
+          .filter(({ held }) => held > 0)
+        return { items, nextCursor: null }
+      },
+    }),
     defineRoute({
       method: 'GET',
       path,

@@ -5,6 +5,7 @@ import { mayManage } from '../../../policy/access.ts'
 import { may } from '../../../policy/roles.ts'
 import { captureInput, type Capture } from '../../../registry/capture.ts'
 import { definitionFlagKinds } from '../../../registry/definition-policy.ts'
+import type { SeenEras } from '../../../upstreams/seen-eras.ts'
 import { accessLevels, sharings, type Server } from '../../../registry/server.ts'
 import { definitionPolicy, identityNote, usageReport } from '../../../registry/server-input.ts'
 import { serverView, statusView } from '../../../registry/server-view.ts'
@@ -97,6 +98,9 @@ export const serverShape = z
     status: statusWord,
     access: z.enum(accessLevels),
     transport: transportShape,
+    eras: z
+      .array(z.enum(['legacy', 'modern']))
+      .describe('In which it has answered since the gateway started: `initialize`, or each request alone.'),
     createdAt: timeShape,
     updatedAt: timeShape,
     ownerId: z.string().optional().describe(insider),
@@ -146,8 +150,9 @@ export const seesInside = (server: Server, principal: Principal): boolean =>
   mayManage(server, principal) || may(principal, 'servers:read-all')
 
 /** A server as this caller may see it. */
-export function showServer(server: Server, principal: Principal): ServerShape {
-  if (seesInside(server, principal)) return serverView(server) as ServerShape
+export function showServer(server: Server, principal: Principal, seen: Pick<SeenEras, 'of'>): ServerShape {
+  const eras = seen.of(server)
+  if (seesInside(server, principal)) return { ...(serverView(server) as Omit<ServerShape, 'eras'>), eras }
   const { id, name, description, iconUrl, repositoryUrl, status, access, transport, capture } = server
   return {
     id,
@@ -158,6 +163,7 @@ export function showServer(server: Server, principal: Principal): ServerShape {
     status,
     access,
     transport: { type: transport.type } as ServerShape['transport'],
+    eras,
     // Who calls a server may know what is kept of that.
     ...(capture && { capture: openPartOf(capture) }),
     createdAt: isoTime(server.createdAtMs),

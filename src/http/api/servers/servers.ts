@@ -4,6 +4,7 @@ import { GatewayError } from '../../../base/errors.ts'
 import type { Principal } from '../../../identity/principal.ts'
 import { maySee } from '../../../policy/access.ts'
 import { may } from '../../../policy/roles.ts'
+import type { SeenEras } from '../../../upstreams/seen-eras.ts'
 import { serverInput } from '../../../registry/server-input.ts'
 import { pageOf, pageQuery } from '../page.ts'
 import { defineRoute, type Route } from '../route.ts'
@@ -13,6 +14,7 @@ import { serverShape, serverStatusShape, showServer, showStatus } from './server
 import { idParams, pageById } from '../view.ts'
 
 export interface ServerRouteDeps extends ServerCatalogueDeps {
+  readonly seenEras: Pick<SeenEras, 'of'>
   /** Ends all open sessions of a server that was removed. */
   closeSessions(serverId: string): Promise<void>
 }
@@ -57,7 +59,7 @@ function collectionRoutes(deps: ServerRouteDeps): Route[] {
           allowStdio: may(principal, 'servers:stdio'),
         })
         setHeader('location', `${path}/${server.id}`)
-        return showServer(server, principal)
+        return showServer(server, principal, deps.seenEras)
       },
     }),
     defineRoute({
@@ -75,7 +77,7 @@ function collectionRoutes(deps: ServerRouteDeps): Route[] {
               cursor: id ?? null,
               visible: (server) => maySee(server, principal),
             }).items,
-          show: (server) => showServer(server, principal),
+          show: (server) => showServer(server, principal, deps.seenEras),
         }),
     }),
   ]
@@ -91,7 +93,8 @@ function itemRoutes(deps: ServerRouteDeps): Route[] {
       params: idParams,
       response: serverShape,
       errors: [404],
-      handler: ({ principal, params }) => showServer(getSeen(deps.registry, params.id, principal), principal),
+      handler: ({ principal, params }) =>
+        showServer(getSeen(deps.registry, params.id, principal), principal, deps.seenEras),
     }),
     defineRoute({
       method: 'PATCH',
@@ -106,7 +109,8 @@ function itemRoutes(deps: ServerRouteDeps): Route[] {
         const server = getManaged(deps.registry, params.id, principal)
         checkClaims(principal, body, server.publicAccountId)
         const allowStdio = may(principal, 'servers:stdio')
-        return showServer(await deps.registry.patch(server.id, body, { allowStdio }), principal)
+        const patched = await deps.registry.patch(server.id, body, { allowStdio })
+        return showServer(patched, principal, deps.seenEras)
       },
     }),
     defineRoute({
