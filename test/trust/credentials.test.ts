@@ -264,7 +264,8 @@ describe('SQL in a credential', () => {
 
 test('a key with 31 right bytes is refused as slowly as one with none', async () => {
   const { key } = await bench.a.ok('POST', '/api/v1/keys', { name: 'timed' })
-  const secretAt = (key as string).lastIndexOf('_', 31) + 1
+  // The secret may have the sign that is before it: tb_, the id, _ and the secret.
+  const secretAt = (key as string).indexOf('_', 'tb_'.length) + 1
   const right = Buffer.from((key as string).slice(secretAt), 'base64url')
   expect(right.length).toBe(32)
   const withPrefix = (bytes: number): string => {
