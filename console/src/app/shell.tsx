@@ -25,7 +25,7 @@ const groups: readonly { readonly title: string; readonly places: readonly Place
       { to: '/', title: 'Overview' },
       { to: '/servers', title: 'Servers' },
       { to: '/calls', title: 'Calls' },
-      { to: '/sessions', title: 'Sessions and streams' },
+      { to: '/sessions', title: 'Streams, sessions' },
     ],
   },
   {

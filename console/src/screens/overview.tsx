@@ -55,13 +55,13 @@ export function Overview() {
           )}
         </Loaded>
         <Loaded query={month}>{(summary) => <Figures summary={summary} />}</Loaded>
-        {sessions.data && (
+        {streams.data && (
           <Figure
-            name="Open sessions"
-            value={count(sessions.data.filter(({ status }) => !isOver.has(status)).length)}
+            name="Live streams"
+            value={count(streams.data.length)}
+            more={sessions.data && `open sessions: ${count(openOf(sessions.data))}`}
           />
         )}
-        {streams.data && <Figure name="Live streams" value={count(streams.data.length)} />}
       </section>
       <Loaded query={month}>
         {({ groups }) =>
@@ -107,11 +107,21 @@ function Figures({ summary }: { readonly summary: Schemas['UsageSummary'] }) {
   )
 }
 
-function Figure({ name, value }: { readonly name: string; readonly value: ReactNode }) {
+const openOf = (sessions: readonly Schemas['Session'][]): number =>
+  sessions.filter(({ status }) => !isOver.has(status)).length
+
+interface FigureProps {
+  readonly name: string
+  readonly value: ReactNode
+  readonly more?: ReactNode
+}
+
+function Figure({ name, value, more }: FigureProps) {
   return (
     <div className="figure">
       <p className="quiet">{name}</p>
       <p className="value">{value}</p>
+      {more !== undefined && <p className="quiet">{more}</p>}
     </div>
   )
 }

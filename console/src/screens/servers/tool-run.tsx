@@ -5,6 +5,7 @@ import { useState } from 'react'
 import { call } from '../../api/client.ts'
 import type { Schemas } from '../../api/types.ts'
 import { ArgumentsForm, readArguments } from '../../parts/arguments-form.tsx'
+import { money } from '../../parts/format.tsx'
 import { Failure } from '../../parts/states.tsx'
 
 interface ToolRunProps {
@@ -39,17 +40,23 @@ export function ToolRun({ server, tool }: ToolRunProps) {
         <span className="quiet">{tool.price ? `${tool.price.text}.` : 'It has no price.'} You pay.</span>
       </div>
       <Failure error={run.error} />
-      {run.data && <Answer answer={run.data} />}
+      {run.data && <Answer answer={run.data} currency={tool.price?.currency} />}
     </form>
   )
 }
 
-function Answer({ answer: { result, error, callId, cost } }: { readonly answer: Schemas['ToolAnswer'] }) {
+interface AnswerProps {
+  readonly answer: Schemas['ToolAnswer']
+  /** Of what a call costs; absent where it has no price. */
+  readonly currency: string | undefined
+}
+
+function Answer({ answer: { result, error, callId, cost }, currency }: AnswerProps) {
   return (
     <div role="status" className="stack">
       <p>
         {error ? 'The server refused' : result?.['isError'] === true ? 'The tool failed' : 'Answered'}
-        {cost !== undefined && `, for ${cost}`}
+        {cost !== undefined && currency !== undefined && `, for ${money(cost, currency)}`}
         {callId !== undefined && (
           <>
             {': '}
