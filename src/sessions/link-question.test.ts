@@ -6,7 +6,7 @@ import { derivedKeys, Keyring } from '../base/keyring.ts'
 import type { JsonRpcMessage } from '../wire/json-rpc.ts'
 import { alice, testServer } from '../../test/harness/calls.ts'
 import { runs } from '../../test/harness/fuzz.ts'
-import { tampering } from '../../test/harness/tampering.ts'
+import { forged, tampering } from '../../test/harness/tampering.ts'
 import type { Incoming } from './incoming.ts'
 import { TopUpLinks } from './top-up-links.ts'
 import { LinkQuestion } from './link-question.ts'
@@ -102,15 +102,15 @@ describe('the question', () => {
 
   test('another user, account, server, tool, and a changed or old state are refused', () => {
     const state = stateOf()
-    const forged = [
+    const refused = [
       back(state, { principal: { ...alice, userId: 'usr_other' } }),
       back(state, { principal: { ...alice, accountId: 'acc_other' } }),
       back(state, { server: { ...testServer, id: 'srv_other' } }),
       back(state, {}, 'other'),
-      back(`${state.slice(0, -2)}AA`),
+      back(forged(state)),
       back('tollbridge-link.nothing'),
     ]
-    for (const one of forged) expect(one).toMatchObject({ code: 'invalid_params' })
+    for (const one of refused) expect(one).toMatchObject({ code: 'invalid_params' })
     nowMs += 1000
     expect(back(state)).toMatchObject({ code: 'invalid_params' })
   })

@@ -35,3 +35,7 @@ export const tampering = fc.array(edit, { minLength: 1, maxLength: 3 }).map(
     (text: string): string =>
       edits.reduce((rest, change) => (rest === '' ? rest : change(rest)), text),
 )
+
+/** Another text of the same length. The last letters of base 64 may carry nothing, so one before them is changed. */
+export const forged = (text: string): string =>
+  `${text.slice(0, -5)}${text.at(-5) === 'A' ? 'B' : 'A'}${text.slice(-4)}`

@@ -7,6 +7,7 @@ import { WebSocket } from 'ws'
 import { Browser, consent, hiddenFields, locationOf } from '../harness/browser.ts'
 import { addServer, ApiCaller, startTestGateway, type TestGateway } from '../harness/gateway.ts'
 import { Authorization, callback, postForm, register, tokensFor, tryToRegister } from '../harness/oauth.ts'
+import { forged } from '../harness/tampering.ts'
 import { until } from '../harness/until.ts'
 import { startRecorder, type Recorder } from '../upstreams/recorder.ts'
 import {
@@ -91,10 +92,8 @@ describe('a consent', () => {
     const login = await browser.open(new Authorization(url, clientId).address)
     const page = await browser.submit(login, anna)
     const { interaction = '' } = hiddenFields(page)
-    const last = interaction.at(-5) === 'A' ? 'B' : 'A'
-    const forged = `${interaction.slice(0, -5)}${last}${interaction.slice(-4)}`
     for (const fields of [
-      { interaction: forged },
+      { interaction: forged(interaction) },
       { interaction: '' },
       { interaction: hiddenFields(login)['interaction'] ?? '' },
     ]) {

@@ -14,6 +14,7 @@ import {
   startGateway,
 } from '../faults/rig.ts'
 import type { ApiCaller, TestGateway } from '../harness/gateway.ts'
+import { forged } from '../harness/tampering.ts'
 import { startConsentServer, type ConsentServer } from '../upstreams/consent-server.ts'
 import { startRecorder } from '../upstreams/recorder.ts'
 
@@ -264,7 +265,7 @@ describe('a link', () => {
   })
 
   test.each([
-    ['changed', (link: string) => `${link.slice(0, -4)}AAAA`],
+    ['changed', forged],
     ['cut', (link: string) => link.slice(0, -20)],
     ['empty', (link: string) => link.replace(/link=.*/, 'link=')],
   ])('that was %s leads nowhere', async (_what, change) => {

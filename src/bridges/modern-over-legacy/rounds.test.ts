@@ -16,6 +16,7 @@ import {
   stdio,
 } from '../../../test/harness/modern-bridge.ts'
 import { modernRequest, sendTo } from '../../../test/harness/modern-calls.ts'
+import { forged } from '../../../test/harness/tampering.ts'
 import { until } from '../../../test/harness/until.ts'
 import type { JsonRpcMessage } from '../../wire/json-rpc.ts'
 import type { ModernOverLegacy } from './bridge.ts'
@@ -137,10 +138,9 @@ describe.each(both)('a conversation %s', (_, make) => {
     )
     const before = way.sent.length
     const [key = ''] = Object.keys(inputRequests)
-    const changed = `${requestState.slice(0, -2)}${requestState.endsWith('A') ? 'B' : 'A'}x`
     const refused = { id: 1, error: { code: -32602 } }
     expect(await retryOf(`${requestState}-TAMPERED`)).toMatchObject(refused)
-    expect(await retryOf(changed)).toMatchObject(refused)
+    expect(await retryOf(forged(requestState))).toMatchObject(refused)
     expect(await retryOf('')).toMatchObject(refused)
     expect(await retryOf(requestState, { name: 'b' })).toMatchObject(refused)
     expect(await retryOf(requestState, {}, bridge.seenBy('you'))).toMatchObject(refused)
